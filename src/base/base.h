@@ -1,0 +1,114 @@
+/* base.h: allocation, arenas, vectors, string buffers, hashing and diagnostics
+ * for every room.  No mutable globals, no I/O.
+ *
+ * Lifetimes: the context owns devices and loaded code; a kernel owns the vectors of
+ * its IR; scratch arenas live for one pass or one call. */
+#ifndef HLI_BASE_H
+#define HLI_BASE_H
+
+#include <stdarg.h>
+#include <string.h>
+#include "hl/base.h"
+
+#define HLI_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define HLI_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define HLI_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* ---- allocation: every allocation of the library goes through these -------- */
+
+/* NULL `a` or an allocator with NULL functions means malloc/free. */
+void *hli_alloc(const hl_allocator *a, size_t size, size_t align); /* not zeroed */
+void *hli_calloc(const hl_allocator *a, size_t count, size_t size); /* zeroed, overflow-checked, align 16 */
+void *hli_grow(const hl_allocator *a, void *old, size_t old_size, size_t new_size); /* align 16; old kept on failure */
+void hli_release(const hl_allocator *a, void *ptr, size_t size);
+
+/* ---- vectors: HLI_VEC(T) v = {0}; grow by push, index with v.data[i] --------
+ * `push` and `reserve` evaluate to false when out of memory. */
+#define HLI_VEC(T) struct { T *data; uint32_t len, cap; }
+#define hli_vec_push(a, v, x) \
+  (hli_vec_reserve((a), (v), (v)->len + 1u) ? ((v)->data[(v)->len++] = (x), true) : false)
+#define hli_vec_reserve(a, v, n) \
+  hli_vec_reserve_raw((a), (void **)&(v)->data, &(v)->cap, (n), sizeof(*(v)->data))
+#define hli_vec_free(a, v) \
+  (hli_release((a), (v)->data, (size_t)(v)->cap * sizeof(*(v)->data)), (v)->data = NULL, (v)->len = (v)->cap = 0)
+bool hli_vec_reserve_raw(const hl_allocator *a, void **data, uint32_t *cap, uint32_t need, size_t elem);
+
+/* ---- arena: bump allocation, freed at once --------------------------------- */
+typedef struct hli_arena {
+  const hl_allocator *alloc;
+  struct hli_arena_page *head;
+  bool failed; /* sticky: some allocation returned NULL */
+} hli_arena;
+void hli_arena_init(hli_arena *arena, const hl_allocator *alloc);
+void *hli_arena_alloc(hli_arena *arena, size_t size); /* zeroed, align 16; NULL when out of memory */
+char *hli_arena_strdup(hli_arena *arena, hl_str s);   /* NUL-terminated copy */
+void hli_arena_free(hli_arena *arena);
+#define hli_arena_new(arena, T) ((T *)hli_arena_alloc((arena), sizeof(T)))
+#define hli_arena_array(arena, T, n) ((T *)hli_arena_alloc((arena), sizeof(T) * (size_t)(n)))
+
+/* ---- string buffer: sticky failure, always NUL-terminated ------------------- */
+typedef struct hli_strbuf {
+  const hl_allocator *alloc;
+  char *data;
+  size_t len, cap;
+  bool failed;
+} hli_strbuf;
+void hli_sb_init(hli_strbuf *sb, const hl_allocator *alloc);
+void hli_sb_free(hli_strbuf *sb);
+void hli_sb_put(hli_strbuf *sb, const char *bytes, size_t len);
+void hli_sb_puts(hli_strbuf *sb, const char *text);
+void hli_sb_printf(hli_strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Hands the bytes over as a blob and resets the buffer; NULL when out of memory. */
+hl_blob *hli_sb_to_blob(hli_strbuf *sb);
+hl_blob *hli_blob_create(const hl_allocator *alloc, const void *data, size_t size);
+
+/* ---- strings ----------------------------------------------------------------- */
+static inline hl_str hli_str(const char *z) { return (hl_str){z, z ? strlen(z) : 0}; }
+bool hli_str_eq(hl_str a, hl_str b);
+bool hli_str_eqz(hl_str a, const char *z);
+
+/* ---- diagnostics --------------------------------------------------------------
+ * Fill `diag` (may be NULL) and return `status`, so that `return hli_fail(...)` works. */
+hl_status hli_fail(hl_diag *diag, hl_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+hl_status hli_fail_at(hl_diag *diag, hl_status status, const char *file, uint32_t line,
+                      uint32_t column, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+hl_status hli_fail_memory(hl_diag *diag, const char *what); /* HL_ERR_MEMORY, "... while <what>" */
+
+/* ---- 128-bit digest (XXH3-128 of bytes, little-endian text form) ---------------- */
+typedef struct hli_digest { uint64_t lo, hi; } hli_digest;
+hli_digest hli_digest_bytes(const void *data, size_t len, hli_digest seed);
+void hli_digest_text(hli_digest d, char out[33]); /* 32 hex digits + NUL */
+
+/* ---- integers ------------------------------------------------------------------- */
+static inline int64_t hli_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; } /* a >= 0, b > 0 */
+static inline bool hli_is_pow2(uint64_t x) { return x && !(x & (x - 1)); }
+static inline uint64_t hli_next_pow2(uint64_t x) { /* x <= 2^63 */
+  uint64_t p = 1;
+  while (p < x) p <<= 1;
+  return p;
+}
+static inline uint32_t hli_log2(uint64_t pow2) { return (uint32_t)__builtin_ctzll(pow2); }
+
+/* ---- context ---------------------------------------------------------------------
+ * Devices register themselves through runtime/; the core sees hooks only. */
+struct hl_context {
+  hl_allocator alloc;
+  hl_log_fn log;
+  void *log_user;
+  hl_parallel_for_fn parallel_for;
+  void *parallel_user;
+  int32_t cpu_threads;
+  hl_compile_policy policy;
+  void *runtime;                       /* owned by runtime/: open devices; freed by runtime_free */
+  void (*runtime_free)(hl_context *);
+  void *codegen;                       /* owned by plan/: the loaded compiler library */
+  void (*codegen_free)(hl_context *);
+  void *lock;                          /* hli_mutex guarding the two slots above */
+};
+void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void hli_context_lock(hl_context *ctx);
+void hli_context_unlock(hl_context *ctx);
+
+#endif
