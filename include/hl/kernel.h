@@ -1,0 +1,251 @@
+/* libhl: kernel.h: describing a kernel: the builder, its text form and its parameters.
+ * SPDX-License-Identifier: MIT
+ *
+ * The model is "tensors with tiles": a kernel loops over tiles of its tensors; the values
+ * inside are whole tiles; out-of-range lanes are masked by the library.  How large tiles are, how
+ * they map to the machine and in which order is not said here: a configuration decides (config.h).
+ *
+ * Errors are sticky: a wrong call records one diagnostic (with the caller's file and line) and
+ * returns HL_POISON; poison in gives poison out without further complaints; hl_builder_finish
+ * returns the first one.  Every call `hl_x(b, ...)` is a macro that adds the location where it
+ * matters (hl_at). */
+#ifndef HL_KERNEL_H
+#define HL_KERNEL_H
+
+#include "hl/base.h"
+#include "hl/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hl_builder hl_builder;
+typedef struct hl_kernel hl_kernel;
+
+/* A value of the kernel under construction: a tile value, a scalar, a tensor parameter or a tile. */
+typedef uint32_t hl_value;
+#define HL_POISON 0u
+
+/* A named dimension of parameters: the same name on two tensors states equality. */
+typedef uint32_t hl_dim;
+
+/* ---- builder ------------------------------------------------------------------ */
+
+HL_API hl_status hl_builder_create(hl_context *ctx, const char *kernel_name, hl_diag *diag, hl_builder **out);
+/* Abandons a kernel; not needed after hl_builder_finish. */
+HL_API void hl_builder_destroy(hl_builder *b);
+/* Closes the builder (it is destroyed in any case) and hands over the immutable kernel. */
+HL_API hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out);
+
+/* Sets the source location of the next calls; returns b.  The hl_* macros below do it. */
+HL_API hl_builder *hl_builder_at(hl_builder *b, const char *file, uint32_t line);
+#define hl_at(b) hl_builder_at((b), __FILE__, __LINE__)
+
+/* ---- dimensions and parameters --------------------------------------------------- */
+
+HL_API hl_dim hl_dim_named(hl_builder *b, const char *name);  /* the same name gives the same dimension */
+HL_API hl_dim hl_dim_static(hl_builder *b, int64_t size);     /* a constant */
+HL_API void hl_dim_set_dynamic(hl_builder *b, hl_dim dim);    /* one compiled kernel for all sizes */
+HL_API void hl_dim_set_multiple_of(hl_builder *b, hl_dim dim, int64_t n);
+HL_API void hl_dim_set_example(hl_builder *b, hl_dim dim, int64_t size); /* for benchmark, tuner, checks */
+
+typedef enum hl_access { HL_IN = 1, HL_OUT = 2, HL_INOUT = 3 } hl_access;
+
+/* How benchmark, tuner and checks fill a parameter. */
+typedef enum hl_dist { HL_DIST_NORMAL, HL_DIST_UNIFORM, HL_DIST_INTEGER, HL_DIST_CONSTANT } hl_dist;
+typedef struct hl_arg_spec {
+  hl_dist dist;   /* NORMAL: mean a, deviation b; UNIFORM [a, b); INTEGER a..b inclusive; CONSTANT a */
+  double a, b;
+  bool sorted;    /* ascending, e.g. offsets */
+} hl_arg_spec;
+
+/* Default spec: NORMAL 0 1 for floats, INTEGER 0..7 for integers. */
+HL_API hl_value hl_param_tensor(hl_builder *b, const char *name, hl_dtype dtype, const hl_dim *dims,
+                                uint32_t rank, hl_access access);
+HL_API hl_value hl_param_scalar(hl_builder *b, const char *name, hl_dtype dtype);
+HL_API void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec);
+HL_API void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q);
+
+/* ---- tiles ------------------------------------------------------------------------- */
+
+/* Opens a loop over tiles of [0, extents[d]) and fills tiles[d].  The outermost one is the launch
+ * grid.  Extents are integer scalars (hl_size, constants, arithmetic on them). */
+HL_API void hl_tile_begin(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *tiles);
+typedef struct hl_tile_options {
+  size_t size;
+  const hl_value *begins;    /* NULL: 0 */
+  int64_t block_min[HL_MAX_RANK], block_max[HL_MAX_RANK]; /* 0: free; equal: fixed */
+  const hl_value *carried;   /* initial values; NULL: none */
+  uint32_t carried_count;
+  hl_value *carried_in;      /* out: the values inside the loop, carried_count of them */
+} hl_tile_options;
+#define HL_TILE_OPTIONS_INIT {sizeof(hl_tile_options), 0, {0}, {0}, 0, 0, 0}
+HL_API void hl_tile_begin_ex(hl_builder *b, const hl_value *extents, uint32_t rank,
+                             const hl_tile_options *options, hl_value *tiles);
+/* Closes the innermost loop: next values in, final values out (as many as were carried). */
+HL_API void hl_tile_end(hl_builder *b, const hl_value *next, hl_value *results);
+
+HL_API hl_value hl_size(hl_builder *b, hl_value tensor, uint32_t dim); /* i64 scalar */
+HL_API hl_value hl_tile_index(hl_builder *b, hl_value tile);           /* i64 tile value of the indices */
+HL_API hl_value hl_tile_first(hl_builder *b, hl_value tile);           /* i64 scalar: first index */
+HL_API hl_value hl_tile_last(hl_builder *b, hl_value tile);            /* i64 scalar: one past the last valid index */
+HL_API hl_value hl_tile_id(hl_builder *b, hl_value tile);              /* i64 scalar: first index / block size */
+HL_API hl_value hl_tile_block(hl_builder *b, hl_value tile);           /* i64 scalar: block size */
+
+/* ---- memory --------------------------------------------------------------------------- */
+
+#define HL_ALL ((hl_value)0xFFFFFFFFu) /* as an index: the whole dimension, x[i, :] */
+
+/* One index per dimension: a tile, an integer scalar, or HL_ALL.  Masked lanes give 0. */
+HL_API hl_value hl_load(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n);
+HL_API hl_value hl_load_masked(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
+                               hl_value mask, hl_value other); /* other: HL_POISON for 0 */
+/* Casts to the tensor's dtype. */
+HL_API void hl_store(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, hl_value v);
+HL_API void hl_store_masked(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
+                            hl_value v, hl_value mask);
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+HL_API hl_value hl_const_f(hl_builder *b, double x);  /* literal: promotes weakly */
+HL_API hl_value hl_const_i(hl_builder *b, int64_t x); /* literal: promotes weakly */
+HL_API hl_value hl_full(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x);
+HL_API hl_value hl_zeros(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype);
+HL_API hl_value hl_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+HL_API hl_value hl_unary(hl_builder *b, hl_unary_op op, hl_value a);
+HL_API hl_value hl_binary(hl_builder *b, hl_binary_op op, hl_value a, hl_value c);
+HL_API hl_value hl_fma(hl_builder *b, hl_value a, hl_value c, hl_value d);
+HL_API hl_value hl_where(hl_builder *b, hl_value cond, hl_value a, hl_value c);
+HL_API hl_value hl_unsqueeze(hl_builder *b, hl_value v, uint32_t axis); /* new axis of size 1 before `axis` */
+HL_API hl_value hl_squeeze(hl_builder *b, hl_value v, uint32_t axis);
+HL_API hl_value hl_transpose(hl_builder *b, hl_value v, const uint32_t *perm);
+
+/* Reduces the given axes (negative count from the end); keep: they stay with size 1. */
+HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+HL_API hl_value hl_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+/* acc[m, n] + a[m, k] . b[k, n]; acc HL_POISON: zeros.  f16/bf16/f32 accumulate in f32. */
+HL_API hl_value hl_dot(hl_builder *b, hl_value a, hl_value c, hl_value acc);
+
+/* Names a value in the text form (a hint). Returns v. */
+HL_API hl_value hl_name(hl_builder *b, hl_value v, const char *name);
+
+/* Sugar: hl_exp(b, x), hl_add(b, x, y), hl_reduce_sum(b, x, axis) ... */
+#define HL_X(E, n) \
+  static inline hl_value hl_##n(hl_builder *b, hl_value a) { return hl_unary(b, HL_##E, a); }
+HL_UNARY_LIST(HL_X)
+#undef HL_X
+#define HL_X(E, n) \
+  static inline hl_value hl_##n(hl_builder *b, hl_value a, hl_value c) { return hl_binary(b, HL_##E, a, c); }
+HL_BINARY_LIST(HL_X)
+#undef HL_X
+#define HL_X(E, n)                                                                       \
+  static inline hl_value hl_reduce_##n(hl_builder *b, hl_value a, int32_t axis, bool keep) { \
+    return hl_reduce(b, HL_REDUCE_##E, a, &axis, 1, keep);                               \
+  }
+HL_REDUCE_LIST(HL_X)
+#undef HL_X
+
+/* ---- kernels ------------------------------------------------------------------------------- */
+
+HL_API void hl_kernel_destroy(hl_kernel *k);
+HL_API hl_status hl_kernel_parse(hl_context *ctx, hl_str text, const char *filename, hl_diag *diag, hl_kernel **out);
+HL_API hl_status hl_kernel_print(const hl_kernel *k, hl_diag *diag, hl_blob **out);
+HL_API hl_str hl_kernel_name(const hl_kernel *k);
+/* 128-bit digest of the text form; equal on every machine. */
+HL_API void hl_kernel_digest(const hl_kernel *k, uint64_t out[2]);
+
+typedef struct hl_param_info {
+  size_t size;
+  hl_str name;
+  hl_dtype dtype;
+  bool is_tensor;
+  uint32_t rank;
+  hl_access access;
+  hl_arg_spec spec;
+  hl_str dim_name[HL_MAX_RANK];     /* empty for constants */
+  int64_t dim_value[HL_MAX_RANK];   /* constant size, or -1 */
+  int64_t dim_example[HL_MAX_RANK]; /* 0: none */
+} hl_param_info;
+HL_API uint32_t hl_kernel_param_count(const hl_kernel *k);
+HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+/* With locations: define HL_NO_LOCATIONS before including to call the plain functions. */
+#ifndef HL_NO_LOCATIONS
+#define hl_param_tensor(b, ...) (hl_param_tensor)(hl_at(b), __VA_ARGS__)
+#define hl_param_scalar(b, ...) (hl_param_scalar)(hl_at(b), __VA_ARGS__)
+#define hl_tile_begin(b, ...) (hl_tile_begin)(hl_at(b), __VA_ARGS__)
+#define hl_tile_begin_ex(b, ...) (hl_tile_begin_ex)(hl_at(b), __VA_ARGS__)
+#define hl_tile_end(b, ...) (hl_tile_end)(hl_at(b), __VA_ARGS__)
+#define hl_size(b, ...) (hl_size)(hl_at(b), __VA_ARGS__)
+#define hl_tile_index(b, t) (hl_tile_index)(hl_at(b), t)
+#define hl_load(b, ...) (hl_load)(hl_at(b), __VA_ARGS__)
+#define hl_load_masked(b, ...) (hl_load_masked)(hl_at(b), __VA_ARGS__)
+#define hl_store(b, ...) (hl_store)(hl_at(b), __VA_ARGS__)
+#define hl_store_masked(b, ...) (hl_store_masked)(hl_at(b), __VA_ARGS__)
+#define hl_const_f(b, x) (hl_const_f)(hl_at(b), x)
+#define hl_const_i(b, x) (hl_const_i)(hl_at(b), x)
+#define hl_full(b, ...) (hl_full)(hl_at(b), __VA_ARGS__)
+#define hl_zeros(b, ...) (hl_zeros)(hl_at(b), __VA_ARGS__)
+#define hl_cast(b, ...) (hl_cast)(hl_at(b), __VA_ARGS__)
+#define hl_unary(b, ...) (hl_unary)(hl_at(b), __VA_ARGS__)
+#define hl_binary(b, ...) (hl_binary)(hl_at(b), __VA_ARGS__)
+#define hl_fma(b, ...) (hl_fma)(hl_at(b), __VA_ARGS__)
+#define hl_where(b, ...) (hl_where)(hl_at(b), __VA_ARGS__)
+#define hl_unsqueeze(b, ...) (hl_unsqueeze)(hl_at(b), __VA_ARGS__)
+#define hl_squeeze(b, ...) (hl_squeeze)(hl_at(b), __VA_ARGS__)
+#define hl_transpose(b, ...) (hl_transpose)(hl_at(b), __VA_ARGS__)
+#define hl_reduce(b, ...) (hl_reduce)(hl_at(b), __VA_ARGS__)
+#define hl_mean(b, ...) (hl_mean)(hl_at(b), __VA_ARGS__)
+#define hl_dot(b, ...) (hl_dot)(hl_at(b), __VA_ARGS__)
+#define hl_neg(b, x) (hl_neg)(hl_at(b), x)
+#define hl_abs(b, x) (hl_abs)(hl_at(b), x)
+#define hl_sign(b, x) (hl_sign)(hl_at(b), x)
+#define hl_reciprocal(b, x) (hl_reciprocal)(hl_at(b), x)
+#define hl_exp(b, x) (hl_exp)(hl_at(b), x)
+#define hl_exp2(b, x) (hl_exp2)(hl_at(b), x)
+#define hl_log(b, x) (hl_log)(hl_at(b), x)
+#define hl_log2(b, x) (hl_log2)(hl_at(b), x)
+#define hl_sqrt(b, x) (hl_sqrt)(hl_at(b), x)
+#define hl_rsqrt(b, x) (hl_rsqrt)(hl_at(b), x)
+#define hl_tanh(b, x) (hl_tanh)(hl_at(b), x)
+#define hl_sigmoid(b, x) (hl_sigmoid)(hl_at(b), x)
+#define hl_silu(b, x) (hl_silu)(hl_at(b), x)
+#define hl_relu(b, x) (hl_relu)(hl_at(b), x)
+#define hl_floor(b, x) (hl_floor)(hl_at(b), x)
+#define hl_ceil(b, x) (hl_ceil)(hl_at(b), x)
+#define hl_trunc(b, x) (hl_trunc)(hl_at(b), x)
+#define hl_round(b, x) (hl_round)(hl_at(b), x)
+#define hl_isnan(b, x) (hl_isnan)(hl_at(b), x)
+#define hl_isinf(b, x) (hl_isinf)(hl_at(b), x)
+#define hl_not(b, x) (hl_not)(hl_at(b), x)
+#define hl_add(b, x, y) (hl_add)(hl_at(b), x, y)
+#define hl_sub(b, x, y) (hl_sub)(hl_at(b), x, y)
+#define hl_mul(b, x, y) (hl_mul)(hl_at(b), x, y)
+#define hl_div(b, x, y) (hl_div)(hl_at(b), x, y)
+#define hl_floordiv(b, x, y) (hl_floordiv)(hl_at(b), x, y)
+#define hl_truncdiv(b, x, y) (hl_truncdiv)(hl_at(b), x, y)
+#define hl_rem(b, x, y) (hl_rem)(hl_at(b), x, y)
+#define hl_min(b, x, y) (hl_min)(hl_at(b), x, y)
+#define hl_max(b, x, y) (hl_max)(hl_at(b), x, y)
+#define hl_and(b, x, y) (hl_and)(hl_at(b), x, y)
+#define hl_or(b, x, y) (hl_or)(hl_at(b), x, y)
+#define hl_xor(b, x, y) (hl_xor)(hl_at(b), x, y)
+#define hl_shl(b, x, y) (hl_shl)(hl_at(b), x, y)
+#define hl_shr(b, x, y) (hl_shr)(hl_at(b), x, y)
+#define hl_eq(b, x, y) (hl_eq)(hl_at(b), x, y)
+#define hl_ne(b, x, y) (hl_ne)(hl_at(b), x, y)
+#define hl_lt(b, x, y) (hl_lt)(hl_at(b), x, y)
+#define hl_le(b, x, y) (hl_le)(hl_at(b), x, y)
+#define hl_gt(b, x, y) (hl_gt)(hl_at(b), x, y)
+#define hl_ge(b, x, y) (hl_ge)(hl_at(b), x, y)
+#define hl_reduce_sum(b, ...) (hl_reduce_sum)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_prod(b, ...) (hl_reduce_prod)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_max(b, ...) (hl_reduce_max)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_min(b, ...) (hl_reduce_min)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_any(b, ...) (hl_reduce_any)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_all(b, ...) (hl_reduce_all)(hl_at(b), __VA_ARGS__)
+#endif
+#endif
