@@ -64,4 +64,37 @@ mkdir -p "$tmp/u/runtime"
 echo '#include <ffi.h>' | tee "$tmp/u/runtime/a.c" >"$tmp/u/runtime/b.c"
 if sh "$here/includes.sh" "$tmp/u" >"$tmp/out"; then echo 'second ffi.h: not found'; bad=1; fi
 grep -q '^runtime/b.c:1: <ffi.h> belongs to runtime/a.c' "$tmp/out" || { cat "$tmp/out"; bad=1; }
+
+# The summary counts cmocka's cases, whole tests, crashes and skips.
+cat >"$tmp/output" <<'END'
+ 1/6 Test  #1: unit.one .........................***Failed    0.00 sec
+ 2/6 Test  #2: exec.two .........................***Skipped   0.00 sec
+ 3/6 Test #13: a.name-that-is-as-long-as-it-can-be   Passed    0.00 sec
+ 4/6 Test  #4: unit.four ........................***Exception: SegFault  0.00 sec
+ 5/6 Test  #5: unit.five ........................***Timeout   1.00 sec
+ 6/6 Test  #6: unit.six .........................   Passed    0.10 sec
+END
+cat >"$tmp/log" <<'END'
+1/6 Testing: unit.one
+[==========] Running 3 test(s).
+[       OK ] a
+[  SKIPPED ] b
+[  FAILED  ] c
+[==========] 3 test(s) run.
+[  SKIPPED ] 1 test(s), listed below:
+[  SKIPPED ] b
+[  FAILED  ] 1 test(s), listed below:
+[  FAILED  ] c
+4/6 Testing: unit.four
+[==========] Running 3 test(s).
+[       OK ] a
+6/6 Testing: unit.six
+[==========] Running 2 test(s).
+[       OK ] a
+[       OK ] b
+[==========] 2 test(s) run.
+[  PASSED  ] 2 test(s).
+END
+if awk -f "$here/summary.awk" "$tmp/output" "$tmp/log" >"$tmp/out"; then echo 'summary: failures pass'; bad=1; fi
+printf 'skipped: unit.one: b\nskipped: exec.two\n5 passed, 3 failed, 2 skipped\n' | diff - "$tmp/out" || bad=1
 exit $bad
