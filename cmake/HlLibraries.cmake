@@ -30,6 +30,7 @@ hl_public(hl-rt rt)
 add_library(hl-rt-static STATIC ${HL_RT_OBJECTS})
 set_target_properties(hl-rt-static PROPERTIES OUTPUT_NAME hl-rt)
 hl_public(hl-rt-static rt-static)
+target_link_libraries(hl-rt-static INTERFACE ffi pthread ${CMAKE_DL_LIBS} m)
 
 add_library(hl SHARED)
 hl_shared(hl MAP hl.map OBJECTS ${HL_OBJECTS} $<TARGET_OBJECTS:hl_load_dynamic_obj>
