@@ -310,8 +310,9 @@ typedef struct hli_access {
 void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out);
 
 /* ---- inference and checks ------------------------------------------------------------------ */
-/* Computes the result types of `desc` (its results are ignored); BROADCAST, CAST, CONST, BUFFER, SHARED,
- * LANE_MASK, IOTA, CONVERT, SHARED_LOAD take the given one and check it.  On complaint fills diag. */
+/* Computes the result types of `desc`; BROADCAST, CAST, CONST, BUFFER, SHARED,
+ * LANE_MASK, IOTA, CONVERT, PARTIAL_REDUCE, SHARED_LOAD and loads with v indices or a layout take the
+ * given one (results[0] with desc->result_count > 0) and check it.  On complaint fills diag. */
 hl_status hli_infer(hl_kernel *k, const hli_op_desc *desc, hli_type *results, hl_diag *diag);
 
 /* Verifies structure, types and stages.  On failure the message shows the op's printed line and what is wrong;
@@ -360,6 +361,11 @@ void hli_print_type(const hl_kernel *k, hli_type t, hli_strbuf *out);
 hl_status hli_parse(const hl_allocator *alloc, hl_str text, const char *filename, hl_diag *diag, hl_kernel **out);
 /* 128-bit digest of the printed form: equal on every machine. */
 hli_digest hli_kernel_digest(const hl_kernel *k);
+
+/* 'b' bool, 'i' signed, 'u' unsigned, 'f' floating, 0 if invalid. */
+char hli_dtype_kind(hl_dtype dtype);
+/* What sums and dots of this dtype accumulate in: f32 for f16, bf16 and f32, f64, i32 or i64 for integers. */
+hl_dtype hli_accumulator_dtype(hl_dtype dtype);
 
 /* ---- constants and scalar evaluation (scalar.c) ------------------------------------------------
  * The one definition of what a pointwise op computes on one element, used by folding, the

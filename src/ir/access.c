@@ -1,0 +1,35 @@
+/* access.c: the one decoding of accesses (load, store, async_copy, prefetch) into their parts. */
+#include "src/ir/ir.h"
+
+enum { ATTR_INDEX = 0, ATTR_FLAGS = 1, ATTR_CHECK = 2 };
+
+static void read_indices(const hl_kernel *k, hli_op op, hli_access *a, uint32_t *next) {
+  int8_t dim = 0;
+  a->rank = HLI_MIN(hli_attr_len(k, op, ATTR_INDEX), HL_MAX_RANK);
+  for (uint32_t d = 0; d < a->rank; d++) {
+    a->kind[d] = (char)hli_attr(k, op, ATTR_INDEX, d);
+    a->value_dim[d] = a->kind[d] == 's' ? -1 : dim++;
+    a->check[d] = hli_attr_or(k, op, ATTR_CHECK, d, 1) != 0;
+    if (a->kind[d] != ':' && *next < hli_operand_count(k, op)) a->index[d] = hli_operand(k, op, (*next)++);
+  }
+}
+
+void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out) {
+  memset(out, 0, sizeof *out);
+  const hli_opcode code = (hli_opcode)k->ops.data[op].code;
+  const uint32_t count = hli_operand_count(k, op);
+  uint32_t next = 1;
+  out->base = count ? hli_operand(k, op, 0) : 0;
+  read_indices(k, op, out, &next);
+  if (code == HLI_OP_ASYNC_COPY) {
+    if (next < count) out->buffer = hli_operand(k, op, next++);
+    if (next < count) out->slot = hli_operand(k, op, next);
+    return;
+  }
+  if (code == HLI_OP_PREFETCH) return;
+  const int64_t flags = hli_attr_or(k, op, ATTR_FLAGS, 0, 0);
+  if (code == HLI_OP_STORE && next < count) out->value = hli_operand(k, op, next++);
+  if (code == HLI_OP_LOAD) out->value = hli_result(k, op, 0);
+  if ((flags & 1) && next < count) out->mask = hli_operand(k, op, next++);
+  if ((flags & 2) && next < count) out->other = hli_operand(k, op, next);
+}
