@@ -1,0 +1,396 @@
+/* scalar.c: what a pointwise op computes on one element.
+ *
+ * Folding and the interpreter call this; the emitters are tested against it.  Floats travel as double,
+ * integers as 64-bit.  `typed` mode rounds every result to its dtype, once: for + - * / sqrt
+ * rounding the double's result again is exact for all narrower formats (53 >= 2 * 24 + 2 bits), and where it
+ * would not be (fma, conversions from 64-bit integers) the intermediate result is rounded to odd first.
+ * `exact` mode leaves floats in double.  NaN results are the canonical positive quiet NaN, so that
+ * folding gives the same text on every machine.  SPDX-License-Identifier: MIT */
+#include <math.h>
+#include "src/ir/expand.h"
+
+/* ---- formats: f16, bf16 and f32 as (exponent, mantissa) bits ----------------------- */
+
+typedef struct format { uint8_t exponent, mantissa; } format;
+
+static format format_of(hl_dtype dtype) {
+  if (dtype == HL_F16)
+    return (format){5, 10};
+  return dtype == HL_BF16 ? (format){8, 7} : (format){8, 23};
+}
+
+static uint64_t bits_of(double d) {
+  uint64_t b;
+  memcpy(&b, &d, sizeof b);
+  return b;
+}
+static double double_of(uint64_t b) {
+  double d;
+  memcpy(&d, &b, sizeof d);
+  return d;
+}
+
+static double widen(format f, uint64_t bits) {
+  const int bias = (1 << (f.exponent - 1)) - 1, top = (1 << f.exponent) - 1;
+  uint64_t sign = (bits >> (f.exponent + f.mantissa)) & 1;
+  int exponent = (int)(bits >> f.mantissa) & top;
+  uint64_t fraction = bits & ((1ull << f.mantissa) - 1);
+  if (exponent == 0) { /* zero or subnormal: exact */
+    double d = ldexp((double)fraction, 1 - bias - f.mantissa);
+    return sign ? -d : d;
+  }
+  uint64_t wide = exponent == top ? 0x7ff : (uint64_t)(exponent - bias + 1023);
+  return double_of(sign << 63 | wide << 52 | fraction << (52 - f.mantissa));
+}
+
+/* Rounds to nearest even; a NaN keeps the upper bits of its payload. */
+static uint64_t narrow(format f, double d) {
+  const int bias = (1 << (f.exponent - 1)) - 1;
+  const uint64_t infinity = ((1ull << f.exponent) - 1) << f.mantissa;
+  uint64_t b = bits_of(d), fraction = b & ((1ull << 52) - 1);
+  uint64_t sign = (b >> 63) << (f.exponent + f.mantissa);
+  int exponent = (int)(b >> 52) & 0x7ff;
+  if (exponent == 0x7ff) {
+    uint64_t payload = fraction >> (52 - f.mantissa);
+    if (fraction && !payload)
+      payload = 1ull << (f.mantissa - 1);
+    return sign | infinity | payload;
+  }
+  if (exponent == 0) /* a subnormal double is far below half of any format's least number */
+    return sign;
+  int e = exponent - 1023, low = 1 - bias;
+  int shift = 52 - f.mantissa + (e < low ? low - e : 0);
+  if (shift > 54)
+    return sign;
+  uint64_t significand = fraction | 1ull << 52;
+  uint64_t kept = significand >> shift, lost = significand & ((1ull << shift) - 1), half = 1ull << (shift - 1);
+  if (lost > half || (lost == half && (kept & 1)))
+    kept++;
+  /* The carry of rounding moves on into the exponent, up to infinity. */
+  if (e >= low)
+    kept += (uint64_t)(e + bias - 1) << f.mantissa;
+  return sign | HLI_MIN(kept, infinity);
+}
+
+/* ---- bits <-> scalar ------------------------------------------------------------------- */
+
+static int64_t sign_extend(uint64_t bits, uint32_t width) { return (int64_t)(bits << (64 - width)) >> (64 - width); }
+
+hli_scalar hli_scalar_from_bits(hl_dtype dtype, uint64_t bits) {
+  uint32_t width = 8 * hl_dtype_size(dtype);
+  switch (hli_dtype_kind(dtype)) {
+  case 'b': return (hli_scalar){.i = (bits & 0xff) != 0};
+  case 'i': return (hli_scalar){.i = sign_extend(bits, width)};
+  case 'u': return (hli_scalar){.u = bits << (64 - width) >> (64 - width)};
+  case 'f': return (hli_scalar){.f = dtype == HL_F64 ? double_of(bits) : widen(format_of(dtype), bits)};
+  default: return (hli_scalar){.u = 0};
+  }
+}
+
+uint64_t hli_scalar_to_bits(hl_dtype dtype, hli_scalar s) {
+  uint32_t width = 8 * hl_dtype_size(dtype);
+  switch (hli_dtype_kind(dtype)) {
+  case 'b': return s.i != 0;
+  case 'i':
+  case 'u': return s.u << (64 - width) >> (64 - width);
+  case 'f': return dtype == HL_F64 ? bits_of(s.f) : narrow(format_of(dtype), s.f);
+  default: return 0;
+  }
+}
+
+static hli_scalar rounded(hl_dtype dtype, hli_scalar s) {
+  return hli_scalar_from_bits(dtype, hli_scalar_to_bits(dtype, s));
+}
+
+/* ---- rounding to odd ------------------------------------------------------------------------ */
+
+/* The double below or above `sum` whose last bit is 1, if sum is not exact; `error` has the sign of what is
+ * missing.  A later rounding to 24 bits or fewer then is the only one. */
+static double to_odd(double sum, double error) {
+  if (error == 0 || isnan(error) || !isfinite(sum) || (bits_of(sum) & 1))
+    return sum;
+  return nextafter(sum, error > 0 ? INFINITY : -INFINITY);
+}
+
+/* a * b + c; a and b have at most 24 bits, so that the product is exact. */
+static double fma_odd(double a, double b, double c) {
+  double p = a * b, sum = p + c, part = sum - p;
+  return to_odd(sum, (p - (sum - part)) + (c - part));
+}
+
+static double i64_to_double_odd(int64_t i) {
+  double d = (double)i;
+  if (d >= 0x1p63)
+    return to_odd(d, -1); /* rounded up from below 2^63 */
+  int64_t back = (int64_t)d;
+  return to_odd(d, back == i ? 0 : back < i ? 1 : -1);
+}
+static double u64_to_double_odd(uint64_t u) {
+  double d = (double)u;
+  if (d >= 0x1p64)
+    return to_odd(d, -1);
+  uint64_t back = (uint64_t)d;
+  return to_odd(d, back == u ? 0 : back < u ? 1 : -1);
+}
+
+/* ---- floats ------------------------------------------------------------------------------------ */
+
+static double round_even(double x) {
+  if (!(fabs(x) < 0x1p52))
+    return x;
+  double down = floor(x), rest = x - down;
+  double up = down + 1;
+  double r = rest < 0.5 ? down : rest > 0.5 ? up : fmod(down, 2) == 0 ? down : up;
+  return copysign(r, x);
+}
+
+/* NaN propagates; -0 is below +0. */
+static double min_f(double a, double b) {
+  if (isnan(a) || isnan(b))
+    return NAN;
+  return a < b || (a == b && signbit(a)) ? a : b;
+}
+
+/* Sign of the divisor. */
+static double rem_f(double a, double b) {
+  double r = fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, bool typed) {
+  double x = a[0].f, y = 0;
+  if (hli_op_facts(code)->in_min > 1)
+    y = a[1].f;
+  switch (code) {
+  case HLI_OP_NEG: return -x;
+  case HLI_OP_ABS: return fabs(x);
+  case HLI_OP_EXP: return exp(x);
+  case HLI_OP_EXP2: return exp2(x);
+  case HLI_OP_LOG: return log(x);
+  case HLI_OP_LOG2: return log2(x);
+  case HLI_OP_SQRT: return sqrt(x);
+  case HLI_OP_TANH: return tanh(x);
+  case HLI_OP_FLOOR: return floor(x);
+  case HLI_OP_CEIL: return ceil(x);
+  case HLI_OP_TRUNC: return trunc(x);
+  case HLI_OP_ROUND: return round_even(x);
+  case HLI_OP_ADD: return x + y;
+  case HLI_OP_SUB: return x - y;
+  case HLI_OP_MUL: return x * y;
+  case HLI_OP_DIV: return x / y;
+  case HLI_OP_FLOORDIV: return floor(x / y);
+  case HLI_OP_TRUNCDIV: return trunc(x / y);
+  case HLI_OP_REM: return rem_f(x, y);
+  case HLI_OP_MIN: return min_f(x, y);
+  case HLI_OP_MAX: return -min_f(-x, -y);
+  case HLI_OP_FMA: return typed && dtype != HL_F64 ? fma_odd(x, y, a[2].f) : fma(x, y, a[2].f);
+  default: return NAN;
+  }
+}
+
+/* ---- integers ------------------------------------------------------------------------------------- */
+
+static uint64_t shifted(hli_opcode code, char kind, uint32_t width, hli_scalar a, hli_scalar b) {
+  bool far = kind == 'i' ? b.i < 0 || b.i >= (int64_t)width : b.u >= width;
+  if (code == HLI_OP_SHL)
+    return far ? 0 : a.u << b.u;
+  if (kind == 'i')
+    return (uint64_t)(a.i >> (far ? 63 : b.i));
+  return far ? 0 : a.u >> b.u;
+}
+
+/* Division truncates or floors; x / 0 and x rem 0 are 0; the remainder has the divisor's sign. */
+static uint64_t divide_signed(hli_opcode code, int64_t a, int64_t b) {
+  if (b == 0)
+    return 0;
+  if (b == -1) /* INT64_MIN wraps; for narrower types the caller wraps */
+    return code == HLI_OP_REM ? 0 : 0 - (uint64_t)a;
+  int64_t q = a / b, r = a % b;
+  if (code == HLI_OP_TRUNCDIV || r == 0 || (r < 0) == (b < 0))
+    return (uint64_t)(code == HLI_OP_REM ? r : q);
+  return (uint64_t)(code == HLI_OP_REM ? r + b : q - 1);
+}
+static uint64_t divide_unsigned(hli_opcode code, uint64_t a, uint64_t b) {
+  if (b == 0)
+    return 0;
+  return code == HLI_OP_REM ? a % b : a / b;
+}
+
+static uint64_t eval_int(hli_opcode code, hl_dtype dtype, const hli_scalar *a) {
+  char kind = hli_dtype_kind(dtype);
+  uint32_t width = kind == 'b' ? 1 : 8 * hl_dtype_size(dtype);
+  hli_scalar x = a[0], y = {.u = 0};
+  if (hli_op_facts(code)->in_min > 1)
+    y = a[1];
+  bool less = kind == 'u' ? x.u < y.u : x.i < y.i;
+  switch (code) {
+  case HLI_OP_NEG: return 0 - x.u;
+  case HLI_OP_ABS: return kind == 'i' && x.i < 0 ? 0 - x.u : x.u;
+  case HLI_OP_NOT: return kind == 'b' ? !x.u : ~x.u;
+  case HLI_OP_ADD: return x.u + y.u;
+  case HLI_OP_SUB: return x.u - y.u;
+  case HLI_OP_MUL: return x.u * y.u;
+  case HLI_OP_FLOORDIV:
+  case HLI_OP_TRUNCDIV:
+  case HLI_OP_REM: return kind == 'i' ? divide_signed(code, x.i, y.i) : divide_unsigned(code, x.u, y.u);
+  case HLI_OP_MIN: return less ? x.u : y.u;
+  case HLI_OP_MAX: return less ? y.u : x.u;
+  case HLI_OP_AND: return x.u & y.u;
+  case HLI_OP_OR: return x.u | y.u;
+  case HLI_OP_XOR: return x.u ^ y.u;
+  case HLI_OP_SHL:
+  case HLI_OP_SHR: return shifted(code, kind, width, x, y);
+  case HLI_OP_FMA: return x.u * y.u + a[2].u;
+  default: return x.u; /* floor, ceil, trunc, round */
+  }
+}
+
+/* ---- predicates and conversions ---------------------------------------------------------------------- */
+
+static bool compare(hli_opcode code, char kind, hli_scalar a, hli_scalar b) {
+  bool less = kind == 'f' ? a.f < b.f : kind == 'u' ? a.u < b.u : a.i < b.i;
+  bool equal = kind == 'f' ? a.f == b.f : a.u == b.u;
+  bool greater = kind == 'f' ? a.f > b.f : !less && !equal;
+  switch (code) {
+  case HLI_OP_EQ: return equal;
+  case HLI_OP_NE: return !equal;
+  case HLI_OP_LT: return less;
+  case HLI_OP_LE: return less || equal;
+  case HLI_OP_GT: return greater;
+  default: return greater || equal;
+  }
+}
+
+/* Saturates; NaN gives 0. */
+static hli_scalar float_to_int(hl_dtype to, double x) {
+  uint32_t width = 8 * hl_dtype_size(to);
+  if (isnan(x))
+    return (hli_scalar){.i = 0};
+  x = trunc(x);
+  if (hli_dtype_kind(to) == 'u') {
+    if (x <= 0)
+      return (hli_scalar){.u = 0};
+    return (hli_scalar){.u = x >= ldexp(1, (int)width) ? UINT64_MAX >> (64 - width) : (uint64_t)x};
+  }
+  double limit = ldexp(1, (int)width - 1);
+  if (x >= limit)
+    return (hli_scalar){.i = INT64_MAX >> (64 - width)};
+  return (hli_scalar){.i = x < -limit ? INT64_MIN >> (64 - width) : (int64_t)x};
+}
+
+static hli_scalar convert(hl_dtype from, hl_dtype to, hli_scalar a, bool typed) {
+  char source = hli_dtype_kind(from), target = hli_dtype_kind(to);
+  bool odd = typed && to != HL_F64;
+  if (target == 'b')
+    return (hli_scalar){.i = source == 'f' ? a.f != 0 : a.u != 0};
+  if (source == 'f')
+    return target == 'f' ? a : float_to_int(to, a.f);
+  if (target != 'f')
+    return a;
+  if (source == 'u')
+    return (hli_scalar){.f = odd ? u64_to_double_odd(a.u) : (double)a.u};
+  return (hli_scalar){.f = odd ? i64_to_double_odd(a.i) : (double)a.i};
+}
+
+/* ---- composites: expand.c's definitions, over doubles ------------------------------------------------- */
+
+typedef struct temporaries {
+  hl_dtype dtype;
+  uint32_t count;
+  hli_scalar value[64];
+} temporaries;
+
+static hli_xvalue remember(temporaries *t, hli_scalar s) {
+  uint32_t slot = HLI_MIN(t->count, (uint32_t)HLI_COUNT(t->value) - 1);
+  t->value[slot] = s;
+  t->count = slot + 1;
+  return slot;
+}
+static hli_xvalue primitive(void *ctx, hli_opcode code, const hli_xvalue *args) {
+  temporaries *t = ctx;
+  hli_scalar a[3] = {{0}, {0}, {0}};
+  for (uint32_t i = 0; i < hli_op_facts(code)->in_max && i < 3; i++)
+    a[i] = t->value[args[i]];
+  return remember(t, hli_scalar_eval(code, t->dtype, HL_DTYPE_NONE, a, false));
+}
+static hli_xvalue number(void *ctx, hli_xvalue like, double value) {
+  temporaries *t = ctx;
+  (void)like;
+  if (hli_dtype_kind(t->dtype) == 'f')
+    return remember(t, (hli_scalar){.f = value});
+  return remember(t, (hli_scalar){.i = (int64_t)value});
+}
+
+static bool is_composite(hli_opcode code) {
+  return code == HLI_OP_RECIPROCAL || code == HLI_OP_RSQRT || code == HLI_OP_SIGMOID || code == HLI_OP_SILU ||
+         code == HLI_OP_RELU || code == HLI_OP_SIGN;
+}
+
+static hli_scalar eval_composite(hli_opcode code, hl_dtype dtype, hli_scalar x) {
+  static const hli_expand_ops vt = {primitive, number, NULL}; /* these six have no raw operations */
+  temporaries t = {.dtype = dtype};
+  hli_xvalue arg = remember(&t, x), out = 0;
+  return hli_expand(code, dtype, &vt, &t, &arg, &out) ? t.value[out] : x;
+}
+
+/* ---- the evaluator ---------------------------------------------------------------------------------------- */
+
+static hli_scalar finish(hl_dtype dtype, hli_scalar s, bool typed) {
+  if (hli_dtype_kind(dtype) != 'f')
+    return rounded(dtype, s); /* integers wrap in both modes */
+  if (isnan(s.f))
+    s.f = double_of(0x7ff8ull << 48);
+  return typed ? rounded(dtype, s) : s;
+}
+
+hli_scalar hli_scalar_eval(hli_opcode code, hl_dtype dtype, hl_dtype to, const hli_scalar *args, bool typed) {
+  char kind = hli_dtype_kind(dtype);
+  const hli_op_info *facts = hli_op_facts(code);
+  switch (facts->rule) {
+  case HLI_RULE_WHERE: return args[0].i ? args[1] : args[2];
+  case HLI_RULE_CAST: return finish(to, convert(dtype, to, args[0], typed), typed);
+  case HLI_RULE_PRED:
+    if (facts->in_min == 2)
+      return (hli_scalar){.i = compare(code, kind, args[0], args[1])};
+    if (kind != 'f')
+      return (hli_scalar){.i = 0};
+    return (hli_scalar){.i = code == HLI_OP_ISNAN ? isnan(args[0].f) != 0 : isinf(args[0].f) != 0};
+  default: break;
+  }
+  if (is_composite(code))
+    return finish(dtype, eval_composite(code, dtype, args[0]), typed);
+  if (kind == 'f')
+    return finish(dtype, (hli_scalar){.f = eval_float(code, dtype, args, typed)}, typed);
+  return finish(dtype, (hli_scalar){.u = eval_int(code, dtype, args)}, typed);
+}
+
+hli_scalar hli_scalar_identity(hli_identity id, hl_dtype dtype) {
+  char kind = hli_dtype_kind(dtype);
+  uint32_t width = 8 * hl_dtype_size(dtype);
+  bool high = id == HLI_ID_HIGHEST;
+  if (id == HLI_ID_NONE || id == HLI_ID_ZERO || !kind)
+    return (hli_scalar){.u = 0};
+  if (id == HLI_ID_ONE)
+    return kind == 'f' ? (hli_scalar){.f = 1} : (hli_scalar){.i = 1};
+  if (kind == 'f')
+    return (hli_scalar){.f = high ? INFINITY : -INFINITY};
+  if (kind == 'i')
+    return (hli_scalar){.i = (high ? INT64_MAX : INT64_MIN) >> (64 - width)};
+  return (hli_scalar){.u = !high ? 0 : kind == 'b' ? 1 : UINT64_MAX >> (64 - width)};
+}
+
+bool hli_const_value(const hl_kernel *k, hli_value v, hli_scalar *out) {
+  while (v) {
+    hli_op op = k->values.data[v].def;
+    if (!op)
+      return false;
+    if (k->ops.data[op].code == HLI_OP_CONST) {
+      *out = hli_scalar_from_bits(hli_dtype_of(k, v), (uint64_t)hli_attr(k, op, 0, 0));
+      return true;
+    }
+    if (k->ops.data[op].code != HLI_OP_BROADCAST)
+      return false;
+    v = hli_operand(k, op, 0);
+  }
+  return false;
+}
