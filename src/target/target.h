@@ -41,4 +41,9 @@ struct hl_target {
   uint32_t matrix_count;
 };
 
+/* The families' tables (one data file each).  On the CPU the i-th row; the host's row is chosen by cpuid. */
+const hl_target *hli_cpu_target(uint32_t i);
+extern const hl_target hli_nvptx_targets[];
+extern const uint32_t hli_nvptx_target_count;
+
 #endif
