@@ -1,0 +1,38 @@
+/* builder.h: the state behind hl_builder, shared by builder.c, builder_value.c and builder_memory.c. */
+#ifndef HLI_BUILDER_H
+#define HLI_BUILDER_H
+
+#define HL_NO_LOCATIONS
+#include "src/ir/infer.h"
+#include "src/ir/ir.h"
+
+typedef struct hli_loop { /* an open tile loop */
+  hli_op op;
+  uint32_t carried;
+  hli_cursor outer;
+} hli_loop;
+
+struct hl_builder {
+  hl_context *ctx;
+  const hl_allocator *alloc;
+  hl_kernel *k;
+  hli_cursor at;        /* where the next op goes, and its location */
+  hl_diag diag;         /* the first complaint */
+  HLI_VEC(hli_loop) loops;
+  HLI_VEC(hli_value) literals; /* values that promote weakly as literals */
+};
+
+/* Records the first complaint with the current location; always gives HL_POISON. */
+hl_value hli_builder_complain(hl_builder *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* False (silently) once something is poison, (with a complaint) when v is no value of this kernel. */
+bool hli_builder_ok(hl_builder *b, hl_value v);
+bool hli_builder_is_value(hl_builder *b, hl_value v, const char *what); /* ok, and not a tile or tensor */
+/* Infers, complains or creates; `given` as in hli_infer. */
+hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given);
+bool hli_builder_is_literal(const hl_builder *b, hl_value v);
+/* Casts (a literal is re-made) and broadcasts NumPy-style, aligned at the last axis, to a type. */
+hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to);
+hl_value hli_builder_truth(hl_builder *b, hl_value v); /* v as bool: v != 0 */
+hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+
+#endif
