@@ -58,7 +58,8 @@ typedef struct hlr_step {
   hl_blob *image;          /* shared with the descriptor's owner; referenced, not copied */
   uint32_t threads;        /* per block; 1 on the CPU */
   uint32_t shared_bytes;   /* dynamic shared memory */
-  uint32_t cluster;        /* blocks per cluster; 1 */
+  uint32_t cluster;        /* blocks per cluster; 1.  Grids are rounded up to whole clusters: the
+                            * kernel must ignore programs beyond its own count */
   uint32_t grain;          /* CPU: programs handed out at a time; >= 1 */
   uint64_t scratch_bytes;  /* CPU: per-thread scratch */
   uint64_t max_programs;
@@ -78,7 +79,7 @@ typedef struct hlr_program {
 } hlr_program;
 
 /* Makes a plan of a descriptor on a device: loads the images, lays the parameter
- * blocks out with libffi.  Copies what it keeps (blobs are copied too).  Used by src/plan. */
+ * blocks out with libffi.  Copies what it keeps, and keeps no image: the driver has its own copy.  Used by src/plan. */
 HL_API hl_status hlr_plan_create(hl_device *dev, const hlr_program *program, hl_diag *diag, hl_plan **out);
 
 /* The CPU entry of a compiled kernel: runs programs [begin, end).  `block` is the

@@ -80,7 +80,7 @@ HL_API const char *hl_status_text(hl_status status);
  * NUL-terminated; `file` is the user's source or text file, "" if unknown. */
 typedef struct hl_diag {
   hl_status status;
-  int32_t vendor_code; /* the driver's own code for HL_ERR_DRIVER, else 0 */
+  int32_t vendor_code; /* the driver's own code if the failure came from a driver, else 0 */
   uint32_t line;       /* 1-based; 0 if unknown */
   uint32_t column;     /* 1-based; 0 if unknown */
   char file[256];

@@ -119,6 +119,8 @@ typedef struct hl_prepared hl_prepared;
 HL_API hl_status hl_prepared_create(const hl_plan *plan, const hl_arg *args, size_t arg_count,
                                     const hl_launch_options *options, hl_diag *diag,
                                     hl_prepared **out);
+/* Replaces one argument; all are checked again.  On failure nothing has changed. */
+HL_API hl_status hl_prepared_set(hl_prepared *p, size_t index, const hl_arg *arg, hl_diag *diag);
 HL_API hl_status hl_prepared_launch(hl_prepared *p, hl_stream *stream);
 HL_API void hl_prepared_destroy(hl_prepared *p);
 

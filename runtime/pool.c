@@ -1,0 +1,526 @@
+/* pool.c: a persistent thread pool with in-order queues.
+ *
+ * How it works.  A queue has a ring of tasks with many producers, and a token: the
+ * thread that takes the token runs the tasks at the head until there is none.  For a
+ * launch it opens the queue's gate; other threads join through it, claim runs of
+ * `grain` programs from one counter, and leave; the holder closes the gate and goes on
+ * when the last one has left.  Nothing here takes a lock.
+ *
+ * Sleeping.  A thread that finds nothing spins for SPIN_NS and then sleeps on an event
+ * count: it announces itself, looks once more, and sleeps only if nothing was announced
+ * since.  Every "publish, then look for sleepers" and "announce, then look for work" is
+ * sequentially consistent, so one of the two sees the other.
+ *
+ * Queues live in a fixed array until the pool goes: workers may look at any of them at
+ * any time, and tickets keep counting when a queue is used again.
+ *
+ * After fork() the child has none of the threads: it must make its own context.
+ * SPDX-License-Identifier: MIT */
+#include "runtime/pool.h"
+
+#define SPIN_NS 80000u
+#define SPIN_CHECK 64u      /* pauses between two looks at the clock */
+#define MAX_THREADS 256
+#define MAX_QUEUES 64u
+#define SCRATCH_SLOTS 512u  /* workers and threads that help */
+#define RING 128u           /* tasks in flight in a queue; a power of two */
+#define LINE 64
+#define GATE_OPEN 0x80000000u
+
+/* ---- types -------------------------------------------------------------------- */
+
+typedef struct event_count {
+  _Atomic uint32_t epoch;
+  _Atomic uint32_t waiters;
+} event_count;
+
+typedef struct ring_entry {
+  _Atomic uint64_t ready; /* ticket + 1 once the task is written */
+  hlr_task task;
+  _Alignas(LINE) unsigned char block[HLR_MAX_BLOCK];
+} ring_entry;
+
+/* One launch while it runs: written by the token's holder while the gate is shut. */
+typedef struct pool_job {
+  hlr_cpu_entry entry;
+  const void *block;
+  int64_t programs, grain;
+  uint64_t scratch;
+} pool_job;
+
+struct hlr_queue {
+  hlr_pool *pool;
+  _Atomic(ring_entry *) ring; /* made at first use, kept until the pool goes */
+  _Atomic bool used;
+  _Atomic bool failed;
+  pool_job job;
+  _Alignas(LINE) _Atomic uint64_t tail; /* tickets given out */
+  _Alignas(LINE) _Atomic uint64_t head; /* tickets done */
+  _Atomic bool token;
+  event_count done;                     /* head moved, or the last helper left */
+  _Alignas(LINE) _Atomic uint32_t gate; /* GATE_OPEN | threads inside */
+  _Alignas(LINE) _Atomic int64_t next;  /* first program that nobody has claimed */
+};
+
+typedef struct scratch_slot {
+  _Alignas(LINE) _Atomic bool taken;
+  void *ptr;
+  uint64_t size;
+} scratch_slot;
+
+typedef struct pool_worker {
+  hlr_pool *pool;
+  uint32_t index;
+  hlr_os_thread thread;
+} pool_worker;
+
+struct hlr_pool {
+  hl_context *ctx;
+  int32_t threads; /* that may run one launch together, the waiting thread included */
+  uint32_t worker_count;
+  pool_worker *workers;
+  _Atomic bool stop;
+  _Atomic uint32_t queue_high;        /* queues[0 .. queue_high) were used at some time */
+  _Alignas(LINE) _Atomic uint32_t spinners;
+  event_count idle;
+  hlr_queue queues[MAX_QUEUES];
+  scratch_slot scratch[SCRATCH_SLOTS];
+};
+
+/* ---- event counts --------------------------------------------------------------- */
+
+static uint32_t event_announce(event_count *e) {
+  (void)atomic_fetch_add(&e->waiters, 1);
+  return atomic_load(&e->epoch);
+}
+
+static void event_withdraw(event_count *e) { (void)atomic_fetch_sub(&e->waiters, 1); }
+
+static void event_notify(event_count *e, uint32_t count) {
+  if (atomic_load(&e->waiters) == 0) return;
+  (void)atomic_fetch_add(&e->epoch, 1);
+  hlr_os_wake(&e->epoch, count);
+}
+
+/* ---- floating-point mode ---------------------------------------------------------
+ * Kernels are compiled for round-to-nearest with denormals; the caller may have set
+ * something else, and gets it back. */
+
+static inline uint32_t fp_enter(void) {
+#if defined(__x86_64__)
+  uint32_t saved = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(0x1F80u);
+  return saved;
+#elif defined(__aarch64__)
+  uint64_t saved, standard = 0;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
+  __asm__ volatile("msr fpcr, %0" : : "r"(standard));
+  return (uint32_t)saved;
+#else
+  return 0;
+#endif
+}
+
+static inline void fp_leave(uint32_t saved) {
+#if defined(__x86_64__)
+  __builtin_ia32_ldmxcsr(saved);
+#elif defined(__aarch64__)
+  uint64_t wide = saved;
+  __asm__ volatile("msr fpcr, %0" : : "r"(wide));
+#else
+  (void)saved;
+#endif
+}
+
+/* ---- scratch ---------------------------------------------------------------------- */
+
+static bool scratch_take(scratch_slot *slot) {
+  return !atomic_load_explicit(&slot->taken, memory_order_relaxed) &&
+         !atomic_exchange_explicit(&slot->taken, true, memory_order_acquire);
+}
+
+static void scratch_give(scratch_slot *slot) {
+  if (slot) atomic_store_explicit(&slot->taken, false, memory_order_release);
+}
+
+static bool scratch_grow(const hl_allocator *alloc, scratch_slot *slot, uint64_t bytes) {
+  if (slot->size >= bytes) return true;
+  void *ptr = hli_alloc(alloc, bytes, LINE);
+  if (!ptr) return false;
+  hli_release(alloc, slot->ptr, slot->size);
+  slot->ptr = ptr;
+  slot->size = bytes;
+  return true;
+}
+
+/* A slot with `bytes` of scratch for this thread; workers find their own at once. */
+static scratch_slot *scratch_acquire(hlr_pool *pool, uint32_t first, uint64_t bytes) {
+  for (uint32_t i = 0; i < SCRATCH_SLOTS; i++) {
+    scratch_slot *slot = &pool->scratch[(first + i) % SCRATCH_SLOTS];
+    if (!scratch_take(slot)) continue;
+    if (scratch_grow(&pool->ctx->alloc, slot, bytes)) return slot;
+    scratch_give(slot);
+    return NULL;
+  }
+  return NULL;
+}
+
+hl_status hlr_pool_reserve(hlr_pool *pool, uint64_t bytes, hl_diag *diag) {
+  for (int32_t i = 0; bytes && i < pool->threads; i++) {
+    scratch_slot *slot = &pool->scratch[i];
+    if (!scratch_take(slot)) continue; /* at work: it grows when its thread needs it */
+    bool grown = scratch_grow(&pool->ctx->alloc, slot, bytes);
+    scratch_give(slot);
+    if (!grown)
+      return hli_fail(diag, HL_ERR_MEMORY,
+                      "out of memory while reserving %llu bytes of scratch for each of %d threads",
+                      (unsigned long long)bytes, (int)pool->threads);
+  }
+  return HL_OK;
+}
+
+/* ---- running a launch ---------------------------------------------------------------- */
+
+/* `self`: the worker's index, or any number for a thread that is none of ours. */
+static bool run_claimed(hlr_queue *q, uint32_t self) {
+  const pool_job *job = &q->job;
+  scratch_slot *slot = NULL;
+  if (job->scratch) {
+    slot = scratch_acquire(q->pool, self, job->scratch);
+    if (!slot) return false;
+  }
+  uint32_t mode = fp_enter();
+  for (;;) {
+    int64_t begin = atomic_fetch_add_explicit(&q->next, job->grain, memory_order_relaxed);
+    if (begin >= job->programs) break;
+    job->entry(job->block, begin, HLI_MIN(begin + job->grain, job->programs), slot ? slot->ptr : NULL);
+  }
+  fp_leave(mode);
+  scratch_give(slot);
+  return true;
+}
+
+static void leave_gate(hlr_queue *q) {
+  if (atomic_fetch_sub(&q->gate, 1) == 1) event_notify(&q->done, UINT32_MAX);
+}
+
+/* Joins the launch that the queue's holder runs now, if there is room. */
+static bool join_job(hlr_queue *q, uint32_t self) {
+  uint32_t gate = atomic_load_explicit(&q->gate, memory_order_relaxed);
+  while ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)q->pool->threads) {
+    if (!atomic_compare_exchange_weak(&q->gate, &gate, gate + 1)) continue;
+    bool ran = run_claimed(q, self);
+    /* Everything is claimed: shut the gate, or idle threads would come and go here. */
+    if (ran) (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
+    leave_gate(q);
+    return ran;
+  }
+  return false;
+}
+
+static void await_helpers(hlr_queue *q) {
+  uint64_t deadline = 0;
+  for (uint32_t spins = 0; atomic_load(&q->gate) != 0; spins++) {
+    hlr_os_pause();
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    uint64_t now = hlr_os_now_ns();
+    if (!deadline) deadline = now + SPIN_NS;
+    if (now < deadline) continue;
+    uint32_t epoch = event_announce(&q->done);
+    if (atomic_load(&q->gate) != 0) hlr_os_wait(&q->done.epoch, epoch);
+    event_withdraw(&q->done);
+  }
+}
+
+typedef struct hook_call {
+  hlr_queue *queue;
+  _Atomic bool failed;
+} hook_call;
+
+static void hook_job(void *user, int64_t begin, int64_t end) {
+  hook_call *call = user;
+  const pool_job *job = &call->queue->job;
+  scratch_slot *slot = NULL;
+  if (job->scratch) {
+    slot = scratch_acquire(call->queue->pool, 0, job->scratch);
+    if (!slot) {
+      atomic_store(&call->failed, true);
+      return;
+    }
+  }
+  uint32_t mode = fp_enter();
+  job->entry(job->block, begin, end, slot ? slot->ptr : NULL);
+  fp_leave(mode);
+  scratch_give(slot);
+}
+
+static bool run_by_host(hlr_queue *q) {
+  const hl_context *ctx = q->pool->ctx;
+  hook_call call = {.queue = q};
+  ctx->parallel_for(ctx->parallel_user, q->job.programs, q->job.grain, hook_job, &call);
+  return !atomic_load(&call.failed);
+}
+
+static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
+  hlr_pool *pool = q->pool;
+  const hlr_task *task = &entry->task;
+  int64_t programs = (int64_t)task->programs, grain = HLI_MAX(task->grain, 1u);
+  q->job = (pool_job){task->entry, entry->block, programs, grain, task->scratch};
+  atomic_store_explicit(&q->next, 0, memory_order_relaxed);
+
+  bool ran;
+  if (pool->ctx->parallel_for) {
+    ran = run_by_host(q);
+  } else if (programs <= grain || pool->threads == 1) {
+    ran = run_claimed(q, self);
+  } else {
+    atomic_store(&q->gate, GATE_OPEN | 1u);
+    uint64_t wanted = HLI_MIN((uint64_t)((programs - 1) / grain), (uint64_t)pool->threads - 1);
+    uint32_t spinning = atomic_load(&pool->spinners);
+    if (wanted > spinning) event_notify(&pool->idle, (uint32_t)wanted - spinning);
+    ran = run_claimed(q, self);
+    (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
+    (void)atomic_fetch_sub(&q->gate, 1);
+    await_helpers(q);
+    /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
+    if (atomic_load_explicit(&q->next, memory_order_relaxed) >= programs) ran = true;
+  }
+  if (!ran) atomic_store(&q->failed, true);
+}
+
+/* ---- queues ------------------------------------------------------------------------------ */
+
+static bool queue_ready(const hlr_queue *q) {
+  ring_entry *ring = atomic_load(&q->ring);
+  if (!ring) return false;
+  uint64_t head = atomic_load(&q->head);
+  return atomic_load(&ring[head % RING].ready) == head + 1;
+}
+
+static bool queue_take_token(hlr_queue *q) {
+  return !atomic_load_explicit(&q->token, memory_order_relaxed) && !atomic_exchange(&q->token, true);
+}
+
+static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
+  const hlr_task *task = &entry->task;
+  switch (task->kind) {
+    case HLR_TASK_LAUNCH: run_launch(q, entry, self); break;
+    case HLR_TASK_FILL: memset(task->dst, task->value, task->bytes); break;
+    case HLR_TASK_COPY: memcpy(task->dst, task->src, task->bytes); break;
+    case HLR_TASK_STAMP: atomic_store(task->stamp, hlr_os_now_ns()); break;
+  }
+}
+
+/* Runs tasks until there is none or `until` is reached; false if another thread does. */
+static bool queue_drain(hlr_queue *q, uint64_t until, uint32_t self) {
+  bool worked = false;
+  while (queue_ready(q) && atomic_load(&q->head) < until && queue_take_token(q)) {
+    ring_entry *ring = atomic_load(&q->ring);
+    uint64_t head = atomic_load(&q->head);
+    while (head < until && atomic_load(&ring[head % RING].ready) == head + 1) {
+      run_task(q, &ring[head % RING], self);
+      atomic_store(&q->head, ++head);
+      event_notify(&q->done, UINT32_MAX);
+      worked = true;
+    }
+    atomic_store(&q->token, false);
+    /* A task that was published before the token came back is seen by the loop's test. */
+  }
+  return worked;
+}
+
+/* Some thread must look at the queue.  Whoever holds the token will. */
+static void queue_announce(hlr_queue *q) {
+  hlr_pool *pool = q->pool;
+  if (pool->worker_count == 0)
+    (void)queue_drain(q, UINT64_MAX, 0);
+  else if (!atomic_load(&q->token) && atomic_load(&pool->spinners) == 0)
+    event_notify(&pool->idle, 1);
+}
+
+uint64_t hlr_queue_push(hlr_queue *q, const hlr_task *task) {
+  uint64_t ticket = atomic_load(&q->tail);
+  for (;;) {
+    /* Signed: the head may have overtaken a ticket that was read a moment ago. */
+    if ((int64_t)(ticket - atomic_load(&q->head)) >= (int64_t)RING) {
+      hlr_queue_wait(q, ticket - RING);
+      ticket = atomic_load(&q->tail);
+    } else if (atomic_compare_exchange_weak(&q->tail, &ticket, ticket + 1)) {
+      break;
+    }
+  }
+  ring_entry *entry = &atomic_load_explicit(&q->ring, memory_order_relaxed)[ticket % RING];
+  entry->task = *task;
+  if (task->block_size) memcpy(entry->block, task->block, task->block_size);
+  atomic_store(&entry->ready, ticket + 1);
+  queue_announce(q);
+  return ticket;
+}
+
+bool hlr_queue_passed(const hlr_queue *q, uint64_t ticket) { return atomic_load(&q->head) > ticket; }
+
+void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
+  uint32_t self = q->pool->worker_count; /* where helpers look for scratch first */
+  uint64_t deadline = 0;
+  for (uint32_t spins = 0; !hlr_queue_passed(q, ticket); spins++) {
+    if (queue_drain(q, ticket + 1, self) || join_job(q, self)) {
+      if (queue_ready(q)) queue_announce(q); /* beyond our ticket */
+      deadline = 0;
+      continue;
+    }
+    hlr_os_pause();
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    uint64_t now = hlr_os_now_ns();
+    if (!deadline) deadline = now + SPIN_NS;
+    if (now < deadline) continue;
+    uint32_t epoch = event_announce(&q->done);
+    if (!hlr_queue_passed(q, ticket)) hlr_os_wait(&q->done.epoch, epoch);
+    event_withdraw(&q->done);
+  }
+}
+
+void hlr_queue_finish(hlr_queue *q) {
+  uint64_t tail = atomic_load(&q->tail);
+  if (tail) hlr_queue_wait(q, tail - 1);
+}
+
+void hlr_pool_finish(hlr_pool *pool) {
+  uint32_t count = atomic_load(&pool->queue_high);
+  for (uint32_t i = 0; i < count; i++) hlr_queue_finish(&pool->queues[i]);
+}
+
+bool hlr_queue_take_failure(hlr_queue *q) {
+  return atomic_load(&q->failed) && atomic_exchange(&q->failed, false);
+}
+
+hlr_queue *hlr_pool_default_queue(hlr_pool *pool) { return &pool->queues[0]; }
+
+hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out) {
+  uint32_t i = 0;
+  while (i < MAX_QUEUES && atomic_exchange(&pool->queues[i].used, true)) i++;
+  if (i == MAX_QUEUES)
+    return hli_fail(diag, HL_ERR_LIMIT,
+                    "a CPU device has at most %u streams, one of them the default: destroy some",
+                    MAX_QUEUES);
+  hlr_queue *q = &pool->queues[i];
+  q->pool = pool;
+  if (!atomic_load(&q->ring)) {
+    ring_entry *ring = hli_alloc(&pool->ctx->alloc, sizeof(ring_entry) * RING, LINE);
+    if (!ring) {
+      atomic_store(&q->used, false);
+      return hli_fail_memory(diag, "creating a CPU stream");
+    }
+    for (uint32_t k = 0; k < RING; k++) atomic_init(&ring[k].ready, 0);
+    atomic_store(&q->ring, ring);
+  }
+  atomic_store(&q->failed, false);
+  uint32_t high = atomic_load(&pool->queue_high);
+  while (high < i + 1 && !atomic_compare_exchange_weak(&pool->queue_high, &high, i + 1)) {
+  }
+  *out = q;
+  return HL_OK;
+}
+
+void hlr_queue_destroy(hlr_queue *q) {
+  hlr_queue_finish(q);
+  atomic_store(&q->used, false);
+}
+
+/* ---- workers ------------------------------------------------------------------------------- */
+
+static hlr_queue *find_work(hlr_pool *pool) {
+  uint32_t count = atomic_load(&pool->queue_high);
+  for (uint32_t i = 0; i < count; i++) {
+    hlr_queue *q = &pool->queues[i];
+    uint32_t gate = atomic_load(&q->gate);
+    if ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)pool->threads) return q;
+    if (!atomic_load(&q->token) && queue_ready(q)) return q;
+  }
+  return NULL;
+}
+
+/* Spins, then sleeps, until some queue has work; NULL when the pool stops. */
+static hlr_queue *await_work(hlr_pool *pool) {
+  hlr_queue *q = NULL;
+  uint64_t deadline = 0;
+  (void)atomic_fetch_add(&pool->spinners, 1);
+  for (uint32_t spins = 0; !(q = find_work(pool)) && !atomic_load(&pool->stop); spins++) {
+    hlr_os_pause();
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    uint64_t now = hlr_os_now_ns();
+    if (!deadline) deadline = now + SPIN_NS;
+    if (now < deadline) continue;
+    uint32_t epoch = event_announce(&pool->idle);
+    (void)atomic_fetch_sub(&pool->spinners, 1);
+    if (!find_work(pool) && !atomic_load(&pool->stop)) hlr_os_wait(&pool->idle.epoch, epoch);
+    (void)atomic_fetch_add(&pool->spinners, 1);
+    event_withdraw(&pool->idle);
+    deadline = 0;
+  }
+  (void)atomic_fetch_sub(&pool->spinners, 1);
+  return q;
+}
+
+static void *worker_main(void *arg) {
+  pool_worker *worker = arg;
+  hlr_pool *pool = worker->pool;
+  for (hlr_queue *q; (q = await_work(pool));) {
+    /* A producer that saw this thread spin woke nobody: pass a second queue's work on. */
+    if (atomic_load(&pool->queue_high) > 1 && atomic_load(&pool->spinners) == 0)
+      event_notify(&pool->idle, 1);
+    if (!join_job(q, worker->index)) (void)queue_drain(q, UINT64_MAX, worker->index);
+  }
+  return NULL;
+}
+
+/* ---- the pool ------------------------------------------------------------------------------- */
+
+static void pool_free(hlr_pool *pool) {
+  hl_context *ctx = pool->ctx;
+  for (uint32_t i = 0; i < MAX_QUEUES; i++)
+    hli_release(&ctx->alloc, atomic_load(&pool->queues[i].ring), sizeof(ring_entry) * RING);
+  for (uint32_t i = 0; i < SCRATCH_SLOTS; i++)
+    hli_release(&ctx->alloc, pool->scratch[i].ptr, pool->scratch[i].size);
+  hli_release(&ctx->alloc, pool->workers, sizeof *pool->workers * (size_t)pool->threads);
+  hli_release(&ctx->alloc, pool, sizeof *pool);
+}
+
+hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
+  int32_t threads = ctx->cpu_threads > 0 ? ctx->cpu_threads : hlr_os_cpu_count();
+  hlr_pool *pool = hli_alloc(&ctx->alloc, sizeof *pool, LINE);
+  if (!pool) return hli_fail_memory(diag, "creating the thread pool");
+  memset(pool, 0, sizeof *pool);
+  pool->ctx = ctx;
+  pool->threads = HLI_MIN(threads, MAX_THREADS);
+  pool->workers = hli_calloc(&ctx->alloc, (size_t)pool->threads, sizeof *pool->workers);
+  hlr_queue *first;
+  hl_status status = pool->workers ? hlr_queue_create(pool, diag, &first)
+                                   : hli_fail_memory(diag, "creating the thread pool");
+  if (status) {
+    pool_free(pool);
+    return status;
+  }
+  /* One less than the launch may use, since the waiting thread is the last one; but one
+   * at least, or nothing would run in the background.  A host's job system has its own. */
+  uint32_t wanted = ctx->parallel_for ? 0 : (uint32_t)HLI_MAX(pool->threads - 1, 1);
+  while (pool->worker_count < wanted) {
+    pool_worker *worker = &pool->workers[pool->worker_count];
+    *worker = (pool_worker){.pool = pool, .index = pool->worker_count};
+    if (!hlr_os_thread_start(&worker->thread, worker_main, worker)) break;
+    pool->worker_count++;
+  }
+  *out = pool;
+  return HL_OK;
+}
+
+void hlr_pool_destroy(hlr_pool *pool) {
+  if (!pool) return;
+  hlr_pool_finish(pool);
+  atomic_store(&pool->stop, true);
+  (void)atomic_fetch_add(&pool->idle.epoch, 1);
+  hlr_os_wake(&pool->idle.epoch, UINT32_MAX);
+  for (uint32_t i = 0; i < pool->worker_count; i++) hlr_os_thread_join(pool->workers[i].thread);
+  pool_free(pool);
+}
+
+int32_t hlr_pool_threads(const hlr_pool *pool) { return pool->threads; }
