@@ -93,14 +93,29 @@ hli_convert_kind hli_layout_convert(const hli_layout *src, const hli_layout *dst
 int64_t hli_swizzle_offset(const hli_layout *swizzle, const int64_t *shape, uint32_t rank, const int32_t *coords);
 /* Elements of one slot (with padding). */
 int64_t hli_swizzle_size(const hli_layout *swizzle, const int64_t *shape, uint32_t rank);
-/* The XOR swizzle with which both rows and columns of 16-byte pieces are free of bank conflicts. */
-void hli_swizzle_rows(int64_t columns, uint32_t element_bytes, hli_layout *out);
-/* Wavefronts (128-byte transactions) of one access by warp 0 of all the registers of `l`, 1 per 32 lanes x 4 bytes
- * at best; perm maps the value's dimensions to the buffer's (NULL: the same). */
+/* Fragments that ldmatrix can fetch: 16-bit elements, register bit 0 and lane bits 0, 1 along one dimension
+ * (the pairs), lane bits 2 to 4 along the other; one instruction fetches `count` 8x8 matrices, told apart by the
+ * register digits `digit` (their weights and coordinates). */
+typedef struct hli_ldmatrix {
+  uint8_t count;      /* 1, 2 or 4 */
+  bool trans;         /* the pairs run down the buffer's columns */
+  uint8_t row, col;   /* dimensions of the value that are the buffer's rows and columns */
+  hli_digit digit[2]; /* the first count / 2 are used */
+} hli_ldmatrix;
+/* perm[i]: the buffer's dimension that is dimension i of the value (NULL: the same).  Rank 2 only. */
+bool hli_layout_ldmatrix(const hli_layout *l, const uint8_t *perm, hli_ldmatrix *out);
+
+/* One access pattern of a shared buffer. */
+typedef struct hli_shared_use {
+  const hli_layout *layout;
+  const uint8_t *perm;  /* as above */
+  bool matrix;          /* by ldmatrix where it fits */
+} hli_shared_use;
+/* Wavefronts of an access by warp 0, summed over (at most 16 of) its instructions. */
 uint32_t hli_swizzle_cost(const hli_layout *swizzle, const int64_t *shape, uint32_t rank, uint32_t element_bytes,
-                          const hli_layout *l, const uint8_t *perm);
-/* The cheapest swizzle for a buffer that is accessed with these layouts (perms[i] may be NULL). */
-void hli_swizzle_choose(const int64_t *shape, uint32_t rank, uint32_t element_bytes, const hli_layout *const *layouts,
-                        const uint8_t *const *perms, uint32_t n, hli_layout *out);
+                          const hli_shared_use *use);
+/* The swizzle with the fewest wavefronts for a buffer that is accessed in these ways. */
+void hli_swizzle_choose(const int64_t *shape, uint32_t rank, uint32_t element_bytes, const hli_shared_use *uses,
+                        uint32_t n, hli_layout *out);
 
 #endif
