@@ -1,0 +1,23 @@
+/* access.h: where the lanes of a load, a store or an asynchronous copy go; shared by memory.c and shared.c. */
+#ifndef HLI_INTERP_ACCESS_H
+#define HLI_INTERP_ACCESS_H
+
+#include <stdio.h>
+#include "src/ir/interp/machine.h"
+
+typedef struct hli_reach {
+  hli_access access;
+  uint32_t rank;
+  const int64_t *size;
+  uint32_t param;      /* of a tensor */
+  hli_itensor *tensor; /* or */
+  hli_imemory *memory;
+} hli_reach;
+
+hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t);
+/* The indices of the lane at `coord` (of the accessed tile); inside is false for a lane beyond its tile.
+ * A lane that is inside its tile and outside the base is a fault. */
+hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index, bool *inside);
+hl_status hli_reach_read(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, hli_scalar *out);
+
+#endif

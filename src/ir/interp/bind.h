@@ -1,0 +1,10 @@
+/* bind.h: gives the machine its arguments. */
+#ifndef HLI_INTERP_BIND_H
+#define HLI_INTERP_BIND_H
+
+#include <stdio.h>
+#include "src/ir/interp/machine.h"
+
+hl_status hli_bind(hli_machine *m, const hl_arg *args, size_t count);
+
+#endif

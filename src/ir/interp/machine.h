@@ -1,0 +1,145 @@
+/* machine.h: the interpreter's state.  A value is all elements of a tile (or a vector, or one scalar) as
+ * hli_scalar, row-major; values live in a table by value id and are overwritten when their op runs again. */
+#ifndef HLI_INTERP_MACHINE_H
+#define HLI_INTERP_MACHINE_H
+
+#include "src/ir/interp/interp.h"
+
+#define HLI_INTERP_MAX_ELEMENTS ((int64_t)1 << 28) /* of one value */
+
+typedef enum hli_ival_kind { HLI_IVAL_NONE, HLI_IVAL_DATA, HLI_IVAL_TILE, HLI_IVAL_TENSOR, HLI_IVAL_MEMORY } hli_ival_kind;
+
+typedef struct hli_ival {
+  uint8_t kind;  /* hli_ival_kind */
+  uint8_t dtype;
+  uint8_t rank;
+  int64_t size[HL_MAX_RANK];
+  int64_t count;    /* elements */
+  hli_scalar *data; /* DATA: capacity elements, the first count are in use */
+  int64_t capacity;
+  int64_t begin, end; /* TILE: the indices begin.. of the axis' block, valid while < end */
+  hli_axis axis;      /* TILE */
+  uint32_t object;    /* TENSOR: parameter; MEMORY: index into machine.memory */
+} hli_ival;
+
+/* An axis' present instance: the tile or range that ran last. */
+typedef struct hli_axis_state {
+  int64_t lanes; /* -1 = no instance yet */
+  int64_t valid; /* lanes 0..valid-1 lie inside */
+} hli_axis_state;
+
+/* Who touched an element of a tensor: program + 1, 0 = nobody, MANY = several. */
+#define HLI_INTERP_MANY UINT32_MAX
+typedef struct hli_touch { uint32_t writer, reader; } hli_touch;
+
+typedef struct hli_itensor {
+  unsigned char *data;
+  hl_dtype dtype; /* of the storage */
+  uint32_t rank;
+  int64_t size[HL_MAX_RANK], stride[HL_MAX_RANK]; /* elements */
+  int64_t count;
+  hli_touch *touch; /* program_check: by row-major index; else NULL */
+} hli_itensor;
+
+/* One element of a buffer.  Threads: -1 = none; `2` is another one than the first. */
+typedef struct hli_icell {
+  hli_scalar value;
+  hli_scalar landing;               /* in flight: what will be here */
+  uint32_t write_epoch, read_epoch; /* barriers before the last write and read */
+  int32_t writer, writer2;          /* threads that wrote in that epoch */
+  int32_t reader, reader2;
+  hli_op write_op, read_op, copy_op;
+  int32_t copier;                   /* in flight: thread */
+  uint32_t group;                   /* in flight: number of its group */
+  bool known, in_flight;
+} hli_icell;
+
+/* A buffer of LOOP or a shared buffer of LANE. */
+typedef struct hli_imemory {
+  hli_op op;
+  hl_dtype dtype;
+  bool shared;
+  uint32_t rank;
+  int64_t size[HL_MAX_RANK];
+  int64_t slots;
+  int64_t row, rows;   /* shared: elements per row with padding, rows of one slot */
+  int64_t cell_count;
+  hli_icell *cells;
+} hli_imemory;
+
+typedef struct hli_machine {
+  const hl_kernel *k;
+  const hl_allocator *alloc;
+  hli_interp_options options;
+  hl_diag *diag;
+  hli_ival *values;         /* by value id */
+  hli_axis_state *axes;     /* by axis id */
+  int64_t *dims;            /* by dim id; -1 = unknown */
+  hli_itensor *tensors;     /* by parameter */
+  HLI_VEC(hli_imemory) memory;
+  bool *op_checked;         /* LANE: by op: its layouts have been looked at */
+  struct hli_place_entry *places; /* LANE: see place.h */
+  int64_t program;          /* running number */
+  uint64_t steps;
+  /* LANE */
+  uint32_t threads, warp_size;
+  uint32_t epoch;           /* barriers so far */
+  uint32_t groups;          /* committed so far: copies now belong to group number `groups` */
+  HLI_VEC(hli_icell *) flights; /* asynchronous writes that have not landed */
+} hli_machine;
+
+/* ---- value.c ------------------------------------------------------------------------ */
+
+static inline hli_ival *hli_ival_of(hli_machine *m, hli_value v) {
+  return &m->values[v];
+}
+static inline hli_ival *hli_ival_operand(hli_machine *m, hli_op op, uint32_t i) {
+  return &m->values[hli_operand(m->k, op, i)];
+}
+/* The first element: for scalars. */
+static inline int64_t hli_ival_int(const hli_ival *v) { return v->data[0].i; }
+
+/* "kernel 'k', program p: <words>\n  <the op's line>"; returns status. */
+hl_status hli_machine_fail(hli_machine *m, hl_status status, hli_op op, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+hl_status hli_machine_no_memory(hli_machine *m);
+/* Makes v's storage ready for the shape of its type; elements are unset. */
+hl_status hli_ival_prepare(hli_machine *m, hli_op op, hli_value v, hli_ival **out);
+hl_status hli_ival_assign(hli_machine *m, hli_value to, hli_value from); /* copies */
+void hli_ival_free(hli_machine *m, hli_ival *v);
+/* A result rounded to its dtype, unless in exact mode. */
+hli_scalar hli_machine_round(const hli_machine *m, hl_dtype dtype, long double x);
+/* Row-major walk: coord starts at zeros; false after the last one. */
+bool hli_next_coord(int64_t *coord, const int64_t *size, uint32_t rank);
+int64_t hli_row_major(const int64_t *coord, const int64_t *size, uint32_t rank);
+/* "[1, 2]" */
+const char *hli_coord_text(char *buffer, size_t size, const int64_t *coord, uint32_t rank);
+
+/* ---- one function per family ----------------------------------------------------------- */
+
+hl_status hli_exec_pointwise(hli_machine *m, hli_op op);   /* eval.c */
+hl_status hli_exec_const(hli_machine *m, hli_op op);
+hl_status hli_exec_shape(hli_machine *m, hli_op op);
+hl_status hli_exec_scalar(hli_machine *m, hli_op op);
+hl_status hli_exec_tile_op(hli_machine *m, hli_op op);
+hl_status hli_exec_reduce(hli_machine *m, hli_op op);      /* mix.c */
+hl_status hli_exec_dot(hli_machine *m, hli_op op);
+/* One reduction over elements that come one by one. */
+typedef struct hli_fold {
+  hl_reduce_op op;
+  hl_dtype dtype;
+  bool typed;
+  bool wide;        /* in long double */
+  long double sum;
+  hli_scalar value;
+} hli_fold;
+hli_fold hli_fold_begin(const hli_machine *m, hl_reduce_op op, hl_dtype dtype);
+void hli_fold_add(hli_fold *f, hli_scalar x);
+hli_scalar hli_fold_end(const hli_machine *m, const hli_fold *f);
+hl_status hli_exec_access(hli_machine *m, hli_op op);      /* memory.c */
+hl_status hli_exec_buffer(hli_machine *m, hli_op op);
+hl_status hli_exec_lane(hli_machine *m, hli_op op);        /* lane.c: convert, partial_reduce */
+hl_status hli_exec_shared(hli_machine *m, hli_op op);      /* shared.c */
+hl_status hli_exec_sync(hli_machine *m, hli_op op);
+
+#endif
