@@ -4,9 +4,9 @@
  * With a parallel_for hook on the context libhl starts no thread: the launching thread
  * runs the work through the hook before the launch returns.
  * SPDX-License-Identifier: MIT */
-#include <elf.h>
 #include "runtime/elf_check.h"
 #include "runtime/pool.h"
+#include <elf.h>
 
 typedef struct cpu_device {
   hl_context *ctx;
@@ -34,10 +34,10 @@ static hl_status cpu_count(hl_context *ctx, hl_diag *diag, int32_t *out) {
 
 static hl_status cpu_open(hl_context *ctx, int32_t index, hl_diag *diag, void **self) {
   if (index != 0)
-    return hli_fail(diag, HL_ERR_NO_DEVICE, "there is no device 'cpu:%d': all CPUs are one device, 'cpu'",
-                    (int)index);
+    return hli_fail(diag, HL_ERR_NO_DEVICE, "there is no device 'cpu:%d': all CPUs are one device, 'cpu'", (int)index);
   cpu_device *dev = hli_calloc(&ctx->alloc, 1, sizeof *dev);
-  if (!dev) return hli_fail_memory(diag, "opening the CPU");
+  if (!dev)
+    return hli_fail_memory(diag, "opening the CPU");
   dev->ctx = ctx;
   hl_status status = hlr_pool_create(ctx, diag, &dev->pool);
   if (status) {
@@ -88,16 +88,14 @@ static void cpu_release(void *self, void *ptr, size_t bytes) {
   hlr_host_release(&dev->ctx->alloc, ptr);
 }
 
-static hl_status cpu_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes,
-                          hl_diag *diag) {
+static hl_status cpu_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
   (void)diag;
   hlr_task task = {.kind = HLR_TASK_FILL, .dst = dst, .value = value, .bytes = bytes};
   (void)hlr_queue_push(queue_of(self, stream), &task);
   return HL_OK;
 }
 
-static hl_status cpu_copy(void *self, void *stream, void *dst, const void *src, size_t bytes,
-                          hl_diag *diag) {
+static hl_status cpu_copy(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag) {
   (void)diag;
   hlr_task task = {.kind = HLR_TASK_COPY, .dst = dst, .src = src, .bytes = bytes};
   (void)hlr_queue_push(queue_of(self, stream), &task);
@@ -109,7 +107,8 @@ static hl_status cpu_copy(void *self, void *stream, void *dst, const void *src, 
 static hl_status cpu_stream_create(void *self, hl_diag *diag, void **stream) {
   hlr_queue *queue;
   hl_status status = hlr_queue_create(((cpu_device *)self)->pool, diag, &queue);
-  if (!status) *stream = queue;
+  if (!status)
+    *stream = queue;
   return status;
 }
 
@@ -121,7 +120,8 @@ static void cpu_stream_destroy(void *self, void *stream) {
 static hl_status cpu_stream_sync(void *self, void *stream, hl_diag *diag) {
   hlr_queue *queue = queue_of(self, stream);
   hlr_queue_finish(queue);
-  if (!hlr_queue_take_failure(queue)) return HL_OK;
+  if (!hlr_queue_take_failure(queue))
+    return HL_OK;
   return hli_fail(diag, HL_ERR_MEMORY,
                   "a launch on this stream was not completed: out of memory for the kernel's scratch");
 }
@@ -136,7 +136,8 @@ static hl_status cpu_device_sync(void *self, hl_diag *diag) {
 
 static hl_status cpu_event_create(void *self, hl_diag *diag, void **event) {
   cpu_event *ev = hli_calloc(&((cpu_device *)self)->ctx->alloc, 1, sizeof *ev);
-  if (!ev) return hli_fail_memory(diag, "creating an event");
+  if (!ev)
+    return hli_fail_memory(diag, "creating an event");
   *event = ev;
   return HL_OK;
 }
@@ -144,7 +145,8 @@ static hl_status cpu_event_create(void *self, hl_diag *diag, void **event) {
 static hl_status cpu_event_sync(void *self, void *event, hl_diag *diag) {
   (void)self, (void)diag;
   const cpu_event *ev = event;
-  if (ev->queue) hlr_queue_wait(ev->queue, ev->ticket);
+  if (ev->queue)
+    hlr_queue_wait(ev->queue, ev->ticket);
   return HL_OK;
 }
 
@@ -157,7 +159,8 @@ static hl_status cpu_event_record(void *self, void *event, void *stream, hl_diag
   cpu_event *ev = event;
   hlr_queue *queue = queue_of(self, stream);
   /* One record at a time: an older one on another stream would overwrite the time. */
-  if (ev->queue && ev->queue != queue) (void)cpu_event_sync(self, event, diag);
+  if (ev->queue && ev->queue != queue)
+    (void)cpu_event_sync(self, event, diag);
   hlr_task task = {.kind = HLR_TASK_STAMP, .stamp = &ev->ns};
   ev->ticket = hlr_queue_push(queue, &task);
   ev->queue = queue;
@@ -167,8 +170,7 @@ static hl_status cpu_event_record(void *self, void *event, void *stream, hl_diag
 static hl_status cpu_event_elapsed(void *self, void *begin, void *end, hl_diag *diag, float *ms) {
   (void)self;
   cpu_event *a = begin, *b = end;
-  if (!a->queue || !b->queue || !hlr_queue_passed(a->queue, a->ticket) ||
-      !hlr_queue_passed(b->queue, b->ticket))
+  if (!a->queue || !b->queue || !hlr_queue_passed(a->queue, a->ticket) || !hlr_queue_passed(b->queue, b->ticket))
     return hli_fail(diag, HL_ERR_BUSY,
                     "both events must be recorded and passed before their distance is known: call "
                     "hl_event_synchronize on the later one first");
@@ -190,16 +192,17 @@ static hl_status cpu_load(void *self, const hl_driver_kernel *kernel, hl_diag *d
   cpu_device *dev = self;
   if (kernel->format != HL_IMAGE_ELF_SO)
     return hli_fail(diag, HL_ERR_UNSUPPORTED,
-                    "kernel '%s' is not a shared object: compile it for this device's target, \"host\"",
-                    kernel->entry);
+                    "kernel '%s' is not a shared object: compile it for this device's target, \"host\"", kernel->entry);
   const char *fault = hlr_elf_fault(kernel->image, kernel->image_size, THIS_MACHINE);
   if (fault)
-    return hli_fail(diag, HL_ERR_IO, "the image of kernel '%s' cannot be loaded: %s; compile it again",
-                    kernel->entry, fault);
+    return hli_fail(diag, HL_ERR_IO, "the image of kernel '%s' cannot be loaded: %s; compile it again", kernel->entry,
+                    fault);
   hl_status status = hlr_pool_reserve(dev->pool, kernel->scratch_bytes, diag);
-  if (status) return status;
+  if (status)
+    return status;
   cpu_kernel *k = hli_calloc(&dev->ctx->alloc, 1, sizeof *k);
-  if (!k) return hli_fail_memory(diag, "loading a kernel");
+  if (!k)
+    return hli_fail_memory(diag, "loading a kernel");
   status = hlr_os_image_load(kernel->image, kernel->image_size, diag, &k->image);
   if (!status) {
     void *symbol = hlr_os_symbol(k->image.handle, kernel->entry);

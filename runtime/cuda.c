@@ -4,15 +4,15 @@
  * The default stream is CUDA's legacy default stream, so work given to other libraries
  * on theirs keeps its order; streams made here do not wait for it (non-blocking).
  * SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include "runtime/cuda_api.h"
+#include <stdio.h>
 
 /* One driver call with the device's context current. */
-#define CUDA_CALL(dev, result, call)                  \
-  do {                                                \
-    cuda_scope scope_ = cuda_enter(dev);              \
-    (result) = scope_.result ? scope_.result : (call); \
-    cuda_leave((dev), scope_);                        \
+#define CUDA_CALL(dev, result, call)                                                                                   \
+  do {                                                                                                                 \
+    cuda_scope scope_ = cuda_enter(dev);                                                                               \
+    (result) = scope_.result ? scope_.result : (call);                                                                 \
+    cuda_leave((dev), scope_);                                                                                         \
   } while (0)
 
 /* ---- device ------------------------------------------------------------------------------ */
@@ -21,10 +21,12 @@ static hl_status cuda_count(hl_context *ctx, hl_diag *diag, int32_t *out) {
   (void)ctx;
   cuda_api api;
   hl_status status = cuda_api_open(&api, diag);
-  if (status) return status;
+  if (status)
+    return status;
   int count = 0;
   CUresult result = api.DeviceGetCount(&count);
-  if (result) return cuda_fail(&api, result, "counting the GPUs", diag);
+  if (result)
+    return cuda_fail(&api, result, "counting the GPUs", diag);
   *out = count;
   return HL_OK;
 }
@@ -63,22 +65,27 @@ static void query_info(cuda_device *dev, int32_t index) {
 
 static hl_status open_device(cuda_device *dev, int32_t index, hl_diag *diag) {
   hl_status status = cuda_api_open(&dev->api, diag);
-  if (status) return status;
+  if (status)
+    return status;
   int count = 0;
   CUresult result = dev->api.DeviceGetCount(&count);
   if (!result && index >= count)
     return hli_fail(diag, HL_ERR_NO_DEVICE, "there is no device 'cuda:%d': the driver shows %d, numbered from 0",
                     (int)index, count);
-  if (!result) result = dev->api.DeviceGet(&dev->device, index);
-  if (!result) result = dev->api.DevicePrimaryCtxRetain(&dev->context, dev->device);
-  if (result) return cuda_fail(&dev->api, result, "opening the GPU", diag);
+  if (!result)
+    result = dev->api.DeviceGet(&dev->device, index);
+  if (!result)
+    result = dev->api.DevicePrimaryCtxRetain(&dev->context, dev->device);
+  if (result)
+    return cuda_fail(&dev->api, result, "opening the GPU", diag);
   query_info(dev, index);
   return HL_OK;
 }
 
 static hl_status cuda_open(hl_context *ctx, int32_t index, hl_diag *diag, void **self) {
   cuda_device *dev = hli_calloc(&ctx->alloc, 1, sizeof *dev);
-  if (!dev) return hli_fail_memory(diag, "opening a GPU");
+  if (!dev)
+    return hli_fail_memory(diag, "opening a GPU");
   dev->ctx = ctx;
   hl_status status = open_device(dev, index, diag);
   if (status) {
@@ -95,11 +102,15 @@ static void cuda_close(void *self) {
   hli_release(&dev->ctx->alloc, dev, sizeof *dev);
 }
 
-static void cuda_info(void *self, hl_device_info *info) { *info = ((const cuda_device *)self)->info; }
+static void cuda_info(void *self, hl_device_info *info) {
+  *info = ((const cuda_device *)self)->info;
+}
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-static CUdeviceptr address_of(const void *ptr) { return (CUdeviceptr)(uintptr_t)ptr; }
+static CUdeviceptr address_of(const void *ptr) {
+  return (CUdeviceptr)(uintptr_t)ptr;
+}
 
 static hl_status cuda_alloc(void *self, size_t bytes, hl_diag *diag, void **ptr) {
   const cuda_device *dev = self;
@@ -119,7 +130,8 @@ static void cuda_release(void *self, void *ptr, size_t bytes) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.MemFree(address_of(ptr)));
-  if (result) hli_log(dev->ctx, HL_LOG_WARN, "%zu bytes on the GPU could not be freed: CUDA error %d", bytes, result);
+  if (result)
+    hli_log(dev->ctx, HL_LOG_WARN, "%zu bytes on the GPU could not be freed: CUDA error %d", bytes, result);
 }
 
 static hl_status cuda_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
@@ -153,17 +165,20 @@ static hl_status cuda_check_pointer(void *self, const void *ptr, size_t bytes, h
   CUresult result;
   CUDA_CALL(dev, result, api->PointerGetAttribute(&type, CUDA_PTR_MEMORY_TYPE, address_of(ptr)));
   if (result)
-    return hli_fail(diag, HL_ERR_GUARD, "%p is not memory that CUDA knows: allocate it with hl_buffer_create or cudaMalloc",
-                    ptr);
+    return hli_fail(diag, HL_ERR_GUARD,
+                    "%p is not memory that CUDA knows: allocate it with hl_buffer_create or cudaMalloc", ptr);
   CUDA_CALL(dev, result, api->PointerGetAttribute(&ordinal, CUDA_PTR_ORDINAL, address_of(ptr)));
   if (!result && type == 2 && ordinal != dev->info.id.index)
     return hli_fail(diag, HL_ERR_GUARD, "%p is memory of GPU %d, the plan runs on GPU %d: copy it there", ptr, ordinal,
                     (int)dev->info.id.index);
   CUDA_CALL(dev, result, api->PointerGetAttribute(&start, CUDA_PTR_RANGE_START, address_of(ptr)));
-  if (!result) CUDA_CALL(dev, result, api->PointerGetAttribute(&size, CUDA_PTR_RANGE_SIZE, address_of(ptr)));
-  if (result) return HL_OK; /* memory of a kind that has no range, mapped by hand perhaps */
+  if (!result)
+    CUDA_CALL(dev, result, api->PointerGetAttribute(&size, CUDA_PTR_RANGE_SIZE, address_of(ptr)));
+  if (result)
+    return HL_OK; /* memory of a kind that has no range, mapped by hand perhaps */
   if (address_of(ptr) + bytes > start + size)
-    return hli_fail(diag, HL_ERR_GUARD, "%zu bytes at %p go %llu bytes beyond the end of their allocation: the shape, "
+    return hli_fail(diag, HL_ERR_GUARD,
+                    "%zu bytes at %p go %llu bytes beyond the end of their allocation: the shape, "
                     "strides or offset are wrong",
                     bytes, ptr, (unsigned long long)(address_of(ptr) + bytes - (start + size)));
   return HL_OK;
@@ -176,7 +191,8 @@ static hl_status cuda_stream_create(void *self, hl_diag *diag, void **stream) {
   CUstream made = NULL;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.StreamCreate(&made, CUDA_STREAM_NON_BLOCKING));
-  if (result) return cuda_fail(&dev->api, result, "creating a stream", diag);
+  if (result)
+    return cuda_fail(&dev->api, result, "creating a stream", diag);
   *stream = made;
   return HL_OK;
 }
@@ -218,7 +234,8 @@ static hl_status cuda_event_create(void *self, hl_diag *diag, void **event) {
   CUevent made = NULL;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.EventCreate(&made, 0));
-  if (result) return cuda_fail(&dev->api, result, "creating an event", diag);
+  if (result)
+    return cuda_fail(&dev->api, result, "creating an event", diag);
   *event = made;
   return HL_OK;
 }
@@ -248,7 +265,8 @@ static hl_status cuda_event_elapsed(void *self, void *begin, void *end, hl_diag 
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.EventElapsedTime(ms, begin, end));
-  if (!result) return HL_OK;
+  if (!result)
+    return HL_OK;
   if (result == 400) /* CUDA's word for "never recorded" */
     return hli_fail(diag, HL_ERR_BUSY, "both events must be recorded before their distance is known");
   return cuda_fail(&dev->api, result, "measuring between two events", diag);

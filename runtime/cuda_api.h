@@ -48,21 +48,21 @@ enum {
 };
 
 enum { /* CUdevice_attribute */
-  CUDA_ATTR_MAX_THREADS = 1,
-  CUDA_ATTR_WARP_SIZE = 10,
-  CUDA_ATTR_CLOCK_KHZ = 13,
-  CUDA_ATTR_UNITS = 16,
-  CUDA_ATTR_L2_BYTES = 38,
-  CUDA_ATTR_MAJOR = 75,
-  CUDA_ATTR_MINOR = 76,
-  CUDA_ATTR_SHARED_OPTIN = 97,
+       CUDA_ATTR_MAX_THREADS = 1,
+       CUDA_ATTR_WARP_SIZE = 10,
+       CUDA_ATTR_CLOCK_KHZ = 13,
+       CUDA_ATTR_UNITS = 16,
+       CUDA_ATTR_L2_BYTES = 38,
+       CUDA_ATTR_MAJOR = 75,
+       CUDA_ATTR_MINOR = 76,
+       CUDA_ATTR_SHARED_OPTIN = 97,
 };
 
 enum { /* CUfunction_attribute */
-  CUDA_FUNC_MAX_THREADS = 0,
-  CUDA_FUNC_STATIC_SHARED = 1,
-  CUDA_FUNC_DYNAMIC_SHARED = 8,
-  CUDA_FUNC_LARGE_CLUSTER = 14,
+       CUDA_FUNC_MAX_THREADS = 0,
+       CUDA_FUNC_STATIC_SHARED = 1,
+       CUDA_FUNC_DYNAMIC_SHARED = 8,
+       CUDA_FUNC_LARGE_CLUSTER = 14,
 };
 
 enum { CUDA_JIT_ERROR_LOG = 5, CUDA_JIT_ERROR_LOG_SIZE = 6 };
@@ -100,13 +100,15 @@ typedef struct cuda_scope {
 static inline cuda_scope cuda_enter(const cuda_device *dev) {
   CUcontext current = NULL;
   CUresult result = dev->api.CtxGetCurrent(&current);
-  if (!result && current == dev->context) return (cuda_scope){0, false};
+  if (!result && current == dev->context)
+    return (cuda_scope){0, false};
   result = dev->api.CtxPushCurrent(dev->context);
   return (cuda_scope){result, result == 0};
 }
 static inline void cuda_leave(const cuda_device *dev, cuda_scope scope) {
   CUcontext popped;
-  if (scope.pushed) (void)dev->api.CtxPopCurrent(&popped);
+  if (scope.pushed)
+    (void)dev->api.CtxPopCurrent(&popped);
 }
 
 /* cuda_kernel.c */

@@ -1,8 +1,8 @@
 /* cuda_kernel.c: loading and launching on NVIDIA GPUs.  SPDX-License-Identifier: MIT */
-#include <elf.h>
-#include <stdio.h>
 #include "runtime/cuda_api.h"
 #include "runtime/elf_check.h"
+#include <elf.h>
+#include <stdio.h>
 
 #ifndef EM_CUDA
 #define EM_CUDA 190
@@ -20,10 +20,12 @@ static hl_status check_kernel(const cuda_device *dev, const hl_driver_kernel *k,
   if (k->format != HL_IMAGE_PTX && k->format != HL_IMAGE_CUBIN)
     return hli_fail(diag, HL_ERR_UNSUPPORTED, "kernel '%s' is not for an NVIDIA GPU: compile it for the target '%s'",
                     k->entry, dev->info.target);
-  if (!k->image || !k->image_size) return hli_fail(diag, HL_ERR_ARG, "the image of kernel '%s' is empty", k->entry);
+  if (!k->image || !k->image_size)
+    return hli_fail(diag, HL_ERR_ARG, "the image of kernel '%s' is empty", k->entry);
   const char *fault = k->format == HL_IMAGE_CUBIN ? hlr_elf_fault(k->image, k->image_size, EM_CUDA) : NULL;
   if (fault)
-    return hli_fail(diag, HL_ERR_IO, "the cubin of kernel '%s' cannot be loaded: %s; compile it again", k->entry, fault);
+    return hli_fail(diag, HL_ERR_IO, "the cubin of kernel '%s' cannot be loaded: %s; compile it again", k->entry,
+                    fault);
   if ((int64_t)k->shared_bytes > dev->info.shared_bytes)
     return hli_fail(diag, HL_ERR_LIMIT,
                     "kernel '%s' needs %u bytes of shared memory, a block on %s has %lld: choose smaller tiles or "
@@ -44,15 +46,18 @@ static hl_status load_module(const cuda_device *dev, const hl_driver_kernel *k, 
   int options[] = {CUDA_JIT_ERROR_LOG, CUDA_JIT_ERROR_LOG_SIZE};
   void *values[] = {log, (void *)(uintptr_t)(sizeof log - 1)};
   CUresult result = dev->api.ModuleLoadDataEx(module, k->image, HLI_COUNT(options), options, values);
-  if (!result) return HL_OK;
+  if (!result)
+    return HL_OK;
   char doing[192];
   (void)snprintf(doing, sizeof doing, "loading kernel '%.64s' with %s", k->entry, dev->info.driver);
   hl_diag local;
   hl_status status = cuda_fail(&dev->api, result, doing, &local);
-  if (log[0]) hli_log(dev->ctx, HL_LOG_ERROR, "the driver's compiler on kernel '%s': %s", k->entry, log);
+  if (log[0])
+    hli_log(dev->ctx, HL_LOG_ERROR, "the driver's compiler on kernel '%s': %s", k->entry, log);
   (void)hli_fail(diag, status, "%.*s%s%.*s", HL_DIAG_TEXT / 2, local.message, log[0] ? "\n" : "", HL_DIAG_TEXT / 2 - 8,
                  log);
-  if (diag) diag->vendor_code = result;
+  if (diag)
+    diag->vendor_code = result;
   return status;
 }
 
@@ -64,7 +69,8 @@ static CUresult set_up(const cuda_device *dev, const hl_driver_kernel *k, CUfunc
   CUresult result = api->FuncLoad ? api->FuncLoad(f) : 0;
   if (!result && k->shared_bytes)
     result = api->FuncSetAttribute(f, CUDA_FUNC_DYNAMIC_SHARED, (int)k->shared_bytes);
-  if (!result && k->cluster > PORTABLE_CLUSTER) result = api->FuncSetAttribute(f, CUDA_FUNC_LARGE_CLUSTER, 1);
+  if (!result && k->cluster > PORTABLE_CLUSTER)
+    result = api->FuncSetAttribute(f, CUDA_FUNC_LARGE_CLUSTER, 1);
   return result;
 }
 
@@ -84,22 +90,28 @@ static hl_status check_function(const cuda_device *dev, const hl_driver_kernel *
 
 static hl_status load_current(const cuda_device *dev, const hl_driver_kernel *k, cuda_kernel *out, hl_diag *diag) {
   hl_status status = load_module(dev, k, &out->module, diag);
-  if (status) return status;
+  if (status)
+    return status;
   CUresult result = dev->api.ModuleGetFunction(&out->function, out->module, k->entry);
-  if (result) status = cuda_fail(&dev->api, result, "finding the kernel's entry in its image", diag);
-  if (!status) status = check_function(dev, k, out->function, diag);
+  if (result)
+    status = cuda_fail(&dev->api, result, "finding the kernel's entry in its image", diag);
+  if (!status)
+    status = check_function(dev, k, out->function, diag);
   if (!status && (result = set_up(dev, k, out->function)))
     status = cuda_fail(&dev->api, result, "setting the kernel's attributes", diag);
-  if (status) (void)dev->api.ModuleUnload(out->module);
+  if (status)
+    (void)dev->api.ModuleUnload(out->module);
   return status;
 }
 
 hl_status cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function) {
   const cuda_device *dev = self;
   hl_status status = check_kernel(dev, kernel, diag);
-  if (status) return status;
+  if (status)
+    return status;
   cuda_kernel *k = hli_calloc(&dev->ctx->alloc, 1, sizeof *k);
-  if (!k) return hli_fail_memory(diag, "loading a kernel");
+  if (!k)
+    return hli_fail_memory(diag, "loading a kernel");
   cuda_scope scope = cuda_enter(dev);
   status = scope.result ? cuda_fail(&dev->api, scope.result, "making the GPU's context current", diag)
                         : load_current(dev, kernel, k, diag);
@@ -116,7 +128,8 @@ void cuda_unload(void *self, void *function) {
   const cuda_device *dev = self;
   cuda_kernel *k = function;
   cuda_scope scope = cuda_enter(dev);
-  if (!scope.result) (void)dev->api.ModuleUnload(k->module);
+  if (!scope.result)
+    (void)dev->api.ModuleUnload(k->module);
   cuda_leave(dev, scope);
   hli_release(&dev->ctx->alloc, k, sizeof *k);
 }

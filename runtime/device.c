@@ -25,8 +25,8 @@ static void registry_free(hl_context *ctx) {
   while (reg->devices) {
     hl_device *dev = reg->devices;
     reg->devices = dev->next;
-    hli_log(ctx, HL_LOG_WARN, "context destroyed while device '%s:%d' is still in use",
-            dev->driver->kind, (int)dev->index);
+    hli_log(ctx, HL_LOG_WARN, "context destroyed while device '%s:%d' is still in use", dev->driver->kind,
+            (int)dev->index);
     device_free(dev);
   }
   hli_release(&ctx->alloc, reg, sizeof *reg);
@@ -37,16 +37,19 @@ static void registry_free(hl_context *ctx) {
 static registry *registry_get(hl_context *ctx) {
   if (!ctx->runtime) {
     ctx->runtime = hli_calloc(&ctx->alloc, 1, sizeof(registry));
-    if (ctx->runtime) ctx->runtime_free = registry_free;
+    if (ctx->runtime)
+      ctx->runtime_free = registry_free;
   }
   return ctx->runtime;
 }
 
 static const hl_driver *find_driver(const registry *reg, hl_str kind) {
   for (uint32_t i = 0; i < reg->driver_count; i++)
-    if (hli_str_eqz(kind, reg->drivers[i]->kind)) return reg->drivers[i];
+    if (hli_str_eqz(kind, reg->drivers[i]->kind))
+      return reg->drivers[i];
   for (size_t i = 0; i < HLI_COUNT(built_in); i++)
-    if (hli_str_eqz(kind, built_in[i]->kind)) return built_in[i];
+    if (hli_str_eqz(kind, built_in[i]->kind))
+      return built_in[i];
   return NULL;
 }
 
@@ -62,8 +65,8 @@ hl_status hl_driver_register(hl_context *ctx, const hl_driver *driver, hl_diag *
     return hli_fail(diag, HL_ERR_ARG, "hl_driver_register: context, driver and its kind must be set");
   if (driver->version != HL_EXT_VERSION)
     return hli_fail(diag, HL_ERR_UNSUPPORTED,
-                    "driver '%s' was written for version %u of ext.h, this is version %u: rebuild it",
-                    driver->kind, driver->version, HL_EXT_VERSION);
+                    "driver '%s' was written for version %u of ext.h, this is version %u: rebuild it", driver->kind,
+                    driver->version, HL_EXT_VERSION);
   hli_context_lock(ctx);
   registry *reg = registry_get(ctx);
   hl_status status = HL_OK;
@@ -86,19 +89,22 @@ static hl_status parse_name(const char *name, hl_diag *diag, hl_str *kind, int32
   const char *colon = strchr(name, ':');
   *kind = (hl_str){name, colon ? (size_t)(colon - name) : strlen(name)};
   *index = 0;
-  if (!colon) return HL_OK;
+  if (!colon)
+    return HL_OK;
   const char *p = colon + 1;
   bool good = *p != '\0';
-  for (; *p >= '0' && *p <= '9' && *index < 100000; p++) *index = *index * 10 + (*p - '0');
-  if (good && *p == '\0') return HL_OK;
-  return hli_fail(diag, HL_ERR_ARG, "device name '%.64s': expected a kind and maybe a number, as in \"cuda:1\"",
-                  name);
+  for (; *p >= '0' && *p <= '9' && *index < 100000; p++)
+    *index = *index * 10 + (*p - '0');
+  if (good && *p == '\0')
+    return HL_OK;
+  return hli_fail(diag, HL_ERR_ARG, "device name '%.64s': expected a kind and maybe a number, as in \"cuda:1\"", name);
 }
 
-static hl_status open_new(hl_context *ctx, registry *reg, const hl_driver *driver, int32_t index,
-                          hl_diag *diag, hl_device **out) {
+static hl_status open_new(hl_context *ctx, registry *reg, const hl_driver *driver, int32_t index, hl_diag *diag,
+                          hl_device **out) {
   hl_device *dev = hli_calloc(&ctx->alloc, 1, sizeof *dev);
-  if (!dev) return hli_fail_memory(diag, "opening a device");
+  if (!dev)
+    return hli_fail_memory(diag, "opening a device");
   *dev = (hl_device){.ctx = ctx, .driver = driver, .index = index, .refs = 1, .next = reg->devices};
   hl_status status = driver->open(ctx, index, diag, &dev->self);
   if (status) {
@@ -120,13 +126,15 @@ hl_status hl_device_open(hl_context *ctx, const char *name, hl_diag *diag, hl_de
   hl_str kind;
   int32_t index;
   hl_status status = parse_name(name, diag, &kind, &index);
-  if (status) return status;
+  if (status)
+    return status;
 
   hli_context_lock(ctx); /* opening takes long: a second thread waits for the same device */
   registry *reg = registry_get(ctx);
   const hl_driver *driver = reg ? find_driver(reg, kind) : NULL;
   hl_device *dev = reg ? reg->devices : NULL;
-  while (dev && (dev->driver != driver || dev->index != index)) dev = dev->next;
+  while (dev && (dev->driver != driver || dev->index != index))
+    dev = dev->next;
   if (!reg)
     status = hli_fail_memory(diag, "opening a device");
   else if (!driver)
@@ -148,24 +156,28 @@ hl_device *hlr_device_retain(hl_device *dev) {
 }
 
 void hl_device_close(hl_device *dev) {
-  if (!dev) return;
+  if (!dev)
+    return;
   hl_context *ctx = dev->ctx;
   hli_context_lock(ctx);
   bool last = --dev->refs == 0;
   if (last) {
     registry *reg = ctx->runtime;
     hl_device **link = &reg->devices;
-    while (*link != dev) link = &(*link)->next;
+    while (*link != dev)
+      link = &(*link)->next;
     *link = dev->next;
   }
   hli_context_unlock(ctx);
-  if (last) device_free(dev); /* outside the lock: it waits for threads */
+  if (last)
+    device_free(dev); /* outside the lock: it waits for threads */
 }
 
 /* ---- questions ------------------------------------------------------------------------ */
 
 hl_status hl_device_get_info(hl_device *dev, hl_device_info *info) {
-  if (!dev || !info || info->size < sizeof info->size) return HL_ERR_ARG;
+  if (!dev || !info || info->size < sizeof info->size)
+    return HL_ERR_ARG;
   hl_device_info full = {.size = sizeof full};
   dev->driver->info(dev->self, &full);
   size_t size = info->size; /* of the caller's version of the struct */
@@ -182,25 +194,30 @@ hl_status hl_device_count(hl_context *ctx, const char *kind, hl_diag *diag, int3
   registry *reg = registry_get(ctx);
   const hl_driver *driver = reg ? find_driver(reg, hli_str(kind)) : NULL;
   hli_context_unlock(ctx);
-  if (!reg) return hli_fail_memory(diag, "counting devices");
-  if (!driver) return fail_kind(hli_str(kind), diag);
+  if (!reg)
+    return hli_fail_memory(diag, "counting devices");
+  if (!driver)
+    return fail_kind(hli_str(kind), diag);
   return driver->count(ctx, diag, out);
 }
 
 hl_status hl_device_synchronize(hl_device *dev, hl_diag *diag) {
-  if (!dev) return hli_fail(diag, HL_ERR_ARG, "hl_device_synchronize: device is NULL");
+  if (!dev)
+    return hli_fail(diag, HL_ERR_ARG, "hl_device_synchronize: device is NULL");
   hl_status status = hlr_refuse_capture(dev, "wait for the device", diag);
   return status ? status : dev->driver->device_sync(dev->self, diag);
 }
 
 hl_status hlr_refuse_capture(hl_device *dev, const char *doing, hl_diag *diag) {
-  if (!dev->driver->capturing) return HL_OK;
+  if (!dev->driver->capturing)
+    return HL_OK;
   hli_context_lock(dev->ctx);
   bool busy = dev->driver->capturing(dev->self, NULL);
   for (hl_stream *s = dev->streams; s && !busy; s = s->next)
     busy = dev->driver->capturing(dev->self, s->native);
   hli_context_unlock(dev->ctx);
-  if (!busy) return HL_OK;
+  if (!busy)
+    return HL_OK;
   return hli_fail(diag, HL_ERR_BUSY,
                   "cannot %s while a stream of the device is capturing a graph: do it before the "
                   "capture begins or after it ends",

@@ -1,32 +1,44 @@
 /* ffi.c: the only file that uses libffi: parameter blocks laid out like C structs, and
  * plans as plain C functions.  SPDX-License-Identifier: MIT */
-#include <ffi.h>
 #include "runtime/internal.h"
+#include <ffi.h>
 
 /* ---- layout ----------------------------------------------------------------------------- */
 
 static ffi_type *type_of(hl_dtype dtype) {
   switch (dtype) {
-    case HL_BOOL:
-    case HL_U8: return &ffi_type_uint8;
-    case HL_I8: return &ffi_type_sint8;
-    case HL_U16:
-    case HL_F16: /* libffi has no 16-bit float; size and alignment are the integer's */
-    case HL_BF16: return &ffi_type_uint16;
-    case HL_I16: return &ffi_type_sint16;
-    case HL_U32: return &ffi_type_uint32;
-    case HL_I32: return &ffi_type_sint32;
-    case HL_U64: return &ffi_type_uint64;
-    case HL_I64: return &ffi_type_sint64;
-    case HL_F32: return &ffi_type_float;
-    case HL_F64: return &ffi_type_double;
-    default: return &ffi_type_pointer;
+  case HL_BOOL:
+  case HL_U8:
+    return &ffi_type_uint8;
+  case HL_I8:
+    return &ffi_type_sint8;
+  case HL_U16:
+  case HL_F16: /* libffi has no 16-bit float; size and alignment are the integer's */
+  case HL_BF16:
+    return &ffi_type_uint16;
+  case HL_I16:
+    return &ffi_type_sint16;
+  case HL_U32:
+    return &ffi_type_uint32;
+  case HL_I32:
+    return &ffi_type_sint32;
+  case HL_U64:
+    return &ffi_type_uint64;
+  case HL_I64:
+    return &ffi_type_sint64;
+  case HL_F32:
+    return &ffi_type_float;
+  case HL_F64:
+    return &ffi_type_double;
+  default:
+    return &ffi_type_pointer;
   }
 }
 
 hl_status hlr_ffi_layout(const hlr_slot *slots, uint32_t count, hl_diag *diag, uint16_t *offsets, uint32_t *size) {
   *size = 0;
-  if (count == 0) return HL_OK; /* C has no empty struct */
+  if (count == 0)
+    return HL_OK; /* C has no empty struct */
   ffi_type *elements[HLR_MAX_SLOTS + 1];
   size_t wide[HLR_MAX_SLOTS];
   for (uint32_t i = 0; i < count; i++) {
@@ -37,7 +49,8 @@ hl_status hlr_ffi_layout(const hlr_slot *slots, uint32_t count, hl_diag *diag, u
   ffi_type block = {.type = FFI_TYPE_STRUCT, .elements = elements};
   if (ffi_get_struct_offsets(FFI_DEFAULT_ABI, &block, wide) != FFI_OK)
     return hli_fail(diag, HL_ERR_INTERNAL, "libffi refused a parameter block of %u fields", count);
-  for (uint32_t i = 0; i < count; i++) offsets[i] = (uint16_t)wide[i]; /* 256 fields of 8 bytes fit */
+  for (uint32_t i = 0; i < count; i++)
+    offsets[i] = (uint16_t)wide[i]; /* 256 fields of 8 bytes fit */
   *size = (uint32_t)block.size;
   return HL_OK;
 }
@@ -107,18 +120,21 @@ static void describe_param(const hl_plan *plan, uint32_t p, typed_param *to, ffi
   for (int a = param->rank - 1; plan->is_static && a >= 0; a--) {
     to->shape[a] = plan->program.dims[param->dims[a]].value;
     to->strides[a] = param->strides[a] == HLR_DYNAMIC ? packed : param->strides[a];
-    if (__builtin_mul_overflow(packed, to->shape[a], &packed)) packed = INT64_MAX; /* refused at launch */
+    if (__builtin_mul_overflow(packed, to->shape[a], &packed))
+      packed = INT64_MAX; /* refused at launch */
   }
 }
 
 static hl_status closure_make(hl_plan *plan, hl_diag *diag, struct hlr_closure **out) {
   const hl_allocator *alloc = &plan->dev->ctx->alloc;
   struct hlr_closure *c = hli_calloc(alloc, 1, sizeof *c);
-  if (!c) return hli_fail_memory(diag, "making a function of a plan");
+  if (!c)
+    return hli_fail_memory(diag, "making a function of a plan");
   c->plan = plan;
   c->types[0] = &ffi_type_pointer;
   uint32_t count = plan->program.param_count;
-  for (uint32_t i = 0; i < count; i++) describe_param(plan, i, &c->params[i], &c->types[i + 1]);
+  for (uint32_t i = 0; i < count; i++)
+    describe_param(plan, i, &c->params[i], &c->types[i + 1]);
   c->writable = ffi_closure_alloc(sizeof *c->writable, &c->code);
   if (!c->writable) {
     hli_release(alloc, c, sizeof *c);
@@ -134,7 +150,8 @@ static hl_status closure_make(hl_plan *plan, hl_diag *diag, struct hlr_closure *
 }
 
 hl_status hl_plan_function(hl_plan *plan, hl_diag *diag, hl_function *out) {
-  if (!plan || !out) return hli_fail(diag, HL_ERR_ARG, "hl_plan_function: plan and out must be set");
+  if (!plan || !out)
+    return hli_fail(diag, HL_ERR_ARG, "hl_plan_function: plan and out must be set");
   *out = NULL;
   if (plan->program.workspace_bytes)
     return hli_fail(diag, HL_ERR_UNSUPPORTED,
@@ -143,7 +160,8 @@ hl_status hl_plan_function(hl_plan *plan, hl_diag *diag, hl_function *out) {
   hl_context *ctx = plan->dev->ctx;
   hl_status status = HL_OK;
   hli_context_lock(ctx);
-  if (!plan->closure) status = closure_make(plan, diag, &plan->closure);
+  if (!plan->closure)
+    status = closure_make(plan, diag, &plan->closure);
   void *code = plan->closure ? plan->closure->code : NULL;
   hli_context_unlock(ctx);
   memcpy(out, &code, sizeof code); /* ISO C has no cast from data to function pointers */
@@ -151,7 +169,8 @@ hl_status hl_plan_function(hl_plan *plan, hl_diag *diag, hl_function *out) {
 }
 
 void hlr_ffi_closure_free(const hl_plan *plan, struct hlr_closure *closure) {
-  if (!closure) return;
+  if (!closure)
+    return;
   ffi_closure_free(closure->writable);
   hli_release(&plan->dev->ctx->alloc, closure, sizeof *closure);
 }

@@ -5,8 +5,8 @@
  * Each message names the kernel, the parameter, the dimension, both values and the way
  * out, since the reader may be three layers away from this call.
  * SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include "runtime/internal.h"
+#include <stdio.h>
 
 typedef struct guard {
   const hl_plan *plan;
@@ -33,26 +33,35 @@ __attribute__((format(printf, 3, 4))) static hl_status misfit(const guard *g, ui
 
 static const char *kind_text(hl_arg_kind kind) {
   switch (kind) {
-    case HL_ARG_TENSOR: return "a tensor";
-    case HL_ARG_I64: return "an integer (HL_ARG_I64)";
-    case HL_ARG_F64: return "a floating-point number (HL_ARG_F64)";
+  case HL_ARG_TENSOR:
+    return "a tensor";
+  case HL_ARG_I64:
+    return "an integer (HL_ARG_I64)";
+  case HL_ARG_F64:
+    return "a floating-point number (HL_ARG_F64)";
   }
   return "of no known kind";
 }
 
 static const char *device_text(int32_t type) {
   switch (type) {
-    case HL_DEVICE_CPU: return "cpu";
-    case HL_DEVICE_CUDA: return "cuda";
-    case HL_DEVICE_HIP: return "hip";
-    case HL_DEVICE_NULL: return "null";
-    default: return "device type";
+  case HL_DEVICE_CPU:
+    return "cpu";
+  case HL_DEVICE_CUDA:
+    return "cuda";
+  case HL_DEVICE_HIP:
+    return "hip";
+  case HL_DEVICE_NULL:
+    return "null";
+  default:
+    return "device type";
   }
 }
 
 static const char *dl_text(hl_dl_dtype dl, char *room, size_t size) {
   hl_dtype known = hl_dtype_from_dl(dl);
-  if (known) return hl_dtype_text(known);
+  if (known)
+    return hl_dtype_text(known);
   (void)snprintf(room, size, "DLPack type %u with %u bits and %u lanes", dl.code, dl.bits, dl.lanes);
   return room;
 }
@@ -67,14 +76,22 @@ hl_arg_kind hlr_scalar_kind(hl_dtype dtype) {
 /* u64 takes any bits: a value beyond INT64_MAX comes as a negative number. */
 static bool fits_integer(int64_t value, hl_dtype dtype) {
   switch (dtype) {
-    case HL_BOOL: return value == 0 || value == 1;
-    case HL_I8: return value >= INT8_MIN && value <= INT8_MAX;
-    case HL_I16: return value >= INT16_MIN && value <= INT16_MAX;
-    case HL_I32: return value >= INT32_MIN && value <= INT32_MAX;
-    case HL_U8: return value >= 0 && value <= UINT8_MAX;
-    case HL_U16: return value >= 0 && value <= UINT16_MAX;
-    case HL_U32: return value >= 0 && value <= UINT32_MAX;
-    default: return true;
+  case HL_BOOL:
+    return value == 0 || value == 1;
+  case HL_I8:
+    return value >= INT8_MIN && value <= INT8_MAX;
+  case HL_I16:
+    return value >= INT16_MIN && value <= INT16_MAX;
+  case HL_I32:
+    return value >= INT32_MIN && value <= INT32_MAX;
+  case HL_U8:
+    return value >= 0 && value <= UINT8_MAX;
+  case HL_U16:
+    return value >= 0 && value <= UINT16_MAX;
+  case HL_U32:
+    return value >= 0 && value <= UINT32_MAX;
+  default:
+    return true;
   }
 }
 
@@ -92,17 +109,21 @@ static hl_status check_scalar(const guard *g, uint32_t p) {
 /* ---- tensors --------------------------------------------------------------------------- */
 
 int64_t hlr_tensor_stride(const hl_tensor *t, int axis) {
-  if (t->strides) return t->strides[axis];
+  if (t->strides)
+    return t->strides[axis];
   int64_t stride = 1;
   for (int a = t->ndim - 1; a > axis; a--)
-    if (__builtin_mul_overflow(stride, t->shape[a], &stride)) return INT64_MAX; /* refused by range_of */
+    if (__builtin_mul_overflow(stride, t->shape[a], &stride))
+      return INT64_MAX; /* refused by range_of */
   return stride;
 }
 
 /* DLPack: 3 is page-locked host memory and 13 managed memory; CUDA uses both directly. */
 static bool device_fits(hl_device_id have, hl_device_id want) {
-  if (want.type == HL_DEVICE_CPU) return have.type == HL_DEVICE_CPU || have.type == 3;
-  if (want.type == HL_DEVICE_CUDA && (have.type == 3 || have.type == 13)) return true;
+  if (want.type == HL_DEVICE_CPU)
+    return have.type == HL_DEVICE_CPU || have.type == 3;
+  if (want.type == HL_DEVICE_CUDA && (have.type == 3 || have.type == 13))
+    return true;
   return have.type == want.type && have.index == want.index;
 }
 
@@ -117,7 +138,8 @@ static hl_status check_form(const guard *g, uint32_t p, const hl_tensor *t) {
   if (t->ndim != param->rank)
     return misfit(g, p, "the tensor has %d dimensions, the kernel declares %d: reshape it", (int)t->ndim,
                   (int)param->rank);
-  if (t->ndim && !t->shape) return misfit(g, p, "the tensor's shape is NULL");
+  if (t->ndim && !t->shape)
+    return misfit(g, p, "the tensor's shape is NULL");
   if (!device_fits(t->device, id))
     return misfit(g, p, "the tensor is on %s:%d (DLPack device %d), the plan runs on %s:%d: copy it there",
                   device_text(t->device.type), (int)t->device.index, (int)t->device.type, device_text(id.type),
@@ -149,15 +171,19 @@ static hl_status bind_sizes(const guard *g, uint32_t p, const hl_tensor *t, bool
   for (uint32_t a = 0; a < param->rank; a++) {
     uint32_t d = param->dims[a];
     int64_t size = t->shape[a], *value = &g->bound->dims[d];
-    if (size < 0) return misfit(g, p, "dimension %u ('%s') is %lld", a, prog->dims[d].name, (long long)size);
-    if (*value == HLR_DYNAMIC) *value = size;
-    if (*value != size) return size_conflict(g, p, a, d, size);
+    if (size < 0)
+      return misfit(g, p, "dimension %u ('%s') is %lld", a, prog->dims[d].name, (long long)size);
+    if (*value == HLR_DYNAMIC)
+      *value = size;
+    if (*value != size)
+      return size_conflict(g, p, a, d, size);
     if (prog->dims[d].multiple > 1 && size % prog->dims[d].multiple != 0)
       return misfit(g, p,
                     "dimension %u ('%s') is %lld, the plan needs a multiple of %lld: pad the tensor or make a plan "
                     "without that assumption",
                     a, prog->dims[d].name, (long long)size, (long long)prog->dims[d].multiple);
-    if (size == 0) *empty = true;
+    if (size == 0)
+      *empty = true;
   }
   return HL_OK;
 }
@@ -169,10 +195,12 @@ static hl_status check_strides(const guard *g, uint32_t p, const hl_tensor *t) {
     int64_t stride = t->strides ? t->strides[a] : packed;
     if (!t->strides && __builtin_mul_overflow(packed, t->shape[a], &packed))
       return misfit(g, p, "its size exceeds the address space");
-    if (t->shape[a] == 1) continue;
+    if (t->shape[a] == 1)
+      continue;
     if (param->written && stride == 0)
       return misfit(g, p, "dimension %d has stride 0, so its elements share memory, but the kernel writes them", a);
-    if (param->strides[a] == HLR_DYNAMIC || param->strides[a] == stride) continue;
+    if (param->strides[a] == HLR_DYNAMIC || param->strides[a] == stride)
+      continue;
     return misfit(g, p,
                   "the stride of dimension %d is %lld elements, the plan was made for %lld: pass a tensor of that "
                   "layout (a contiguous copy, say) or make a plan for this one",
@@ -186,9 +214,12 @@ static bool range_of(const hl_tensor *t, uint32_t element, byte_range *out) {
   int64_t low = 0, high = 0, packed = 1;
   for (int a = t->ndim - 1; a >= 0; a--) {
     int64_t span, stride = t->strides ? t->strides[a] : packed;
-    if (__builtin_mul_overflow(t->shape[a] - 1, stride, &span)) return false;
-    if (!t->strides && __builtin_mul_overflow(packed, t->shape[a], &packed)) return false;
-    if (__builtin_add_overflow(span < 0 ? low : high, span, span < 0 ? &low : &high)) return false;
+    if (__builtin_mul_overflow(t->shape[a] - 1, stride, &span))
+      return false;
+    if (!t->strides && __builtin_mul_overflow(packed, t->shape[a], &packed))
+      return false;
+    if (__builtin_add_overflow(span < 0 ? low : high, span, span < 0 ? &low : &high))
+      return false;
   }
   uintptr_t base = (uintptr_t)t->data + t->byte_offset;
   if (__builtin_add_overflow(high, 1, &high) || __builtin_mul_overflow(high, (int64_t)element, &high) ||
@@ -201,15 +232,18 @@ static bool range_of(const hl_tensor *t, uint32_t element, byte_range *out) {
 static hl_status check_memory(const guard *g, uint32_t p, const hl_tensor *t, byte_range *range) {
   const hlr_param *param = &g->plan->program.params[p];
   uintptr_t address = (uintptr_t)t->data + t->byte_offset;
-  if (!t->data) return misfit(g, p, "the tensor's data is NULL, but it is not empty");
+  if (!t->data)
+    return misfit(g, p, "the tensor's data is NULL, but it is not empty");
   if (address % param->align != 0)
     return misfit(g, p,
                   "its data (%#llx) is not aligned to %u bytes: use an aligned buffer or make a plan for less "
                   "alignment",
                   (unsigned long long)address, param->align);
   hl_status status = check_strides(g, p, t);
-  if (status) return status;
-  if (!range_of(t, hl_dtype_size(param->dtype), range)) return misfit(g, p, "its size exceeds the address space");
+  if (status)
+    return status;
+  if (!range_of(t, hl_dtype_size(param->dtype), range))
+    return misfit(g, p, "its size exceeds the address space");
   return HL_OK;
 }
 
@@ -218,11 +252,14 @@ static hl_status check_tensor(const guard *g, uint32_t p, byte_range *range) {
   if (arg->kind != HL_ARG_TENSOR)
     return misfit(g, p, "the argument is %s, the kernel has a tensor here", kind_text(arg->kind));
   const hl_tensor *t = arg->as.tensor;
-  if (!t) return misfit(g, p, "the tensor is NULL");
+  if (!t)
+    return misfit(g, p, "the tensor is NULL");
   bool empty = false;
   hl_status status = check_form(g, p, t);
-  if (!status) status = bind_sizes(g, p, t, &empty);
-  if (!status && !empty) status = check_memory(g, p, t, range);
+  if (!status)
+    status = bind_sizes(g, p, t, &empty);
+  if (!status && !empty)
+    status = check_memory(g, p, t, range);
   return status;
 }
 
@@ -236,15 +273,19 @@ static bool side_by_side(const hl_tensor *a, const hl_tensor *b, byte_range ra, 
   for (int i = 0; i < 2; i++)
     for (int x = 0; x < both[i]->ndim; x++) {
       int64_t stride = hlr_tensor_stride(both[i], x);
-      if (stride < 0) return false;
-      if (both[i]->shape[x] > 1) pitch = HLI_MAX(pitch, stride);
+      if (stride < 0)
+        return false;
+      if (both[i]->shape[x] > 1)
+        pitch = HLI_MAX(pitch, stride);
     }
   for (int i = 0; i < 2; i++)
     for (int x = 0; x < both[i]->ndim; x++) {
       int64_t stride = hlr_tensor_stride(both[i], x);
-      if (both[i]->shape[x] > 1 && stride != pitch) inner[i] += stride * (both[i]->shape[x] - 1);
+      if (both[i]->shape[x] > 1 && stride != pitch)
+        inner[i] += stride * (both[i]->shape[x] - 1);
     }
-  if (pitch <= 0 || inner[0] >= pitch || inner[1] >= pitch) return false;
+  if (pitch <= 0 || inner[0] >= pitch || inner[1] >= pitch)
+    return false;
   uint64_t period = (uint64_t)(pitch * element);
   uint64_t la = (uint64_t)((inner[0] + 1) * element), lb = (uint64_t)((inner[1] + 1) * element);
   uint64_t gap = rb.lo >= ra.lo ? (rb.lo - ra.lo) % period : (period - (ra.lo - rb.lo) % period) % period;
@@ -257,8 +298,10 @@ static bool may_share(const hlr_program *prog, uint32_t a, uint32_t b) {
 
 static hl_status check_pair(const guard *g, uint32_t w, uint32_t q, const byte_range *ranges) {
   const hlr_program *prog = &g->plan->program;
-  if (ranges[w].lo >= ranges[q].hi || ranges[q].lo >= ranges[w].hi) return HL_OK;
-  if (may_share(prog, w, q)) return HL_OK;
+  if (ranges[w].lo >= ranges[q].hi || ranges[q].lo >= ranges[w].hi)
+    return HL_OK;
+  if (may_share(prog, w, q))
+    return HL_OK;
   uint32_t size = hl_dtype_size(prog->params[w].dtype);
   if (size == hl_dtype_size(prog->params[q].dtype) &&
       side_by_side(g->args[w].as.tensor, g->args[q].as.tensor, ranges[w], ranges[q], size))
@@ -273,12 +316,15 @@ static hl_status check_pair(const guard *g, uint32_t w, uint32_t q, const byte_r
 static hl_status check_overlap(const guard *g, const byte_range *ranges) {
   const hlr_program *prog = &g->plan->program;
   for (uint32_t w = 0; w < prog->param_count; w++) {
-    if (!prog->params[w].is_tensor || !prog->params[w].written || ranges[w].lo == ranges[w].hi) continue;
+    if (!prog->params[w].is_tensor || !prog->params[w].written || ranges[w].lo == ranges[w].hi)
+      continue;
     for (uint32_t q = 0; q < prog->param_count; q++) {
       /* Of two written ones the pair is looked at once. */
-      if (q == w || ranges[q].lo == ranges[q].hi || (prog->params[q].written && q < w)) continue;
+      if (q == w || ranges[q].lo == ranges[q].hi || (prog->params[q].written && q < w))
+        continue;
       hl_status status = check_pair(g, w, q, ranges);
-      if (status) return status;
+      if (status)
+        return status;
     }
   }
   return HL_OK;
@@ -286,7 +332,8 @@ static hl_status check_overlap(const guard *g, const byte_range *ranges) {
 
 static hl_status check_workspace(const guard *g, void *workspace, const byte_range *ranges) {
   const hlr_program *prog = &g->plan->program;
-  if (!prog->workspace_bytes) return HL_OK;
+  if (!prog->workspace_bytes)
+    return HL_OK;
   if (!workspace)
     return hli_fail(g->diag, HL_ERR_GUARD,
                     "kernel '%s' needs a workspace of %llu bytes of device memory: set hl_launch_options.workspace "
@@ -295,8 +342,8 @@ static hl_status check_workspace(const guard *g, void *workspace, const byte_ran
   uintptr_t lo = (uintptr_t)workspace, hi = lo + prog->workspace_bytes;
   if (lo % HLR_DEVICE_ALIGN)
     return hli_fail(g->diag, HL_ERR_GUARD,
-                    "kernel '%s': the workspace (%p) is not aligned to %u bytes, as memory of a hl_buffer is", prog->name,
-                    workspace, HLR_DEVICE_ALIGN);
+                    "kernel '%s': the workspace (%p) is not aligned to %u bytes, as memory of a hl_buffer is",
+                    prog->name, workspace, HLR_DEVICE_ALIGN);
   for (uint32_t p = 0; p < prog->param_count; p++)
     if (ranges[p].lo != ranges[p].hi && ranges[p].lo < hi && lo < ranges[p].hi)
       return misfit(g, p, "it overlaps the workspace [%#llx, %#llx): use separate memory", (unsigned long long)lo,
@@ -307,13 +354,16 @@ static hl_status check_workspace(const guard *g, void *workspace, const byte_ran
 /* HL_CHECK_FULL. */
 static hl_status ask_driver(const guard *g, const byte_range *ranges) {
   const hl_device *dev = g->plan->dev;
-  if (!dev->driver->check_pointer) return HL_OK;
+  if (!dev->driver->check_pointer)
+    return HL_OK;
   for (uint32_t p = 0; p < g->plan->program.param_count; p++) {
-    if (ranges[p].lo == ranges[p].hi) continue;
+    if (ranges[p].lo == ranges[p].hi)
+      continue;
     hl_diag inner = {.message = "the driver refused the pointer"};
     hl_status status =
         dev->driver->check_pointer(dev->self, (const void *)ranges[p].lo, ranges[p].hi - ranges[p].lo, &inner);
-    if (status) return misfit(g, p, "%s", inner.message);
+    if (status)
+      return misfit(g, p, "%s", inner.message);
   }
   return HL_OK;
 }
@@ -356,19 +406,22 @@ static hl_status check_narrow(const guard *g) {
   for (uint32_t s = 0; s < prog->step_count; s++)
     for (uint32_t i = 0; i < prog->steps[s].slot_count; i++) {
       const hlr_slot *slot = &prog->steps[s].slots[i];
-      if (slot->dtype != HL_I32 || slot->source == HLR_SCALAR) continue;
+      if (slot->dtype != HL_I32 || slot->source == HLR_SCALAR)
+        continue;
       bool is_size = slot->source == HLR_SIZE;
       int64_t value =
           is_size ? g->bound->dims[slot->dim] : hlr_tensor_stride(g->args[slot->param].as.tensor, slot->dim);
-      if (value == (int32_t)value) continue;
+      if (value == (int32_t)value)
+        continue;
       if (is_size)
         return hli_fail(g->diag, HL_ERR_GUARD,
                         "kernel '%s': dimension '%s' is %lld, the plan counts it in 32 bits: make a plan with 64-bit "
                         "indices",
                         prog->name, prog->dims[slot->dim].name, (long long)value);
-      return misfit(g, slot->param,
-                    "the stride of dimension %d is %lld, the plan counts it in 32 bits: make a plan with 64-bit indices",
-                    (int)slot->dim, (long long)value);
+      return misfit(
+          g, slot->param,
+          "the stride of dimension %d is %lld, the plan counts it in 32 bits: make a plan with 64-bit indices",
+          (int)slot->dim, (long long)value);
     }
   return HL_OK;
 }
@@ -399,12 +452,16 @@ static hl_status check_all(const guard *g, hl_check check) {
   for (uint32_t p = 0; p < prog->param_count; p++) {
     ranges[p] = (byte_range){0, 0};
     hl_status status = prog->params[p].is_tensor ? check_tensor(g, p, &ranges[p]) : check_scalar(g, p);
-    if (status) return status;
+    if (status)
+      return status;
   }
   hl_status status = check_overlap(g, ranges);
-  if (!status) status = check_workspace(g, g->bound->workspace, ranges);
-  if (!status && g->plan->narrow) status = check_narrow(g);
-  if (!status && check == HL_CHECK_FULL) status = ask_driver(g, ranges);
+  if (!status)
+    status = check_workspace(g, g->bound->workspace, ranges);
+  if (!status && g->plan->narrow)
+    status = check_narrow(g);
+  if (!status && check == HL_CHECK_FULL)
+    status = ask_driver(g, ranges);
   return status;
 }
 
@@ -412,15 +469,19 @@ hl_status hlr_bind(const hl_plan *plan, const hl_arg *args, size_t arg_count, co
                    hl_diag *diag, hlr_bound *out) {
   const hlr_program *prog = &plan->program;
   hl_launch_options o = HL_LAUNCH_OPTIONS_INIT;
-  if (options) memcpy(&o, options, HLI_MIN(options->size, sizeof o));
+  if (options)
+    memcpy(&o, options, HLI_MIN(options->size, sizeof o));
   if ((options && options->size < sizeof o.size) || (unsigned)o.check > HL_CHECK_NONE)
     return hli_fail(diag, HL_ERR_ARG, "the launch options are not set up: start from HL_LAUNCH_OPTIONS_INIT");
-  if (arg_count != prog->param_count) return wrong_count(plan, arg_count, diag);
-  if (arg_count && !args) return hli_fail(diag, HL_ERR_ARG, "kernel '%s': the arguments are NULL", prog->name);
+  if (arg_count != prog->param_count)
+    return wrong_count(plan, arg_count, diag);
+  if (arg_count && !args)
+    return hli_fail(diag, HL_ERR_ARG, "kernel '%s': the arguments are NULL", prog->name);
 
   guard g = {plan, args, diag, out};
   out->workspace = o.workspace;
-  for (uint32_t d = 0; d < prog->dim_count; d++) out->dims[d] = prog->dims[d].value;
+  for (uint32_t d = 0; d < prog->dim_count; d++)
+    out->dims[d] = prog->dims[d].value;
   hl_status status = HL_OK;
   if (o.check == HL_CHECK_NONE)
     trust_sizes(&g);

@@ -22,7 +22,8 @@ hl_status hlr_host_alloc(const hl_allocator *alloc, size_t bytes, hl_diag *diag,
 }
 
 void hlr_host_release(const hl_allocator *alloc, void *ptr) {
-  if (!ptr) return;
+  if (!ptr)
+    return;
   block_header header;
   memcpy(&header, (char *)ptr - sizeof header, sizeof header);
   hli_release(alloc, header.start, header.size);

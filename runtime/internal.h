@@ -8,11 +8,11 @@
 #include "runtime/program.h"
 
 /* Limits of a plan; launches use stack arrays of these sizes. */
-#define HLR_MAX_PARAMS 64u
-#define HLR_MAX_DIMS 128u
-#define HLR_MAX_STEPS 16u
-#define HLR_MAX_SLOTS 256u     /* of one step */
-#define HLR_MAX_BLOCK 2048u    /* bytes of one step's parameter block */
+#define HLR_MAX_PARAMS   64u
+#define HLR_MAX_DIMS     128u
+#define HLR_MAX_STEPS    16u
+#define HLR_MAX_SLOTS    256u  /* of one step */
+#define HLR_MAX_BLOCK    2048u /* bytes of one step's parameter block */
 #define HLR_DEVICE_ALIGN 256u  /* of buffers and workspaces */
 
 /* ---- devices (device.c) ------------------------------------------------------ */
@@ -20,10 +20,10 @@
 struct hl_device {
   hl_context *ctx;
   const hl_driver *driver;
-  void *self;        /* the driver's */
+  void *self; /* the driver's */
   hl_device_id id;
-  int32_t index;     /* in the name it was opened by */
-  uint32_t refs;     /* guarded by the context's lock */
+  int32_t index;      /* in the name it was opened by */
+  uint32_t refs;      /* guarded by the context's lock */
   hl_stream *streams; /* all live ones, guarded by the context's lock */
   hl_device *next;
 };
@@ -59,11 +59,11 @@ typedef struct hlr_step_state {
 
 struct hl_plan {
   hl_device *dev;
-  hli_arena arena;      /* everything below */
-  hlr_program program;  /* a copy, without images */
+  hli_arena arena;     /* everything below */
+  hlr_program program; /* a copy, without images */
   hlr_step_state *states;
-  bool is_static;       /* every dimension is exact */
-  bool narrow;          /* some size or stride is passed as i32 and must be checked */
+  bool is_static;              /* every dimension is exact */
+  bool narrow;                 /* some size or stride is passed as i32 and must be checked */
   struct hlr_closure *closure; /* hl_plan_function's, guarded by the context's lock */
 };
 
@@ -75,13 +75,13 @@ typedef struct hlr_bound {
 } hlr_bound;
 
 /* Checks the arguments and binds dimensions and grids.  Launches nothing. */
-hl_status hlr_bind(const hl_plan *plan, const hl_arg *args, size_t arg_count,
-                   const hl_launch_options *options, hl_diag *diag, hlr_bound *out);
+hl_status hlr_bind(const hl_plan *plan, const hl_arg *args, size_t arg_count, const hl_launch_options *options,
+                   hl_diag *diag, hlr_bound *out);
 /* Writes the parameter block of step `s`; fields[i] becomes the address of slot i. */
-void hlr_fill_block(const hl_plan *plan, uint32_t s, const hl_arg *args, const hlr_bound *bound,
-                    unsigned char *block, void **fields);
-hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t programs,
-                                 const unsigned char *block, void **fields);
+void hlr_fill_block(const hl_plan *plan, uint32_t s, const hl_arg *args, const hlr_bound *bound, unsigned char *block,
+                    void **fields);
+hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t programs, const unsigned char *block,
+                                 void **fields);
 
 /* How a scalar parameter of this type is passed. */
 hl_arg_kind hlr_scalar_kind(hl_dtype dtype);
@@ -90,8 +90,7 @@ hl_arg_kind hlr_scalar_kind(hl_dtype dtype);
 int64_t hlr_tensor_stride(const hl_tensor *t, int axis);
 
 /* Byte offsets of fields in a C struct with those fields, by libffi. */
-hl_status hlr_ffi_layout(const hlr_slot *slots, uint32_t count, hl_diag *diag, uint16_t *offsets,
-                         uint32_t *size);
+hl_status hlr_ffi_layout(const hlr_slot *slots, uint32_t count, hl_diag *diag, uint16_t *offsets, uint32_t *size);
 void hlr_ffi_closure_free(const hl_plan *plan, struct hlr_closure *closure);
 
 #endif

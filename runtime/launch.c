@@ -14,34 +14,43 @@ static uint16_t small_float(double value, int mantissa, int exponent) {
   uint64_t m = bits & 0xfffffffffffffu;
   int64_t bias = (1 << (exponent - 1)) - 1;
   uint16_t infinity = (uint16_t)(((1 << exponent) - 1) << mantissa);
-  if (e == 1024) return (uint16_t)(sign | infinity | (m ? 1 << (mantissa - 1) : 0));
-  if (e > bias) return sign | infinity;
+  if (e == 1024)
+    return (uint16_t)(sign | infinity | (m ? 1 << (mantissa - 1) : 0));
+  if (e > bias)
+    return sign | infinity;
   m |= (uint64_t)1 << 52;
   int64_t drop = 52 - mantissa;
-  if (e < 1 - bias) drop += 1 - bias - e; /* denormal: fewer bits are kept */
-  if (drop > 54) return sign;             /* also zero and the denormals of double */
+  if (e < 1 - bias)
+    drop += 1 - bias - e; /* denormal: fewer bits are kept */
+  if (drop > 54)
+    return sign; /* also zero and the denormals of double */
   uint64_t kept = m >> drop, rest = m & (((uint64_t)1 << drop) - 1), half = (uint64_t)1 << (drop - 1);
-  if (rest > half || (rest == half && (kept & 1))) kept++;
+  if (rest > half || (rest == half && (kept & 1)))
+    kept++;
   /* Adding the exponent lets a carry out of the mantissa run into it, up to infinity. */
-  if (e >= 1 - bias) kept += (uint64_t)(e + bias - 1) << mantissa;
+  if (e >= 1 - bias)
+    kept += (uint64_t)(e + bias - 1) << mantissa;
   return (uint16_t)(sign | (uint16_t)kept);
 }
 
 static void put_scalar(unsigned char *to, hl_dtype dtype, const hl_arg *arg) {
   switch (dtype) {
-    case HL_F64: memcpy(to, &arg->as.f64, 8); return;
-    case HL_F32: {
-      float narrow = (float)arg->as.f64;
-      memcpy(to, &narrow, 4);
-      return;
-    }
-    case HL_F16:
-    case HL_BF16: {
-      uint16_t half = dtype == HL_F16 ? small_float(arg->as.f64, 10, 5) : small_float(arg->as.f64, 7, 8);
-      memcpy(to, &half, 2);
-      return;
-    }
-    default: break;
+  case HL_F64:
+    memcpy(to, &arg->as.f64, 8);
+    return;
+  case HL_F32: {
+    float narrow = (float)arg->as.f64;
+    memcpy(to, &narrow, 4);
+    return;
+  }
+  case HL_F16:
+  case HL_BF16: {
+    uint16_t half = dtype == HL_F16 ? small_float(arg->as.f64, 10, 5) : small_float(arg->as.f64, 7, 8);
+    memcpy(to, &half, 2);
+    return;
+  }
+  default:
+    break;
   }
   /* Integers keep their low bytes, wherever the machine puts them. */
   uint64_t wide = (uint64_t)arg->as.i64;
@@ -70,18 +79,24 @@ void hlr_fill_block(const hl_plan *plan, uint32_t s, const hl_arg *args, const h
     unsigned char *to = block + state->offsets[i];
     fields[i] = to;
     switch ((hlr_source)slot->source) {
-      case HLR_PTR: {
-        const hl_tensor *t = args[slot->param].as.tensor;
-        uintptr_t address = (uintptr_t)t->data + t->byte_offset;
-        memcpy(to, &address, sizeof address);
-        break;
-      }
-      case HLR_SIZE: put_integer(to, slot->dtype, bound->dims[slot->dim]); break;
-      case HLR_STRIDE:
-        put_integer(to, slot->dtype, hlr_tensor_stride(args[slot->param].as.tensor, slot->dim));
-        break;
-      case HLR_SCALAR: put_scalar(to, (hl_dtype)slot->dtype, &args[slot->param]); break;
-      case HLR_WORKSPACE: memcpy(to, &bound->workspace, sizeof bound->workspace); break;
+    case HLR_PTR: {
+      const hl_tensor *t = args[slot->param].as.tensor;
+      uintptr_t address = (uintptr_t)t->data + t->byte_offset;
+      memcpy(to, &address, sizeof address);
+      break;
+    }
+    case HLR_SIZE:
+      put_integer(to, slot->dtype, bound->dims[slot->dim]);
+      break;
+    case HLR_STRIDE:
+      put_integer(to, slot->dtype, hlr_tensor_stride(args[slot->param].as.tensor, slot->dim));
+      break;
+    case HLR_SCALAR:
+      put_scalar(to, (hl_dtype)slot->dtype, &args[slot->param]);
+      break;
+    case HLR_WORKSPACE:
+      memcpy(to, &bound->workspace, sizeof bound->workspace);
+      break;
     }
   }
 }
@@ -107,14 +122,17 @@ hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t progr
 
 hl_status hl_launch(const hl_plan *plan, hl_stream *stream, const hl_arg *args, size_t arg_count,
                     const hl_launch_options *options, hl_diag *diag) {
-  if (!plan) return hli_fail(diag, HL_ERR_ARG, "hl_launch: the plan is NULL");
+  if (!plan)
+    return hli_fail(diag, HL_ERR_ARG, "hl_launch: the plan is NULL");
   const hl_device *dev = plan->dev;
   void *native;
   hlr_bound bound;
   hl_status status = hlr_stream_handle(dev, stream, diag, &native);
-  if (!status) status = hlr_bind(plan, args, arg_count, options, diag, &bound);
+  if (!status)
+    status = hlr_bind(plan, args, arg_count, options, diag, &bound);
   for (uint32_t s = 0; s < plan->program.step_count && !status; s++) {
-    if (!bound.programs[s]) continue; /* an empty tensor: nothing to do */
+    if (!bound.programs[s])
+      continue; /* an empty tensor: nothing to do */
     _Alignas(64) unsigned char block[HLR_MAX_BLOCK];
     void *fields[HLR_MAX_SLOTS];
     hlr_fill_block(plan, s, args, &bound, block, fields);
@@ -152,23 +170,29 @@ struct hl_prepared {
 /* Copies the arrays too; a tensor that the guards would refuse is kept as it is. */
 static void keep_arg(const hl_arg *from, kept_arg *kept, hl_arg *to) {
   *to = *from;
-  if (from->kind != HL_ARG_TENSOR || !from->as.tensor) return;
+  if (from->kind != HL_ARG_TENSOR || !from->as.tensor)
+    return;
   kept->tensor = *from->as.tensor;
   hl_tensor *t = &kept->tensor;
   to->as.tensor = t;
-  if (t->ndim < 0 || t->ndim > HL_MAX_RANK) return; /* never read: the rank is checked first */
+  if (t->ndim < 0 || t->ndim > HL_MAX_RANK)
+    return; /* never read: the rank is checked first */
   size_t bytes = sizeof(int64_t) * (size_t)t->ndim;
-  if (t->shape) t->shape = bytes ? memcpy(kept->shape, t->shape, bytes) : kept->shape;
-  if (t->strides) t->strides = bytes ? memcpy(kept->strides, t->strides, bytes) : kept->strides;
+  if (t->shape)
+    t->shape = bytes ? memcpy(kept->shape, t->shape, bytes) : kept->shape;
+  if (t->strides)
+    t->strides = bytes ? memcpy(kept->strides, t->strides, bytes) : kept->strides;
 }
 
 static hl_status prepare_blocks(hl_prepared *p, hl_diag *diag) {
   hlr_bound bound;
   hl_status status = hlr_bind(p->plan, p->args, p->plan->program.param_count, &p->options, diag, &bound);
-  if (status) return status;
+  if (status)
+    return status;
   p->count = 0;
   for (uint32_t s = 0; s < p->plan->program.step_count; s++) {
-    if (!bound.programs[s]) continue;
+    if (!bound.programs[s])
+      continue;
     hlr_fill_block(p->plan, s, p->args, &bound, p->blocks[s], p->fields[s]);
     p->launches[p->count++] = hlr_step_launch(p->plan, s, bound.programs[s], p->blocks[s], p->fields[s]);
   }
@@ -192,17 +216,21 @@ static bool allocate_prepared(hl_prepared *p, const hl_plan *plan) {
 
 hl_status hl_prepared_create(const hl_plan *plan, const hl_arg *args, size_t arg_count,
                              const hl_launch_options *options, hl_diag *diag, hl_prepared **out) {
-  if (!plan || !out) return hli_fail(diag, HL_ERR_ARG, "hl_prepared_create: plan and out must be set");
+  if (!plan || !out)
+    return hli_fail(diag, HL_ERR_ARG, "hl_prepared_create: plan and out must be set");
   *out = NULL;
   hlr_bound bound; /* the caller's arguments are checked before anything is copied of them */
   hl_status status = hlr_bind(plan, args, arg_count, options, diag, &bound);
-  if (status) return status;
+  if (status)
+    return status;
   hl_device *dev = plan->dev;
   hl_prepared *p = hli_calloc(&dev->ctx->alloc, 1, sizeof *p);
-  if (!p) return hli_fail_memory(diag, "preparing a launch");
+  if (!p)
+    return hli_fail_memory(diag, "preparing a launch");
   *p = (hl_prepared){.dev = dev, .launch = dev->driver->launch, .self = dev->self, .plan = plan};
   p->options = (hl_launch_options)HL_LAUNCH_OPTIONS_INIT;
-  if (options) memcpy(&p->options, options, HLI_MIN(options->size, sizeof p->options));
+  if (options)
+    memcpy(&p->options, options, HLI_MIN(options->size, sizeof p->options));
   p->options.size = sizeof p->options;
   hli_arena_init(&p->arena, &dev->ctx->alloc);
   (void)hlr_device_retain(dev);
@@ -210,7 +238,8 @@ hl_status hl_prepared_create(const hl_plan *plan, const hl_arg *args, size_t arg
     hl_prepared_destroy(p);
     return hli_fail_memory(diag, "preparing a launch");
   }
-  for (size_t i = 0; i < arg_count; i++) keep_arg(&args[i], &p->kept[i], &p->args[i]);
+  for (size_t i = 0; i < arg_count; i++)
+    keep_arg(&args[i], &p->kept[i], &p->args[i]);
   status = prepare_blocks(p, diag);
   if (status) {
     hl_prepared_destroy(p);
@@ -221,7 +250,8 @@ hl_status hl_prepared_create(const hl_plan *plan, const hl_arg *args, size_t arg
 }
 
 hl_status hl_prepared_set(hl_prepared *p, size_t index, const hl_arg *arg, hl_diag *diag) {
-  if (!p || !arg) return hli_fail(diag, HL_ERR_ARG, "hl_prepared_set: the prepared launch and the argument must be set");
+  if (!p || !arg)
+    return hli_fail(diag, HL_ERR_ARG, "hl_prepared_set: the prepared launch and the argument must be set");
   if (index >= p->plan->program.param_count)
     return hli_fail(diag, HL_ERR_ARG, "hl_prepared_set: kernel '%s' has no argument %zu, it takes %u",
                     p->plan->program.name, index, p->plan->program.param_count);
@@ -239,17 +269,20 @@ hl_status hl_prepared_set(hl_prepared *p, size_t index, const hl_arg *arg, hl_di
 }
 
 hl_status hl_prepared_launch(hl_prepared *p, hl_stream *stream) {
-  if (!p || (stream && stream->dev != p->dev)) return HL_ERR_ARG;
+  if (!p || (stream && stream->dev != p->dev))
+    return HL_ERR_ARG;
   void *native = stream ? stream->native : NULL;
   for (uint32_t i = 0; i < p->count; i++) {
     hl_status status = p->launch(p->self, native, &p->launches[i], NULL);
-    if (status) return status;
+    if (status)
+      return status;
   }
   return HL_OK;
 }
 
 void hl_prepared_destroy(hl_prepared *p) {
-  if (!p) return;
+  if (!p)
+    return;
   hl_device *dev = p->dev; /* the plan may be gone */
   hli_arena_free(&p->arena);
   hli_release(&dev->ctx->alloc, p, sizeof *p);

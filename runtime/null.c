@@ -9,8 +9,8 @@ typedef struct null_device {
   hl_context *ctx;
   hl_null_cost_fn cost;
   void *cost_user;
-  double clock_ns;    /* moves with launches only */
-  size_t total;       /* launches so far; the ring holds the last KEPT */
+  double clock_ns; /* moves with launches only */
+  size_t total;    /* launches so far; the ring holds the last KEPT */
   hl_null_launch ring[KEPT];
 } null_device;
 
@@ -35,7 +35,8 @@ static hl_status null_open(hl_context *ctx, int32_t index, hl_diag *diag, void *
   if (index != 0)
     return hli_fail(diag, HL_ERR_NO_DEVICE, "there is no device 'null:%d', only 'null'", (int)index);
   null_device *dev = hli_calloc(&ctx->alloc, 1, sizeof *dev);
-  if (!dev) return hli_fail_memory(diag, "opening the null device");
+  if (!dev)
+    return hli_fail_memory(diag, "opening the null device");
   dev->ctx = ctx;
   *self = dev;
   return HL_OK;
@@ -75,15 +76,13 @@ static void null_release(void *self, void *ptr, size_t bytes) {
   hlr_host_release(&((null_device *)self)->ctx->alloc, ptr);
 }
 
-static hl_status null_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes,
-                           hl_diag *diag) {
+static hl_status null_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
   (void)self, (void)stream, (void)diag;
   memset(dst, value, bytes);
   return HL_OK;
 }
 
-static hl_status null_copy(void *self, void *stream, void *dst, const void *src, size_t bytes,
-                           hl_diag *diag) {
+static hl_status null_copy(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag) {
   (void)self, (void)stream, (void)diag;
   memcpy(dst, src, bytes);
   return HL_OK;
@@ -97,7 +96,9 @@ static hl_status null_stream_create(void *self, hl_diag *diag, void **stream) {
   return HL_OK;
 }
 
-static void null_stream_destroy(void *self, void *stream) { (void)self, (void)stream; }
+static void null_stream_destroy(void *self, void *stream) {
+  (void)self, (void)stream;
+}
 
 static hl_status null_stream_sync(void *self, void *stream, hl_diag *diag) {
   (void)self, (void)stream, (void)diag;
@@ -147,7 +148,8 @@ static hl_status null_event_elapsed(void *self, void *begin, void *end, hl_diag 
 
 static hl_status null_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function) {
   null_kernel *k = hli_calloc(&((null_device *)self)->ctx->alloc, 1, sizeof *k);
-  if (!k) return hli_fail_memory(diag, "loading a kernel");
+  if (!k)
+    return hli_fail_memory(diag, "loading a kernel");
   size_t len = strlen(kernel->entry);
   memcpy(k->entry, kernel->entry, HLI_MIN(len, sizeof k->entry - 1));
   *function = k;
@@ -215,27 +217,30 @@ const hl_driver hlr_null_driver = {
 /* ---- what tests ask ---------------------------------------------------------------------------- */
 
 static null_device *null_of(hl_device *dev, hl_diag *diag) {
-  if (dev && dev->driver == &hlr_null_driver) return dev->self;
+  if (dev && dev->driver == &hlr_null_driver)
+    return dev->self;
   (void)hli_fail(diag, HL_ERR_ARG, "the device is not a null device: open it as \"null\"");
   return NULL;
 }
 
-hl_status hl_null_launches(hl_device *dev, hl_null_launch *records, size_t capacity, hl_diag *diag,
-                           size_t *total) {
+hl_status hl_null_launches(hl_device *dev, hl_null_launch *records, size_t capacity, hl_diag *diag, size_t *total) {
   null_device *null = null_of(dev, diag);
-  if (!null) return HL_ERR_ARG;
+  if (!null)
+    return HL_ERR_ARG;
   hli_context_lock(null->ctx);
   size_t kept = HLI_MIN(null->total, (size_t)KEPT);
   for (size_t i = 0; i < HLI_MIN(kept, capacity); i++)
     records[i] = null->ring[(null->total - kept + i) % KEPT];
-  if (total) *total = null->total;
+  if (total)
+    *total = null->total;
   hli_context_unlock(null->ctx);
   return HL_OK;
 }
 
 hl_status hl_null_clear(hl_device *dev, hl_diag *diag) {
   null_device *null = null_of(dev, diag);
-  if (!null) return HL_ERR_ARG;
+  if (!null)
+    return HL_ERR_ARG;
   hli_context_lock(null->ctx);
   null->total = 0;
   hli_context_unlock(null->ctx);
@@ -244,7 +249,8 @@ hl_status hl_null_clear(hl_device *dev, hl_diag *diag) {
 
 hl_status hl_null_set_cost(hl_device *dev, hl_null_cost_fn cost, void *user, hl_diag *diag) {
   null_device *null = null_of(dev, diag);
-  if (!null) return HL_ERR_ARG;
+  if (!null)
+    return HL_ERR_ARG;
   hli_context_lock(null->ctx);
   null->cost = cost;
   null->cost_user = user;

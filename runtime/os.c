@@ -1,4 +1,5 @@
 /* os.c: every call to the operating system (Linux).  SPDX-License-Identifier: MIT */
+#include "runtime/os.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-#include "runtime/os.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* Linux 6.3 */
@@ -32,17 +32,22 @@ void *hlr_os_library(const char *name, char *why, size_t why_size) {
   return library;
 }
 
-void *hlr_os_symbol(void *library, const char *name) { return dlsym(library, name); }
+void *hlr_os_symbol(void *library, const char *name) {
+  return dlsym(library, name);
+}
 
 /* A sealed anonymous file with these bytes; -1 and errno on failure. */
 static int memory_file(const void *bytes, size_t size) {
   int fd = memfd_create("hl-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-  if (fd < 0 && errno == EINVAL) fd = memfd_create("hl-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) return -1;
+  if (fd < 0 && errno == EINVAL)
+    fd = memfd_create("hl-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0)
+    return -1;
   size_t done = 0;
   while (done < size) {
     ssize_t n = write(fd, (const char *)bytes + done, size - done);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EINTR)
+      continue;
     if (n <= 0) {
       int saved = n < 0 ? errno : ENOSPC;
       (void)close(fd);
@@ -76,8 +81,8 @@ hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_o
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     const char *why = dlerror();
-    hl_status status = hli_fail(diag, HL_ERR_IO, "cannot load a compiled kernel: %s",
-                                why ? why : "dlopen gave no reason");
+    hl_status status =
+        hli_fail(diag, HL_ERR_IO, "cannot load a compiled kernel: %s", why ? why : "dlopen gave no reason");
     (void)close(fd);
     return status;
   }
@@ -86,7 +91,8 @@ hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_o
 }
 
 void hlr_os_image_unload(hlr_os_image *image) {
-  if (!image->handle) return;
+  if (!image->handle)
+    return;
   (void)dlclose(image->handle);
   (void)close(image->fd);
   *image = (hlr_os_image){NULL, -1};
@@ -101,13 +107,16 @@ bool hlr_os_thread_start(hlr_os_thread *thread, void *(*run)(void *), void *arg)
   pthread_t id;
   int failed = pthread_create(&id, NULL, run, arg);
   (void)pthread_sigmask(SIG_SETMASK, &saved, NULL);
-  if (failed) return false;
+  if (failed)
+    return false;
   (void)pthread_setname_np(id, "hl-worker");
   thread->id = (unsigned long)id;
   return true;
 }
 
-void hlr_os_thread_join(hlr_os_thread thread) { (void)pthread_join((pthread_t)thread.id, NULL); }
+void hlr_os_thread_join(hlr_os_thread thread) {
+  (void)pthread_join((pthread_t)thread.id, NULL);
+}
 
 void hlr_os_wait(_Atomic uint32_t *word, uint32_t expected) {
   (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
@@ -130,13 +139,16 @@ int32_t hlr_os_cpu_count(void) {
   /* The mask of a machine with more CPUs than cpu_set_t holds needs more room. */
   for (int cpus = CPU_SETSIZE; cpus <= 1 << 16; cpus *= 2) {
     cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-    if (!set) return 1;
+    if (!set)
+      return 1;
     size_t bytes = CPU_ALLOC_SIZE((size_t)cpus);
     int rc = sched_getaffinity(0, bytes, set);
     int count = rc == 0 ? CPU_COUNT_S(bytes, set) : 0;
     CPU_FREE(set);
-    if (rc == 0) return HLI_MAX(count, 1);
-    if (errno != EINVAL) break;
+    if (rc == 0)
+      return HLI_MAX(count, 1);
+    if (errno != EINVAL)
+      break;
   }
   long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? (int32_t)online : 1;
@@ -146,14 +158,16 @@ int32_t hlr_os_cpu_count(void) {
 static void cpuinfo_field(const char *key, char *out, size_t size) {
   out[0] = '\0';
   int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
+  if (fd < 0)
+    return;
   char text[4097]; /* the first CPU's entry is enough */
   ssize_t len = read(fd, text, sizeof text - 1);
   (void)close(fd);
   text[HLI_MAX(len, 0)] = '\0';
   const char *hit = strstr(text, key);
   const char *value = hit ? strchr(hit, ':') : NULL;
-  if (!value) return;
+  if (!value)
+    return;
   value += 1 + strspn(value + 1, " \t");
   (void)snprintf(out, size, "%.*s", (int)strcspn(value, "\n"), value);
 }
@@ -161,13 +175,15 @@ static void cpuinfo_field(const char *key, char *out, size_t size) {
 void hlr_os_system_name(char *out, size_t size) {
   struct utsname u;
   out[0] = '\0';
-  if (uname(&u) == 0) (void)snprintf(out, size, "%.24s %.36s", u.sysname, u.release);
+  if (uname(&u) == 0)
+    (void)snprintf(out, size, "%.24s %.36s", u.sysname, u.release);
 }
 
 void hlr_os_cpu_name(char *out, size_t size) {
   cpuinfo_field("model name", out, size);
   struct utsname u;
-  if (!out[0] && uname(&u) == 0) (void)snprintf(out, size, "%s", u.machine);
+  if (!out[0] && uname(&u) == 0)
+    (void)snprintf(out, size, "%s", u.machine);
 }
 
 int64_t hlr_os_memory_bytes(void) {

@@ -3,8 +3,8 @@
 #ifndef HLR_OS_H
 #define HLR_OS_H
 
-#include <stdatomic.h>
 #include "src/base/base.h"
+#include <stdatomic.h>
 
 /* ---- dynamic libraries ------------------------------------------------------- */
 

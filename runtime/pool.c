@@ -18,14 +18,14 @@
  * SPDX-License-Identifier: MIT */
 #include "runtime/pool.h"
 
-#define SPIN_NS 80000u
-#define SPIN_CHECK 64u      /* pauses between two looks at the clock */
-#define MAX_THREADS 256
-#define MAX_QUEUES 64u
-#define SCRATCH_SLOTS 512u  /* workers and threads that help */
-#define RING 128u           /* tasks in flight in a queue; a power of two */
-#define LINE 64
-#define GATE_OPEN 0x80000000u
+#define SPIN_NS       80000u
+#define SPIN_CHECK    64u /* pauses between two looks at the clock */
+#define MAX_THREADS   256
+#define MAX_QUEUES    64u
+#define SCRATCH_SLOTS 512u /* workers and threads that help */
+#define RING          128u /* tasks in flight in a queue; a power of two */
+#define LINE          64
+#define GATE_OPEN     0x80000000u
 
 /* ---- types -------------------------------------------------------------------- */
 
@@ -80,7 +80,7 @@ struct hlr_pool {
   uint32_t worker_count;
   pool_worker *workers;
   _Atomic bool stop;
-  _Atomic uint32_t queue_high;        /* queues[0 .. queue_high) were used at some time */
+  _Atomic uint32_t queue_high; /* queues[0 .. queue_high) were used at some time */
   _Alignas(LINE) _Atomic uint32_t spinners;
   event_count idle;
   hlr_queue queues[MAX_QUEUES];
@@ -94,10 +94,13 @@ static uint32_t event_announce(event_count *e) {
   return atomic_load(&e->epoch);
 }
 
-static void event_withdraw(event_count *e) { (void)atomic_fetch_sub(&e->waiters, 1); }
+static void event_withdraw(event_count *e) {
+  (void)atomic_fetch_sub(&e->waiters, 1);
+}
 
 static void event_notify(event_count *e, uint32_t count) {
-  if (atomic_load(&e->waiters) == 0) return;
+  if (atomic_load(&e->waiters) == 0)
+    return;
   (void)atomic_fetch_add(&e->epoch, 1);
   hlr_os_wake(&e->epoch, count);
 }
@@ -140,13 +143,16 @@ static bool scratch_take(scratch_slot *slot) {
 }
 
 static void scratch_give(scratch_slot *slot) {
-  if (slot) atomic_store_explicit(&slot->taken, false, memory_order_release);
+  if (slot)
+    atomic_store_explicit(&slot->taken, false, memory_order_release);
 }
 
 static bool scratch_grow(const hl_allocator *alloc, scratch_slot *slot, uint64_t bytes) {
-  if (slot->size >= bytes) return true;
+  if (slot->size >= bytes)
+    return true;
   void *ptr = hli_alloc(alloc, bytes, LINE);
-  if (!ptr) return false;
+  if (!ptr)
+    return false;
   hli_release(alloc, slot->ptr, slot->size);
   slot->ptr = ptr;
   slot->size = bytes;
@@ -157,8 +163,10 @@ static bool scratch_grow(const hl_allocator *alloc, scratch_slot *slot, uint64_t
 static scratch_slot *scratch_acquire(hlr_pool *pool, uint32_t first, uint64_t bytes) {
   for (uint32_t i = 0; i < SCRATCH_SLOTS; i++) {
     scratch_slot *slot = &pool->scratch[(first + i) % SCRATCH_SLOTS];
-    if (!scratch_take(slot)) continue;
-    if (scratch_grow(&pool->ctx->alloc, slot, bytes)) return slot;
+    if (!scratch_take(slot))
+      continue;
+    if (scratch_grow(&pool->ctx->alloc, slot, bytes))
+      return slot;
     scratch_give(slot);
     return NULL;
   }
@@ -168,12 +176,12 @@ static scratch_slot *scratch_acquire(hlr_pool *pool, uint32_t first, uint64_t by
 hl_status hlr_pool_reserve(hlr_pool *pool, uint64_t bytes, hl_diag *diag) {
   for (int32_t i = 0; bytes && i < pool->threads; i++) {
     scratch_slot *slot = &pool->scratch[i];
-    if (!scratch_take(slot)) continue; /* at work: it grows when its thread needs it */
+    if (!scratch_take(slot))
+      continue; /* at work: it grows when its thread needs it */
     bool grown = scratch_grow(&pool->ctx->alloc, slot, bytes);
     scratch_give(slot);
     if (!grown)
-      return hli_fail(diag, HL_ERR_MEMORY,
-                      "out of memory while reserving %llu bytes of scratch for each of %d threads",
+      return hli_fail(diag, HL_ERR_MEMORY, "out of memory while reserving %llu bytes of scratch for each of %d threads",
                       (unsigned long long)bytes, (int)pool->threads);
   }
   return HL_OK;
@@ -187,12 +195,14 @@ static bool run_claimed(hlr_queue *q, uint32_t self) {
   scratch_slot *slot = NULL;
   if (job->scratch) {
     slot = scratch_acquire(q->pool, self, job->scratch);
-    if (!slot) return false;
+    if (!slot)
+      return false;
   }
   uint32_t mode = fp_enter();
   for (;;) {
     int64_t begin = atomic_fetch_add_explicit(&q->next, job->grain, memory_order_relaxed);
-    if (begin >= job->programs) break;
+    if (begin >= job->programs)
+      break;
     job->entry(job->block, begin, HLI_MIN(begin + job->grain, job->programs), slot ? slot->ptr : NULL);
   }
   fp_leave(mode);
@@ -201,17 +211,20 @@ static bool run_claimed(hlr_queue *q, uint32_t self) {
 }
 
 static void leave_gate(hlr_queue *q) {
-  if (atomic_fetch_sub(&q->gate, 1) == 1) event_notify(&q->done, UINT32_MAX);
+  if (atomic_fetch_sub(&q->gate, 1) == 1)
+    event_notify(&q->done, UINT32_MAX);
 }
 
 /* Joins the launch that the queue's holder runs now, if there is room. */
 static bool join_job(hlr_queue *q, uint32_t self) {
   uint32_t gate = atomic_load_explicit(&q->gate, memory_order_relaxed);
   while ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)q->pool->threads) {
-    if (!atomic_compare_exchange_weak(&q->gate, &gate, gate + 1)) continue;
+    if (!atomic_compare_exchange_weak(&q->gate, &gate, gate + 1))
+      continue;
     bool ran = run_claimed(q, self);
     /* Everything is claimed: shut the gate, or idle threads would come and go here. */
-    if (ran) (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
+    if (ran)
+      (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
     leave_gate(q);
     return ran;
   }
@@ -222,12 +235,16 @@ static void await_helpers(hlr_queue *q) {
   uint64_t deadline = 0;
   for (uint32_t spins = 0; atomic_load(&q->gate) != 0; spins++) {
     hlr_os_pause();
-    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1)
+      continue;
     uint64_t now = hlr_os_now_ns();
-    if (!deadline) deadline = now + SPIN_NS;
-    if (now < deadline) continue;
+    if (!deadline)
+      deadline = now + SPIN_NS;
+    if (now < deadline)
+      continue;
     uint32_t epoch = event_announce(&q->done);
-    if (atomic_load(&q->gate) != 0) hlr_os_wait(&q->done.epoch, epoch);
+    if (atomic_load(&q->gate) != 0)
+      hlr_os_wait(&q->done.epoch, epoch);
     event_withdraw(&q->done);
   }
 }
@@ -277,22 +294,26 @@ static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
     atomic_store(&q->gate, GATE_OPEN | 1u);
     uint64_t wanted = HLI_MIN((uint64_t)((programs - 1) / grain), (uint64_t)pool->threads - 1);
     uint32_t spinning = atomic_load(&pool->spinners);
-    if (wanted > spinning) event_notify(&pool->idle, (uint32_t)wanted - spinning);
+    if (wanted > spinning)
+      event_notify(&pool->idle, (uint32_t)wanted - spinning);
     ran = run_claimed(q, self);
     (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
     (void)atomic_fetch_sub(&q->gate, 1);
     await_helpers(q);
     /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
-    if (atomic_load_explicit(&q->next, memory_order_relaxed) >= programs) ran = true;
+    if (atomic_load_explicit(&q->next, memory_order_relaxed) >= programs)
+      ran = true;
   }
-  if (!ran) atomic_store(&q->failed, true);
+  if (!ran)
+    atomic_store(&q->failed, true);
 }
 
 /* ---- queues ------------------------------------------------------------------------------ */
 
 static bool queue_ready(const hlr_queue *q) {
   ring_entry *ring = atomic_load(&q->ring);
-  if (!ring) return false;
+  if (!ring)
+    return false;
   uint64_t head = atomic_load(&q->head);
   return atomic_load(&ring[head % RING].ready) == head + 1;
 }
@@ -304,10 +325,18 @@ static bool queue_take_token(hlr_queue *q) {
 static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
   const hlr_task *task = &entry->task;
   switch (task->kind) {
-    case HLR_TASK_LAUNCH: run_launch(q, entry, self); break;
-    case HLR_TASK_FILL: memset(task->dst, task->value, task->bytes); break;
-    case HLR_TASK_COPY: memcpy(task->dst, task->src, task->bytes); break;
-    case HLR_TASK_STAMP: atomic_store(task->stamp, hlr_os_now_ns()); break;
+  case HLR_TASK_LAUNCH:
+    run_launch(q, entry, self);
+    break;
+  case HLR_TASK_FILL:
+    memset(task->dst, task->value, task->bytes);
+    break;
+  case HLR_TASK_COPY:
+    memcpy(task->dst, task->src, task->bytes);
+    break;
+  case HLR_TASK_STAMP:
+    atomic_store(task->stamp, hlr_os_now_ns());
+    break;
   }
 }
 
@@ -351,56 +380,68 @@ uint64_t hlr_queue_push(hlr_queue *q, const hlr_task *task) {
   }
   ring_entry *entry = &atomic_load_explicit(&q->ring, memory_order_relaxed)[ticket % RING];
   entry->task = *task;
-  if (task->block_size) memcpy(entry->block, task->block, task->block_size);
+  if (task->block_size)
+    memcpy(entry->block, task->block, task->block_size);
   atomic_store(&entry->ready, ticket + 1);
   queue_announce(q);
   return ticket;
 }
 
-bool hlr_queue_passed(const hlr_queue *q, uint64_t ticket) { return atomic_load(&q->head) > ticket; }
+bool hlr_queue_passed(const hlr_queue *q, uint64_t ticket) {
+  return atomic_load(&q->head) > ticket;
+}
 
 void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
   uint32_t self = q->pool->worker_count; /* where helpers look for scratch first */
   uint64_t deadline = 0;
   for (uint32_t spins = 0; !hlr_queue_passed(q, ticket); spins++) {
     if (queue_drain(q, ticket + 1, self) || join_job(q, self)) {
-      if (queue_ready(q)) queue_announce(q); /* beyond our ticket */
+      if (queue_ready(q))
+        queue_announce(q); /* beyond our ticket */
       deadline = 0;
       continue;
     }
     hlr_os_pause();
-    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1)
+      continue;
     uint64_t now = hlr_os_now_ns();
-    if (!deadline) deadline = now + SPIN_NS;
-    if (now < deadline) continue;
+    if (!deadline)
+      deadline = now + SPIN_NS;
+    if (now < deadline)
+      continue;
     uint32_t epoch = event_announce(&q->done);
-    if (!hlr_queue_passed(q, ticket)) hlr_os_wait(&q->done.epoch, epoch);
+    if (!hlr_queue_passed(q, ticket))
+      hlr_os_wait(&q->done.epoch, epoch);
     event_withdraw(&q->done);
   }
 }
 
 void hlr_queue_finish(hlr_queue *q) {
   uint64_t tail = atomic_load(&q->tail);
-  if (tail) hlr_queue_wait(q, tail - 1);
+  if (tail)
+    hlr_queue_wait(q, tail - 1);
 }
 
 void hlr_pool_finish(hlr_pool *pool) {
   uint32_t count = atomic_load(&pool->queue_high);
-  for (uint32_t i = 0; i < count; i++) hlr_queue_finish(&pool->queues[i]);
+  for (uint32_t i = 0; i < count; i++)
+    hlr_queue_finish(&pool->queues[i]);
 }
 
 bool hlr_queue_take_failure(hlr_queue *q) {
   return atomic_load(&q->failed) && atomic_exchange(&q->failed, false);
 }
 
-hlr_queue *hlr_pool_default_queue(hlr_pool *pool) { return &pool->queues[0]; }
+hlr_queue *hlr_pool_default_queue(hlr_pool *pool) {
+  return &pool->queues[0];
+}
 
 hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out) {
   uint32_t i = 0;
-  while (i < MAX_QUEUES && atomic_exchange(&pool->queues[i].used, true)) i++;
+  while (i < MAX_QUEUES && atomic_exchange(&pool->queues[i].used, true))
+    i++;
   if (i == MAX_QUEUES)
-    return hli_fail(diag, HL_ERR_LIMIT,
-                    "a CPU device has at most %u streams, one of them the default: destroy some",
+    return hli_fail(diag, HL_ERR_LIMIT, "a CPU device has at most %u streams, one of them the default: destroy some",
                     MAX_QUEUES);
   hlr_queue *q = &pool->queues[i];
   q->pool = pool;
@@ -410,7 +451,8 @@ hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out) {
       atomic_store(&q->used, false);
       return hli_fail_memory(diag, "creating a CPU stream");
     }
-    for (uint32_t k = 0; k < RING; k++) atomic_init(&ring[k].ready, 0);
+    for (uint32_t k = 0; k < RING; k++)
+      atomic_init(&ring[k].ready, 0);
     atomic_store(&q->ring, ring);
   }
   atomic_store(&q->failed, false);
@@ -433,8 +475,10 @@ static hlr_queue *find_work(hlr_pool *pool) {
   for (uint32_t i = 0; i < count; i++) {
     hlr_queue *q = &pool->queues[i];
     uint32_t gate = atomic_load(&q->gate);
-    if ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)pool->threads) return q;
-    if (!atomic_load(&q->token) && queue_ready(q)) return q;
+    if ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)pool->threads)
+      return q;
+    if (!atomic_load(&q->token) && queue_ready(q))
+      return q;
   }
   return NULL;
 }
@@ -446,13 +490,17 @@ static hlr_queue *await_work(hlr_pool *pool) {
   (void)atomic_fetch_add(&pool->spinners, 1);
   for (uint32_t spins = 0; !(q = find_work(pool)) && !atomic_load(&pool->stop); spins++) {
     hlr_os_pause();
-    if (spins % SPIN_CHECK != SPIN_CHECK - 1) continue;
+    if (spins % SPIN_CHECK != SPIN_CHECK - 1)
+      continue;
     uint64_t now = hlr_os_now_ns();
-    if (!deadline) deadline = now + SPIN_NS;
-    if (now < deadline) continue;
+    if (!deadline)
+      deadline = now + SPIN_NS;
+    if (now < deadline)
+      continue;
     uint32_t epoch = event_announce(&pool->idle);
     (void)atomic_fetch_sub(&pool->spinners, 1);
-    if (!find_work(pool) && !atomic_load(&pool->stop)) hlr_os_wait(&pool->idle.epoch, epoch);
+    if (!find_work(pool) && !atomic_load(&pool->stop))
+      hlr_os_wait(&pool->idle.epoch, epoch);
     (void)atomic_fetch_add(&pool->spinners, 1);
     event_withdraw(&pool->idle);
     deadline = 0;
@@ -468,7 +516,8 @@ static void *worker_main(void *arg) {
     /* A producer that saw this thread spin woke nobody: pass a second queue's work on. */
     if (atomic_load(&pool->queue_high) > 1 && atomic_load(&pool->spinners) == 0)
       event_notify(&pool->idle, 1);
-    if (!join_job(q, worker->index)) (void)queue_drain(q, UINT64_MAX, worker->index);
+    if (!join_job(q, worker->index))
+      (void)queue_drain(q, UINT64_MAX, worker->index);
   }
   return NULL;
 }
@@ -488,14 +537,15 @@ static void pool_free(hlr_pool *pool) {
 hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
   int32_t threads = ctx->cpu_threads > 0 ? ctx->cpu_threads : hlr_os_cpu_count();
   hlr_pool *pool = hli_alloc(&ctx->alloc, sizeof *pool, LINE);
-  if (!pool) return hli_fail_memory(diag, "creating the thread pool");
+  if (!pool)
+    return hli_fail_memory(diag, "creating the thread pool");
   memset(pool, 0, sizeof *pool);
   pool->ctx = ctx;
   pool->threads = HLI_MIN(threads, MAX_THREADS);
   pool->workers = hli_calloc(&ctx->alloc, (size_t)pool->threads, sizeof *pool->workers);
   hlr_queue *first;
-  hl_status status = pool->workers ? hlr_queue_create(pool, diag, &first)
-                                   : hli_fail_memory(diag, "creating the thread pool");
+  hl_status status =
+      pool->workers ? hlr_queue_create(pool, diag, &first) : hli_fail_memory(diag, "creating the thread pool");
   if (status) {
     pool_free(pool);
     return status;
@@ -506,7 +556,8 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
   while (pool->worker_count < wanted) {
     pool_worker *worker = &pool->workers[pool->worker_count];
     *worker = (pool_worker){.pool = pool, .index = pool->worker_count};
-    if (!hlr_os_thread_start(&worker->thread, worker_main, worker)) break;
+    if (!hlr_os_thread_start(&worker->thread, worker_main, worker))
+      break;
     pool->worker_count++;
   }
   *out = pool;
@@ -514,13 +565,17 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
 }
 
 void hlr_pool_destroy(hlr_pool *pool) {
-  if (!pool) return;
+  if (!pool)
+    return;
   hlr_pool_finish(pool);
   atomic_store(&pool->stop, true);
   (void)atomic_fetch_add(&pool->idle.epoch, 1);
   hlr_os_wake(&pool->idle.epoch, UINT32_MAX);
-  for (uint32_t i = 0; i < pool->worker_count; i++) hlr_os_thread_join(pool->workers[i].thread);
+  for (uint32_t i = 0; i < pool->worker_count; i++)
+    hlr_os_thread_join(pool->workers[i].thread);
   pool_free(pool);
 }
 
-int32_t hlr_pool_threads(const hlr_pool *pool) { return pool->threads; }
+int32_t hlr_pool_threads(const hlr_pool *pool) {
+  return pool->threads;
+}

@@ -18,15 +18,15 @@ typedef enum hlr_task_kind { HLR_TASK_LAUNCH, HLR_TASK_FILL, HLR_TASK_COPY, HLR_
 
 typedef struct hlr_task {
   hlr_task_kind kind;
-  uint8_t value;                 /* FILL */
-  uint32_t grain, block_size;    /* LAUNCH */
-  hlr_cpu_entry entry;           /* LAUNCH */
-  uint64_t programs, scratch;    /* LAUNCH */
-  const void *block;             /* LAUNCH: copied by push */
-  void *dst;                     /* FILL, COPY */
-  const void *src;               /* COPY */
-  size_t bytes;                  /* FILL, COPY */
-  _Atomic uint64_t *stamp;       /* STAMP: gets the time in ns when the task's turn comes */
+  uint8_t value;              /* FILL */
+  uint32_t grain, block_size; /* LAUNCH */
+  hlr_cpu_entry entry;        /* LAUNCH */
+  uint64_t programs, scratch; /* LAUNCH */
+  const void *block;          /* LAUNCH: copied by push */
+  void *dst;                  /* FILL, COPY */
+  const void *src;            /* COPY */
+  size_t bytes;               /* FILL, COPY */
+  _Atomic uint64_t *stamp;    /* STAMP: gets the time in ns when the task's turn comes */
 } hlr_task;
 
 hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out);

@@ -3,8 +3,8 @@
 #include "src/base/base.h"
 
 #define ARENA_ALIGN 16u
-#define PAGE_MIN ((size_t)4096)
-#define PAGE_MAX ((size_t)256 * 1024)
+#define PAGE_MIN    ((size_t)4096)
+#define PAGE_MAX    ((size_t)256 * 1024)
 
 typedef struct hli_arena_page {
   struct hli_arena_page *next;
@@ -21,10 +21,12 @@ void hli_arena_init(hli_arena *arena, const hl_allocator *alloc) {
 
 static hli_arena_page *add_page(hli_arena *arena, size_t need) {
   size_t size = PAGE_MIN;
-  if (arena->head) size = HLI_MIN(arena->head->size * 2, PAGE_MAX);
+  if (arena->head)
+    size = HLI_MIN(arena->head->size * 2, PAGE_MAX);
   size = HLI_MAX(size, need + sizeof(hli_arena_page));
   hli_arena_page *page = hli_alloc(arena->alloc, size, ARENA_ALIGN);
-  if (!page) return NULL;
+  if (!page)
+    return NULL;
   *page = (hli_arena_page){arena->head, size, sizeof *page, 0};
   arena->head = page;
   return page;
@@ -36,9 +38,11 @@ void *hli_arena_alloc(hli_arena *arena, size_t size) {
     arena->failed = true;
     return NULL;
   }
-  if (!need) need = ARENA_ALIGN; /* distinct addresses for empty objects */
+  if (!need)
+    need = ARENA_ALIGN; /* distinct addresses for empty objects */
   hli_arena_page *page = arena->head;
-  if (!page || page->size - page->used < need) page = add_page(arena, need);
+  if (!page || page->size - page->used < need)
+    page = add_page(arena, need);
   if (!page) {
     arena->failed = true;
     return NULL;
@@ -50,7 +54,8 @@ void *hli_arena_alloc(hli_arena *arena, size_t size) {
 
 char *hli_arena_strdup(hli_arena *arena, hl_str s) {
   char *copy = hli_arena_alloc(arena, s.len + 1);
-  if (copy && s.len) memcpy(copy, s.ptr, s.len);
+  if (copy && s.len)
+    memcpy(copy, s.ptr, s.len);
   return copy;
 }
 

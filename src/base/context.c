@@ -1,49 +1,47 @@
 /* context.c: the context: hooks, limits and two slots that other rooms fill.
  * SPDX-License-Identifier: MIT */
+#include "src/base/base.h"
 #include <pthread.h>
 #include <stdio.h>
-#include "src/base/base.h"
 
 #ifndef HL_BUILD_ID
 #define HL_BUILD_ID "local" /* the build system gives a digest of the sources */
 #endif
 
 #define TEXT_OF_(x) #x
-#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF(x)  TEXT_OF_(x)
 
 const char *hl_version(void) {
-  return TEXT_OF(HL_VERSION_MAJOR) "." TEXT_OF(HL_VERSION_MINOR) "." TEXT_OF(
-      HL_VERSION_PATCH) "+" HL_BUILD_ID;
+  return TEXT_OF(HL_VERSION_MAJOR) "." TEXT_OF(HL_VERSION_MINOR) "." TEXT_OF(HL_VERSION_PATCH) "+" HL_BUILD_ID;
 }
 
 static hl_status check_options(const hl_context_options *o, hl_diag *diag) {
   if (!o->allocator.alloc != !o->allocator.release)
-    return hli_fail(diag, HL_ERR_ARG,
-                    "allocator: set both alloc and release, or neither for malloc/free");
+    return hli_fail(diag, HL_ERR_ARG, "allocator: set both alloc and release, or neither for malloc/free");
   if (o->cpu_threads < 0)
     return hli_fail(diag, HL_ERR_ARG,
                     "cpu_threads is %d: give a positive number, or 0 for all that the affinity "
                     "mask allows",
                     (int)o->cpu_threads);
   if ((unsigned)o->compile_policy > HL_COMPILE_FORBID)
-    return hli_fail(diag, HL_ERR_ARG, "compile_policy is %d: not one of hl_compile_policy",
-                    (int)o->compile_policy);
+    return hli_fail(diag, HL_ERR_ARG, "compile_policy is %d: not one of hl_compile_policy", (int)o->compile_policy);
   return HL_OK;
 }
 
 hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl_context **out) {
-  if (!out) return hli_fail(diag, HL_ERR_ARG, "hl_context_create: out is NULL");
+  if (!out)
+    return hli_fail(diag, HL_ERR_ARG, "hl_context_create: out is NULL");
   *out = NULL;
   hl_context_options o = HL_CONTEXT_OPTIONS_INIT;
   if (options) {
     if (options->size < sizeof options->size)
-      return hli_fail(diag, HL_ERR_ARG,
-                      "hl_context_options.size is %zu: start from HL_CONTEXT_OPTIONS_INIT",
+      return hli_fail(diag, HL_ERR_ARG, "hl_context_options.size is %zu: start from HL_CONTEXT_OPTIONS_INIT",
                       options->size);
     memcpy(&o, options, HLI_MIN(options->size, sizeof o)); /* an older or newer caller */
   }
   hl_status status = check_options(&o, diag);
-  if (status) return status;
+  if (status)
+    return status;
 
   hl_context *ctx = hli_calloc(&o.allocator, 1, sizeof *ctx);
   pthread_mutex_t *lock = ctx ? hli_calloc(&o.allocator, 1, sizeof *lock) : NULL;
@@ -67,27 +65,35 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
 }
 
 void hl_context_destroy(hl_context *ctx) {
-  if (!ctx) return;
+  if (!ctx)
+    return;
   /* Devices first: nothing that runs may outlive the library that compiled it. */
-  if (ctx->runtime_free) ctx->runtime_free(ctx);
-  if (ctx->codegen_free) ctx->codegen_free(ctx);
+  if (ctx->runtime_free)
+    ctx->runtime_free(ctx);
+  if (ctx->codegen_free)
+    ctx->codegen_free(ctx);
   hl_allocator alloc = ctx->alloc;
   (void)pthread_mutex_destroy(ctx->lock);
   hli_release(&alloc, ctx->lock, sizeof(pthread_mutex_t));
   hli_release(&alloc, ctx, sizeof *ctx);
 }
 
-void hli_context_lock(hl_context *ctx) { (void)pthread_mutex_lock(ctx->lock); }
-void hli_context_unlock(hl_context *ctx) { (void)pthread_mutex_unlock(ctx->lock); }
+void hli_context_lock(hl_context *ctx) {
+  (void)pthread_mutex_lock(ctx->lock);
+}
+void hli_context_unlock(hl_context *ctx) {
+  (void)pthread_mutex_unlock(ctx->lock);
+}
 
 void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...) {
-  if (!ctx || !ctx->log) return;
+  if (!ctx || !ctx->log)
+    return;
   char text[HL_DIAG_TEXT];
   va_list args;
   va_start(args, fmt);
   int len = vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
-  if (len < 0) return;
-  ctx->log(ctx->log_user, level,
-           (hl_str){text, HLI_MIN((size_t)len, sizeof text - 1)});
+  if (len < 0)
+    return;
+  ctx->log(ctx->log_user, level, (hl_str){text, HLI_MIN((size_t)len, sizeof text - 1)});
 }

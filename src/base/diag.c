@@ -1,20 +1,22 @@
 /* diag.c: status texts and the one way to fail.  SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include "src/base/base.h"
+#include <stdio.h>
 
 const char *hl_status_text(hl_status status) {
   switch (status) {
-#define STATUS_TEXT(name, value, text) \
-  case name: return text;
+#define STATUS_TEXT(name, value, text)                                                                                 \
+  case name:                                                                                                           \
+    return text;
     HL_STATUS_LIST(STATUS_TEXT)
 #undef STATUS_TEXT
   }
   return "unknown status"; /* a number from a newer library */
 }
 
-static hl_status fill(hl_diag *diag, hl_status status, const char *file, uint32_t line,
-                      uint32_t column, const char *fmt, va_list args) {
-  if (!diag) return status;
+static hl_status fill(hl_diag *diag, hl_status status, const char *file, uint32_t line, uint32_t column,
+                      const char *fmt, va_list args) {
+  if (!diag)
+    return status;
   /* The arguments may point into the diagnostic that is being replaced (a caller
    * prefixing the message of a callee), so the text is made aside. */
   char message[HL_DIAG_TEXT] = {0};
@@ -35,8 +37,8 @@ hl_status hli_fail(hl_diag *diag, hl_status status, const char *fmt, ...) {
   return result;
 }
 
-hl_status hli_fail_at(hl_diag *diag, hl_status status, const char *file, uint32_t line,
-                      uint32_t column, const char *fmt, ...) {
+hl_status hli_fail_at(hl_diag *diag, hl_status status, const char *file, uint32_t line, uint32_t column,
+                      const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   hl_status result = fill(diag, status, file, line, column, fmt, args);

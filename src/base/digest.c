@@ -1,16 +1,18 @@
 /* digest.c: 128-bit digests.  xxhash is inlined, so libhl gains no dependency at run
  * time and no exported symbol.  SPDX-License-Identifier: MIT */
 #define XXH_INLINE_ALL
-#include <xxhash.h>
 #include "src/base/base.h"
+#include <xxhash.h>
 
 hli_digest hli_digest_bytes(const void *data, size_t len, hli_digest seed) {
   /* xxhash takes 64 bits of seed; the other half is hashed in front of the data. */
   XXH3_state_t state;
   XXH3_INITSTATE(&state);
   (void)XXH3_128bits_reset_withSeed(&state, seed.lo);
-  if (seed.hi) (void)XXH3_128bits_update(&state, &seed.hi, sizeof seed.hi);
-  if (len) (void)XXH3_128bits_update(&state, data, len);
+  if (seed.hi)
+    (void)XXH3_128bits_update(&state, &seed.hi, sizeof seed.hi);
+  if (len)
+    (void)XXH3_128bits_update(&state, data, len);
   XXH128_hash_t h = XXH3_128bits_digest(&state);
   return (hli_digest){h.low64, h.high64};
 }

@@ -7,10 +7,9 @@ typedef struct dtype_row {
   uint8_t dl_code;
 } dtype_row;
 
-static const dtype_row rows[HL_DTYPE_COUNT] = {
-    {"none", 0, 0},
+static const dtype_row rows[HL_DTYPE_COUNT] = {{"none", 0, 0},
 #define DTYPE_ROW(name, text, bits, kind, dl) {text, bits, dl},
-    HL_DTYPE_LIST(DTYPE_ROW)
+                                               HL_DTYPE_LIST(DTYPE_ROW)
 #undef DTYPE_ROW
 };
 
@@ -18,13 +17,18 @@ static const dtype_row *row_of(hl_dtype dtype) {
   return &rows[(unsigned)dtype < HL_DTYPE_COUNT ? dtype : HL_DTYPE_NONE];
 }
 
-const char *hl_dtype_text(hl_dtype dtype) { return row_of(dtype)->text; }
+const char *hl_dtype_text(hl_dtype dtype) {
+  return row_of(dtype)->text;
+}
 
-uint32_t hl_dtype_size(hl_dtype dtype) { return row_of(dtype)->bits / 8u; }
+uint32_t hl_dtype_size(hl_dtype dtype) {
+  return row_of(dtype)->bits / 8u;
+}
 
 hl_dtype hl_dtype_parse(hl_str text) {
   for (int i = 1; i < HL_DTYPE_COUNT; i++)
-    if (hli_str_eqz(text, rows[i].text)) return (hl_dtype)i;
+    if (hli_str_eqz(text, rows[i].text))
+      return (hl_dtype)i;
   return HL_DTYPE_NONE;
 }
 
@@ -34,8 +38,10 @@ hl_dl_dtype hl_dtype_to_dl(hl_dtype dtype) {
 }
 
 hl_dtype hl_dtype_from_dl(hl_dl_dtype dl) {
-  if (dl.lanes != 1) return HL_DTYPE_NONE;
+  if (dl.lanes != 1)
+    return HL_DTYPE_NONE;
   for (int i = 1; i < HL_DTYPE_COUNT; i++)
-    if (rows[i].dl_code == dl.code && rows[i].bits == dl.bits) return (hl_dtype)i;
+    if (rows[i].dl_code == dl.code && rows[i].bits == dl.bits)
+      return (hl_dtype)i;
   return HL_DTYPE_NONE;
 }
