@@ -1,0 +1,22 @@
+/* pipeline.c: the order of passes, read like a table of contents. */
+#include "src/pass/pass.h"
+
+#define CPU (1u << HLI_FAMILY_CPU)
+#define GPU (1u << HLI_FAMILY_NVPTX)
+#define TILE HLI_STAGE_TILE
+#define LOOP HLI_STAGE_LOOP
+#define LANE HLI_STAGE_LANE
+
+const hli_pass hli_pipeline[] = {
+    /* name          function              where      before after  needs */
+    {"specialize", hli_pass_specialize, CPU | GPU, TILE, TILE, ""},
+    {"roll",       hli_pass_roll,       CPU | GPU, TILE, TILE, "specialize"},
+    {"tile",       hli_pass_tile,       CPU | GPU, TILE, TILE, "specialize roll"},
+    {"mask",       hli_pass_mask,       GPU,       TILE, TILE, "tile"},
+    {"layout",     hli_pass_layout,     GPU,       TILE, LANE, "mask"},
+    {"stage",      hli_pass_stage,      GPU,       LANE, LANE, "layout"},
+    {"lane",       hli_pass_lane,       GPU,       LANE, LANE, "layout stage"},
+    {"loopnest",   hli_pass_loopnest,   CPU,       TILE, LOOP, "tile"},
+    {"clean",      hli_pass_simplify,   CPU,       LOOP, LOOP, "loopnest"},
+};
+const uint32_t hli_pipeline_length = HLI_COUNT(hli_pipeline);
