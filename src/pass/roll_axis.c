@@ -230,6 +230,63 @@ static hl_status roll_phase(roller *r, uint32_t phase) {
   return HL_OK;
 }
 
+/* ---- order ---- */
+
+/* A phase's loop stands before its last sink, so that users of its first results may now stand too early:
+ * the block is sorted again, stably, by dependence; ops that touch memory keep their order. */
+typedef struct sorter {
+  hl_kernel *k;
+  hli_block block;
+  uint8_t *placed; /* per op */
+  HLI_VEC(hli_op) order;
+  HLI_VEC(hli_op) memory; /* ops with effects, in the original order */
+} sorter;
+
+static void place(sorter *s, hli_op op);
+
+static bool has_effects(const hl_kernel *k, hli_op op) {
+  return k->ops.data[op].region || hli_op_facts((hli_opcode)k->ops.data[op].code)->effects != HLI_EFF_PURE;
+}
+
+static void place_uses(sorter *s, hli_op op) {
+  const hl_kernel *k = s->k;
+  for (uint32_t i = 0; i < hli_operand_count(k, op); i++) {
+    const hli_op def = k->values.data[hli_operand(k, op, i)].def;
+    if (def && k->ops.data[def].block == s->block) place(s, def);
+  }
+  const hli_block region = k->ops.data[op].region;
+  for (hli_op in = region ? hli_first(k, region) : 0; in; in = hli_next(k, in)) place_uses(s, in);
+}
+
+static void place(sorter *s, hli_op op) {
+  if (s->placed[op]) return;
+  s->placed[op] = 1;
+  if (has_effects(s->k, op))
+    for (uint32_t i = 0; i < s->memory.len && s->memory.data[i] != op; i++) place(s, s->memory.data[i]);
+  place_uses(s, op);
+  if (!hli_vec_push(s->k->alloc, &s->order, op)) s->k->failed = true;
+}
+
+static void sort_block(roller *r) {
+  hl_kernel *k = r->k;
+  sorter s = {.k = k, .block = r->block, .placed = hli_arena_alloc(&r->arena, k->ops.len)};
+  if (!s.placed) return;
+  for (hli_op op = hli_first(k, r->block); op; op = hli_next(k, op))
+    if (has_effects(k, op) && !hli_vec_push(k->alloc, &s.memory, op)) k->failed = true;
+  for (hli_op op = hli_first(k, r->block); op && !k->failed; op = hli_next(k, op)) place(&s, op);
+  for (uint32_t i = 0; i < s.order.len && !k->failed; i++) {
+    hli_op_data *o = hli_op_get(k, s.order.data[i]);
+    o->prev = i ? s.order.data[i - 1] : 0;
+    o->next = i + 1 < s.order.len ? s.order.data[i + 1] : 0;
+  }
+  if (s.order.len && !k->failed) {
+    k->blocks.data[r->block].first = s.order.data[0];
+    k->blocks.data[r->block].last = s.order.data[s.order.len - 1];
+  }
+  hli_vec_free(k->alloc, &s.order);
+  hli_vec_free(k->alloc, &s.memory);
+}
+
 hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk) {
   const char *why = "";
   roller r = {.env = env, .k = k, .axis = axis, .block = block_of_axis(k, axis, &why)};
@@ -248,6 +305,7 @@ hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t 
     k->axes.data[r.chunk].dim = k->axes.data[axis].dim;
     const uint32_t last = find_phases(&r);
     for (uint32_t p = 0; p <= last && s == HL_OK && !k->failed; p++) s = roll_phase(&r, p);
+    if (s == HL_OK && !k->failed) sort_block(&r);
   }
   hli_arena_free(&r.arena);
   return s;
