@@ -19,6 +19,8 @@
 #include "src/ir/ir.h"
 #include "src/target/target.h"
 
+#define HLC_MAX_LANES 1024 /* of one register */
+
 typedef struct hlc_emit hlc_emit;
 
 /* Emits one op (scalar, structural, memory ...): binds its results with hlc_bind. */
@@ -101,7 +103,7 @@ LLVMValueRef hlc_undef(hlc_emit *e, LLVMTypeRef t);        /* poison, after a fa
 /* Registers of an IR value; fails (and gives poison) if nothing was bound. */
 hlc_regs hlc_get(hlc_emit *e, hli_value v);
 LLVMValueRef hlc_get1(hlc_emit *e, hli_value v);           /* the only register, e.g. of a scalar */
-LLVMValueRef *hlc_new_regs(hlc_emit *e, uint32_t n);       /* from the arena; never NULL (sticky failure) */
+LLVMValueRef *hlc_new_regs(hlc_emit *e, uint32_t n);       /* from the arena; NULL (and failed) out of memory */
 void hlc_bind(hlc_emit *e, hli_value v, const LLVMValueRef *regs, uint32_t n);
 void hlc_bind1(hlc_emit *e, hli_value v, LLVMValueRef r);
 
@@ -131,7 +133,6 @@ LLVMValueRef hlc_math_exp(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 LLVMValueRef hlc_math_exp2(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 LLVMValueRef hlc_math_log(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 LLVMValueRef hlc_math_log2(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
-LLVMValueRef hlc_math_tanh(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 LLVMValueRef hlc_fma(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
 /* ---- parameters and addresses (emit_memory.c) ---------------------------------------------------- */
@@ -161,10 +162,12 @@ LLVMBasicBlockRef hlc_new_block(hlc_emit *e, const char *name); /* appended to e
 
 /* ---- module to bytes (emit_module.c) ------------------------------------------------------------------ */
 
-/* Verifies, runs `passes` (NULL: none) and emits: LLVM text, assembly or a relocatable object. */
+/* e->machine from the target's triple, cpu and features ("" = the host's); sets the module's triple and layout. */
+hl_status hlc_machine_create(hlc_emit *e);
+hl_status hlc_module_verify(hlc_emit *e); /* a complaint is a defect of ours: HL_ERR_INTERNAL */
 hl_status hlc_module_text(hlc_emit *e, hl_blob **out);
-hl_status hlc_module_run_passes(hlc_emit *e, const char *passes);
-hl_status hlc_module_emit(hlc_emit *e, LLVMCodeGenFileType kind, hl_blob **out);
+hl_status hlc_module_run_passes(hlc_emit *e, const char *passes); /* e.g. "function(early-cse)" */
+hl_status hlc_module_emit(hlc_emit *e, LLVMCodeGenFileType kind, hl_blob **out); /* assembly or relocatable object */
 
 /* ---- families ----------------------------------------------------------------------------------------- */
 
