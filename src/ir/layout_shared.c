@@ -11,7 +11,7 @@ int64_t hli_swizzle_offset(const hli_layout *sw, const int64_t *shape, uint32_t 
   if (rank == 0) return 0;
   for (uint32_t d = 0; d + 1 < rank; d++) row = row * shape[d] + coords[d];
   int64_t col = coords[rank - 1];
-  if (rank > 1) col ^= (int64_t)((((uint32_t)coords[rank - 2] >> sw->sw_shift) & sw->sw_mask) << sw->sw_vec);
+  col ^= ((row >> sw->sw_shift) & sw->sw_mask) << sw->sw_vec;
   return row * (shape[rank - 1] + sw->sw_pad) + col;
 }
 
