@@ -47,6 +47,9 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
     if (s) return s;
     t->size[d] = a->shape[d];
     t->stride[d] = a->strides ? a->strides[d] : t->count;
+    if (p->strides[d] >= 0 && t->size[d] > 1 && t->stride[d] != p->strides[d])
+      return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d, (long long)t->stride[d],
+                 (long long)p->strides[d]);
     if (__builtin_mul_overflow(t->count, t->size[d], &t->count)) return bad(m, HL_ERR_ARG, p, "the tensor's sizes multiply beyond 64 bits");
   }
   if (!a->data && t->count) return bad(m, HL_ERR_ARG, p, "the tensor's data is NULL");

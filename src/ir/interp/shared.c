@@ -23,15 +23,14 @@ typedef struct touch {
 
 static hl_status race(hli_machine *m, const touch *t, const char *does, const char *did, int32_t other, hli_op other_op) {
   char text[256];
-  const char *name = m->k->values.data[hli_result(m->k, t->memory->op, 0)].name;
   hli_strbuf line;
   hli_sb_init(&line, m->alloc);
   if (other_op) hli_print_op(m->k, other_op, &line);
   const char *other_text = line.data && !line.failed ? line.data : "";
   while (*other_text == ' ') other_text++;
-  hl_status s = hli_machine_fail(m, HL_ERR_BUILD, t->op, "race: thread %d %s element %s of slot %lld of shared buffer '%s', which thread %d %s%s%.*s",
+  hl_status s = hli_machine_fail(m, HL_ERR_BUILD, t->op, "race: thread %d %s element %s of slot %lld of a shared buffer, which thread %d %s%s%.*s",
                                  (int)t->thread, does, hli_coord_text(text, sizeof text, t->coord, t->memory->rank), (long long)t->slot,
-                                 name && *name ? name : "?", (int)other, did, *other_text ? ": " : "", (int)strcspn(other_text, "\n"), other_text);
+                                 (int)other, did, *other_text ? ": " : "", (int)strcspn(other_text, "\n"), other_text);
   hli_sb_free(&line);
   return s;
 }
