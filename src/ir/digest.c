@@ -12,9 +12,3 @@ hli_digest hli_kernel_digest(const hl_kernel *k) {
   hli_sb_free(&text);
   return d;
 }
-
-void hl_kernel_digest(const hl_kernel *k, uint64_t out[2]) {
-  hli_digest d = hli_kernel_digest(k);
-  out[0] = d.lo;
-  out[1] = d.hi;
-}
