@@ -34,4 +34,8 @@ typedef struct hli_interp_options {
 hl_status hli_interp_run(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t arg_count,
                          const hli_interp_options *options, hl_diag *diag);
 
+/* Only the arguments: would hli_interp_run take them? */
+hl_status hli_interp_check(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t arg_count,
+                           const hli_interp_options *options, hl_diag *diag);
+
 #endif

@@ -203,13 +203,23 @@ static void machine_close(hli_machine *m) {
   hli_release(m->alloc, m->op_checked, k->ops.len * sizeof *m->op_checked);
 }
 
-hl_status hli_interp_run(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t arg_count,
-                         const hli_interp_options *options, hl_diag *diag) {
+static hl_status open_and_run(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t count,
+                              const hli_interp_options *options, bool run, hl_diag *diag) {
   hli_machine m = {.k = k, .alloc = alloc, .diag = diag, .program = -1};
   if (options) m.options = *options;
   hl_status s = machine_open(&m);
-  if (!s) s = hli_bind(&m, args, arg_count);
-  if (!s) s = run_programs(&m);
+  if (!s) s = hli_bind(&m, args, count);
+  if (!s && run) s = run_programs(&m);
   machine_close(&m);
   return s;
+}
+
+hl_status hli_interp_run(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t arg_count,
+                         const hli_interp_options *options, hl_diag *diag) {
+  return open_and_run(k, alloc, args, arg_count, options, true, diag);
+}
+
+hl_status hli_interp_check(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t arg_count,
+                           const hli_interp_options *options, hl_diag *diag) {
+  return open_and_run(k, alloc, args, arg_count, options, false, diag);
 }

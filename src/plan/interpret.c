@@ -1,0 +1,118 @@
+/* interpret.c: hl_interpret: the reference interpreter behind the public API.
+ *
+ * Without a target the kernel runs as it was built, in the blocks of the configuration if there is one.  With a
+ * target it is specialised for the arguments' sizes, lowered like any kernel that is compiled, and the LOOP or
+ * LANE form is what runs: a schedule is tried without the machine it is for.  SPDX-License-Identifier: MIT */
+#include "src/plan/interpret.h"
+#include "src/ir/interp/interp.h"
+#include "src/pass/pass.h"
+
+static hl_status read_options(const hl_interp_options *given, hl_diag *diag, hl_interp_options *out) {
+  *out = (hl_interp_options)HL_INTERP_OPTIONS_INIT;
+  if (!given) return HL_OK;
+  if (given->size < sizeof given->size)
+    return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.size is %zu: start from HL_INTERP_OPTIONS_INIT", given->size);
+  memcpy(out, given, HLI_MIN(given->size, sizeof *out));
+  if (out->mode != HL_INTERP_TYPED && out->mode != HL_INTERP_EXACT)
+    return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.mode is %d: give HL_INTERP_TYPED or HL_INTERP_EXACT", (int)out->mode);
+  return HL_OK;
+}
+
+static hli_interp_options inner_options(const hl_interp_options *o) {
+  return (hli_interp_options){
+      .exact = o->mode == HL_INTERP_EXACT, .race_check = o->race_check, .program_check = o->race_check, .max_steps = o->max_steps};
+}
+
+/* ---- as built ---- */
+
+static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n, const hl_interp_options *o,
+                           hl_diag *diag) {
+  hli_interp_options inner = inner_options(o);
+  int64_t *blocks = NULL;
+  if (o->config) {
+    blocks = hli_calloc(alloc, k->axes.len, sizeof *blocks);
+    if (!blocks) return hli_fail_memory(diag, "interpreting a kernel");
+    for (uint32_t a = 1, instance = 0; a < k->axes.len; a++)
+      if (k->axes.data[a].kind == HLI_AXIS_TILE) blocks[a] = hli_config_value(o->config, HLI_KNOB_BLOCK_SIZES, instance++, 0);
+    inner.blocks = blocks;
+    inner.block_count = k->axes.len;
+  }
+  const hl_status s = hli_interp_run(k, alloc, args, n, &inner, diag);
+  hli_release(alloc, blocks, k->axes.len * sizeof *blocks);
+  return s;
+}
+
+/* ---- lowered ---- */
+
+typedef struct shapes {
+  hl_shape_binding *data;
+  uint32_t len, cap;
+} shapes;
+
+static void add_shape(shapes *s, const char *dim, int64_t size) {
+  for (uint32_t i = 0; i < s->len; i++)
+    if (!strcmp(s->data[i].dim, dim)) return;
+  s->data[s->len++] = (hl_shape_binding){dim, size};
+}
+
+/* Sizes of the named dimensions; the arguments were checked. */
+static void collect_shapes(const hl_kernel *k, const hl_arg *args, shapes *s) {
+  for (uint32_t p = 0; p < k->params.len; p++) {
+    const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
+    for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++) {
+      const char *name = k->dims.data[t->dims[d]].name;
+      if (name[0]) add_shape(s, name, args[p].as.tensor->shape[d]);
+    }
+  }
+}
+
+static hl_status lower_and_run(const hl_allocator *alloc, hl_kernel **k, const shapes *s, const hl_arg *args, size_t n,
+                               const hl_interp_options *o, const char *stop_after, hl_diag *diag) {
+  hl_config *chosen = NULL;
+  hl_status status = o->config ? HL_OK : hl_config_default(*k, s->data, s->len, o->target, diag, &chosen);
+  hli_pass_env env = {.alloc = alloc,
+                      .target = o->target,
+                      .config = o->config ? o->config : chosen,
+                      .shape = s->data,
+                      .shape_count = s->len,
+                      .diag = diag};
+  if (!status) status = hli_run_pipeline(&env, k, stop_after, NULL, NULL);
+  hl_config_destroy(chosen);
+  const hli_interp_options inner = inner_options(o);
+  return status ? status : hli_interp_run(*k, alloc, args, n, &inner, diag);
+}
+
+static hl_status run_lowered(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n, const hl_interp_options *o,
+                             const char *stop_after, hl_diag *diag) {
+  const hli_interp_options inner = inner_options(o);
+  hl_status s = hli_interp_check(k, alloc, args, n, &inner, diag);
+  if (s) return s;
+  shapes found = {.cap = k->dims.len};
+  found.data = hli_calloc(alloc, found.cap, sizeof *found.data);
+  hl_kernel *copy = found.data ? hli_kernel_clone(k) : NULL;
+  if (copy) {
+    collect_shapes(k, args, &found);
+    s = lower_and_run(alloc, &copy, &found, args, n, o, stop_after, diag);
+  } else {
+    s = hli_fail_memory(diag, "lowering a kernel");
+  }
+  hl_kernel_destroy(copy);
+  hli_release(alloc, found.data, found.cap * sizeof *found.data);
+  return s;
+}
+
+/* ---- entries ---- */
+
+hl_status hli_interpret(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t arg_count,
+                        const hl_interp_options *options, const char *stop_after, hl_diag *diag) {
+  hl_interp_options o;
+  hl_status s = read_options(options, diag, &o);
+  if (s) return s;
+  return o.target ? run_lowered(alloc, k, args, arg_count, &o, stop_after, diag) : run_built(alloc, k, args, arg_count, &o, diag);
+}
+
+hl_status hl_interpret(hl_context *ctx, const hl_kernel *k, const hl_arg *args, size_t arg_count, const hl_interp_options *options,
+                       hl_diag *diag) {
+  if (!ctx || !k) return hli_fail(diag, HL_ERR_ARG, "hl_interpret: %s is NULL", ctx ? "the kernel" : "the context");
+  return hli_interpret(&ctx->alloc, k, args, arg_count, options, NULL, diag);
+}
