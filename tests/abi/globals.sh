@@ -12,7 +12,7 @@ bad=$(grep . "$1" | while read -r object; do
         BEGIN { n = split(allowed, a, "\n"); for (i = 1; i <= n; i++) ok[a[i]] = 1 }
         !/[ \t](\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ || /[ \t]\.data\.rel\.ro/ { next }
         { name = $NF; sub(/\.[0-9]+$/, "", name) }
-        name ~ /^(\.|__odr_asan|_ZStL8__ioinit)/ || name in ok { next }
+        name ~ /^(\.|__odr_asan|DW\.ref\.|_ZN4llvm|_ZStL8__ioinit)/ || name in ok { next }
         { print object ": writable global " name }'
 done)
 if [ -n "$bad" ]; then
