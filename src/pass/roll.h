@@ -6,8 +6,6 @@
 
 /* Is a range over this axis still there? */
 bool hli_axis_in_use(const hl_kernel *k, hli_axis a);
-/* Can the axis be walked in chunks?  `why` (may be NULL) says why not. */
-bool hli_roll_possible(const hl_kernel *k, hli_axis axis, const char **why);
 /* Rewrites the ops along a full axis (whose accesses go through a range) into loops over chunks. */
 hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk);
 

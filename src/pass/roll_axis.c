@@ -2,6 +2,7 @@
  *
  * A value lies *along* the axis when its shape has it.  The phase of an op is the number of reductions over
  * the axis that must be complete before it can run; one loop is made per phase that has a reduction or a store. */
+#include "src/config/facts.h"
 #include "src/pass/roll.h"
 
 typedef struct roller {
@@ -15,62 +16,10 @@ typedef struct roller {
   hli_arena arena;
 } roller;
 
-static bool type_along(const hl_kernel *k, hli_value v, hli_axis axis) {
-  const hli_type_data *t = hli_type_of(k, v);
-  for (uint32_t d = 0; d < t->rank && (t->kind == HLI_TYPE_VALUE || t->kind == HLI_TYPE_TILE); d++)
-    if (t->dims[d] == axis) return true;
-  return false;
-}
-
 bool hli_axis_in_use(const hl_kernel *k, hli_axis a) {
   for (hli_op op = 1; op < k->ops.len; op++)
     if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_RANGE && hli_attr(k, op, 0, 0) == a) return true;
   return false;
-}
-
-static bool touches(const hl_kernel *k, hli_op op, hli_axis axis) {
-  for (uint32_t i = 0; i < hli_operand_count(k, op); i++)
-    if (type_along(k, hli_operand(k, op, i), axis)) return true;
-  for (uint32_t i = 0; i < k->ops.data[op].result_count; i++)
-    if (type_along(k, hli_result(k, op, i), axis)) return true;
-  return false;
-}
-
-static bool is_reduce_over(const hl_kernel *k, hli_op op, hli_axis axis) {
-  return k->ops.data[op].code == HLI_OP_REDUCE && touches(k, op, axis) && !type_along(k, hli_result(k, op, 0), axis);
-}
-
-/* Ops that a chunk loop may contain. */
-static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
-  const uint16_t code = k->ops.data[op].code;
-  const uint8_t family = hli_op_facts((hli_opcode)code)->family;
-  if (code == HLI_OP_REDUCE) return is_reduce_over(k, op, axis) ? hli_attr_len(k, op, 1) == 1 : true;
-  if (code == HLI_OP_IN_BOUNDS || code == HLI_OP_TILE_INDEX || code == HLI_OP_LOAD || code == HLI_OP_STORE) return true;
-  return family == HLI_FAM_UNARY || family == HLI_FAM_BINARY || family == HLI_FAM_TERNARY || family == HLI_FAM_CAST || family == HLI_FAM_SHAPE;
-}
-
-static hli_block block_of_axis(const hl_kernel *k, hli_axis axis, const char **why) {
-  hli_block block = 0;
-  for (hli_op op = 1; op < k->ops.len; op++) {
-    const hli_op_data *o = hli_op_get(k, op);
-    if (o->dead || o->code == HLI_OP_RANGE || !touches(k, op, axis)) continue;
-    if (block && o->block != block) {
-      *why = "its values cross a loop";
-      return 0;
-    }
-    block = o->block;
-    if (!can_chunk(k, op, axis)) {
-      *why = hli_op_facts((hli_opcode)o->code)->text;
-      return 0;
-    }
-  }
-  if (!block) *why = "nothing lies along it";
-  return block;
-}
-
-bool hli_roll_possible(const hl_kernel *k, hli_axis axis, const char **why) {
-  const char *ignored;
-  return block_of_axis(k, axis, why ? why : &ignored) != 0;
 }
 
 /* ---- phases ---- */
@@ -88,8 +37,8 @@ static uint32_t find_phases(roller *r) {
   uint32_t last = 0;
   for (hli_op op = hli_first(r->k, r->block); op; op = hli_next(r->k, op)) {
     uint32_t p = operand_phase(r, op);
-    if (touches(r->k, op, r->axis)) last = HLI_MAX(last, p);
-    if (is_reduce_over(r->k, op, r->axis)) p++;
+    if (hli_op_touches(r->k, op, r->axis)) last = HLI_MAX(last, p);
+    if (hli_is_reduce_over(r->k, op, r->axis)) p++;
     for (uint32_t i = 0; i < r->k->ops.data[op].result_count; i++) r->phase[hli_result(r->k, op, i)] = p;
   }
   return last;
@@ -102,9 +51,9 @@ static hl_status check_reread(const roller *r) {
     if (r->k->ops.data[s].code != HLI_OP_STORE) continue;
     hli_access_get(r->k, s, &a);
     for (hli_op l = hli_first(r->k, r->block); l; l = hli_next(r->k, l)) {
-      if (r->k->ops.data[l].code != HLI_OP_LOAD || !touches(r->k, l, r->axis)) continue;
+      if (r->k->ops.data[l].code != HLI_OP_LOAD || !hli_op_touches(r->k, l, r->axis)) continue;
       hli_access_get(r->k, l, &b);
-      if (a.base == b.base && touches(r->k, s, r->axis))
+      if (a.base == b.base && hli_op_touches(r->k, s, r->axis))
         return hli_fail(r->env->diag, HL_ERR_CONFIG, "kernel %s: $%s cannot be walked in chunks (reduction_loops): %s is read and written along it",
                         r->k->name, r->k->axes.data[r->axis].name, r->k->values.data[a.base].name);
     }
@@ -125,7 +74,7 @@ static hli_type chunk_type(roller *r, hli_type t) {
 static hli_value pull(roller *r, hli_cursor *c, hli_value v, hli_value *map) {
   if (map[v]) return map[v];
   const hli_op def = r->k->values.data[v].def;
-  if (!type_along(r->k, v, r->axis) || !def) return map[v] = v;
+  if (!hli_type_along(r->k, v, r->axis) || !def) return map[v] = v;
   for (uint32_t i = 0; i < hli_operand_count(r->k, def); i++) pull(r, c, hli_operand(r->k, def, i), map);
   hli_op n = hli_op_clone(c, r->k, def, map);
   if (!n) return 0;
@@ -139,8 +88,8 @@ static hli_value pull(roller *r, hli_cursor *c, hli_value v, hli_value *map) {
 }
 
 static bool is_sink(const roller *r, hli_op op, uint32_t phase) {
-  if (!touches(r->k, op, r->axis) || operand_phase(r, op) != phase) return false;
-  return r->k->ops.data[op].code == HLI_OP_STORE || is_reduce_over(r->k, op, r->axis);
+  if (!hli_op_touches(r->k, op, r->axis) || operand_phase(r, op) != phase) return false;
+  return r->k->ops.data[op].code == HLI_OP_STORE || hli_is_reduce_over(r->k, op, r->axis);
 }
 
 /* combine(acc, x with the lanes beyond the end at the identity) */
@@ -289,7 +238,7 @@ static void sort_block(roller *r) {
 
 hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk) {
   const char *why = "";
-  roller r = {.env = env, .k = k, .axis = axis, .block = block_of_axis(k, axis, &why)};
+  roller r = {.env = env, .k = k, .axis = axis, .block = hli_chunk_block(k, axis, &why)};
   if (!r.block) return hli_axis_in_use(k, axis) ? hli_fail(env->diag, HL_ERR_CONFIG, "kernel %s: $%s cannot be walked in chunks (reduction_loops): %s", k->name, k->axes.data[axis].name, why) : HL_OK;
   for (hli_op op = 1; op < k->ops.len; op++)
     if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_RANGE && hli_attr(k, op, 0, 0) == axis) r.size = hli_operand(k, op, 1);
