@@ -5,9 +5,9 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include "codegen/emit.h"
+#include "codegen/lld.h"
 
 static void initialize_target(const hl_target *t) {
-  /* Registering a target again is harmless and LLVM guards it; there is no state of ours. */
   if (t->family == HLI_FAMILY_NVPTX) {
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
@@ -54,7 +54,9 @@ static void machine_text_free(machine_text *m) {
 /* The level of code generation: O1 to O3 gain nothing on what we emit.  The code model is Small with PIC:
  * JITDefault would silently become the large one. */
 hl_status hlc_machine_create(hlc_emit *e) {
+  hlc_llvm_lock(); /* registering twice is harmless, at the same time is not */
   initialize_target(e->target);
+  hlc_llvm_unlock();
   machine_text m = machine_text_of(e->target);
   LLVMTargetRef t = NULL;
   char *error = NULL;

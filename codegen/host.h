@@ -1,0 +1,33 @@
+/* host.h: the CPU family's own state and emitters. */
+#ifndef HLC_HOST_H
+#define HLC_HOST_H
+
+#include "codegen/emit.h"
+
+typedef struct hlc_host {
+  uint32_t lanes;        /* elements of one register: the target's vector of 4-byte elements */
+  LLVMValueRef scratch;  /* this thread's buffers */
+  uint64_t scratch_used; /* by the buffers emitted so far */
+  bool streaming;        /* non-temporal stores are allowed: their tensors are 64-byte aligned */
+} hlc_host;
+
+static inline hlc_host *hlc_host_of(hlc_emit *e) { return e->state; }
+
+/* host_memory.c */
+void hlc_host_load(hlc_emit *e, hli_op op);
+void hlc_host_store(hlc_emit *e, hli_op op);
+void hlc_host_prefetch(hlc_emit *e, hli_op op);
+void hlc_host_buffer(hlc_emit *e, hli_op op);
+void hlc_host_fence(hlc_emit *e, hli_op op);
+/* Is op a store marked as streaming to a tensor whose alignment is only known when it runs? */
+bool hlc_host_wants_alignment(const hlc_emit *e, hli_op op);
+
+/* host_vector.c */
+void hlc_host_lane_mask(hlc_emit *e, hli_op op);
+void hlc_host_iota(hlc_emit *e, hli_op op);
+void hlc_host_reduce(hlc_emit *e, hli_op op);
+
+/* host_link.c: a relocatable object to a shared object that depends on nothing. */
+hl_status hlc_host_link(hlc_emit *e, const hl_blob *object, hl_blob **out);
+
+#endif

@@ -1,0 +1,66 @@
+/* host_vector.c: masks, index vectors and horizontal reductions of CPU vectors. */
+#include "codegen/host.h"
+
+/* start, start + 1, ... */
+static LLVMValueRef counting(hlc_emit *e, LLVMTypeRef element, uint32_t lanes, uint64_t start) {
+  LLVMValueRef c[HLC_MAX_LANES];
+  for (uint32_t i = 0; i < lanes; i++)
+    c[i] = LLVMConstInt(element, start + i, false);
+  (void)e;
+  return LLVMConstVector(c, lanes);
+}
+
+static uint32_t shape_of(hlc_emit *e, hli_op op, uint32_t *count) {
+  LLVMTypeRef t = e->family->register_type(e, e->k->values.data[hli_result(e->k, op, 0)].type, count);
+  return LLVMGetVectorSize(t);
+}
+
+/* lane < n, compared in 32 bits: n is clamped first, it may be anything. */
+void hlc_host_lane_mask(hlc_emit *e, hli_op op) {
+  uint32_t count = 1, lanes = shape_of(e, op, &count);
+  LLVMValueRef n = hlc_get1(e, hli_operand(e->k, op, 0)), *regs = hlc_new_regs(e, count);
+  LLVMValueRef most = hlc_i64(e, (int64_t)lanes * count);
+  n = hlc_intrinsic(e, "llvm.smin", &e->t_i64, 1, (LLVMValueRef[]){n, most}, 2);
+  LLVMValueRef limit = hlc_splat(e, LLVMBuildTrunc(e->b, n, e->t_i32, ""), lanes);
+  if (lanes == 1) limit = LLVMBuildInsertElement(e->b, LLVMGetPoison(LLVMVectorType(e->t_i32, 1)), limit, hlc_i32(e, 0), "");
+  for (uint32_t r = 0; regs && r < count; r++)
+    regs[r] = LLVMBuildICmp(e->b, LLVMIntSLT, counting(e, e->t_i32, lanes, (uint64_t)r * lanes), limit, "");
+  e->values[hli_result(e->k, op, 0)] = (hlc_regs){regs, count};
+}
+
+void hlc_host_iota(hlc_emit *e, hli_op op) {
+  uint32_t count = 1, lanes = shape_of(e, op, &count);
+  LLVMValueRef start = hlc_splat(e, hlc_get1(e, hli_operand(e->k, op, 0)), lanes), *regs = hlc_new_regs(e, count);
+  if (lanes == 1) start = LLVMBuildInsertElement(e->b, LLVMGetPoison(LLVMVectorType(e->t_i64, 1)), start, hlc_i32(e, 0), "");
+  for (uint32_t r = 0; regs && r < count; r++)
+    regs[r] = LLVMBuildAdd(e->b, start, counting(e, e->t_i64, lanes, (uint64_t)r * lanes), "");
+  e->values[hli_result(e->k, op, 0)] = (hlc_regs){regs, count};
+}
+
+/* The elements from `first` on, `n` of them. */
+static LLVMValueRef part(hlc_emit *e, LLVMValueRef v, uint32_t first, uint32_t n) {
+  return LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(LLVMTypeOf(v)), counting(e, e->t_i32, n, first), "");
+}
+
+/* A fixed tree: registers pairwise, then the upper half of the vector onto the lower one.  The order does
+ * not depend on anything but the type. */
+void hlc_host_reduce(hlc_emit *e, hli_op op) {
+  hli_value source = hli_operand(e->k, op, 0);
+  hl_dtype dtype = hli_dtype_of(e->k, source);
+  hli_opcode code = hli_reduce_combine((hl_reduce_op)hli_attr(e->k, op, 0, 0));
+  hlc_regs in = hlc_get(e, source);
+  LLVMValueRef *r = hlc_new_regs(e, in.n);
+  if (hlc_failed(e)) return;
+  memcpy(r, in.r, in.n * sizeof *r);
+  for (uint32_t n = in.n; n > 1; n = (n + 1) / 2)
+    for (uint32_t i = 0, half = (n + 1) / 2; i + half < n; i++)
+      r[i] = hlc_pointwise(e, code, dtype, (LLVMValueRef[]){r[i], r[i + half]});
+  LLVMValueRef v = r[0];
+  uint32_t lanes = hlc_lanes(v);
+  for (; lanes > 2 && lanes % 2 == 0; lanes /= 2)
+    v = hlc_pointwise(e, code, dtype, (LLVMValueRef[]){part(e, v, 0, lanes / 2), part(e, v, lanes / 2, lanes / 2)});
+  LLVMValueRef sum = LLVMBuildExtractElement(e->b, v, hlc_i32(e, 0), "");
+  for (uint32_t i = 1; i < lanes; i++)
+    sum = hlc_pointwise(e, code, dtype, (LLVMValueRef[]){sum, LLVMBuildExtractElement(e->b, v, hlc_i32(e, (int32_t)i), "")});
+  hlc_bind1(e, hli_result(e->k, op, 0), sum);
+}
