@@ -444,7 +444,6 @@ hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out) {
     return hli_fail(diag, HL_ERR_LIMIT, "a CPU device has at most %u streams, one of them the default: destroy some",
                     MAX_QUEUES);
   hlr_queue *q = &pool->queues[i];
-  q->pool = pool;
   if (!atomic_load(&q->ring)) {
     ring_entry *ring = hli_alloc(&pool->ctx->alloc, sizeof(ring_entry) * RING, LINE);
     if (!ring) {
@@ -542,6 +541,8 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
   memset(pool, 0, sizeof *pool);
   pool->ctx = ctx;
   pool->threads = HLI_MIN(threads, MAX_THREADS);
+  for (uint32_t i = 0; i < MAX_QUEUES; i++)
+    pool->queues[i].pool = pool;
   pool->workers = hli_calloc(&ctx->alloc, (size_t)pool->threads, sizeof *pool->workers);
   hlr_queue *first;
   hl_status status =

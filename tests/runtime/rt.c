@@ -7,10 +7,14 @@ static void *heap_alloc(void *user, size_t size, size_t align) {
   rt_heap *heap = user;
   long number = atomic_fetch_add(&heap->count, 1);
   long fail_at = atomic_load(&heap->fail_at);
-  if (fail_at >= 0 && (number == fail_at || (heap->sticky && number > fail_at))) return NULL;
+  if (fail_at >= 0 && (number == fail_at || (heap->sticky && number > fail_at)))
+    return NULL;
+  if (size > (size_t)1 << 38)
+    return NULL; /* sanitizers would stop the program */
   size_t rounded = (size + align - 1) / align * align;
   void *ptr = aligned_alloc(align, rounded);
-  if (!ptr) return NULL;
+  if (!ptr)
+    return NULL;
   memset(ptr, 0xA5, rounded); /* whoever forgets to initialise finds this */
   atomic_fetch_add(&heap->live, 1);
   atomic_fetch_add(&heap->bytes, (long)size);
@@ -19,7 +23,8 @@ static void *heap_alloc(void *user, size_t size, size_t align) {
 
 static void heap_release(void *user, void *ptr, size_t size) {
   rt_heap *heap = user;
-  if (!ptr) return;
+  if (!ptr)
+    return;
   atomic_fetch_sub(&heap->live, 1);
   atomic_fetch_sub(&heap->bytes, (long)size);
   free(ptr);
@@ -102,10 +107,11 @@ const char rt_axpy_source[] =
 void rt_axpy_init(rt_axpy *p, hlr_image_kind kind, hl_blob *image) {
   *p = (rt_axpy){
       .dims = {{"N", HLR_DYNAMIC, 1}, {"M", HLR_DYNAMIC, 1}},
-      .params = {{.name = "x", .is_tensor = true, .dtype = HL_F32, .rank = 1, .strides = {1}, .align = 4},
-                 {.name = "y", .is_tensor = true, .written = true, .dtype = HL_F32, .rank = 1, .strides = {1}, .align = 4},
-                 {.name = "a", .dtype = HL_F32},
-                 {.name = "k", .dtype = HL_I32}},
+      .params =
+          {{.name = "x", .is_tensor = true, .dtype = HL_F32, .rank = 1, .strides = {1}, .align = 4},
+           {.name = "y", .is_tensor = true, .written = true, .dtype = HL_F32, .rank = 1, .strides = {1}, .align = 4},
+           {.name = "a", .dtype = HL_F32},
+           {.name = "k", .dtype = HL_I32}},
       .slots = {{HLR_PTR, HL_DTYPE_NONE, 0, 0},
                 {HLR_PTR, HL_DTYPE_NONE, 1, 0},
                 {HLR_SIZE, HL_I64, 0, 0},
@@ -133,15 +139,20 @@ void rt_axpy_init(rt_axpy *p, hlr_image_kind kind, hl_blob *image) {
 
 /* ---- arguments ------------------------------------------------------------------------ */
 
-void rt_tensor(rt_vector *v, hl_device *dev, void *data, hl_dtype dtype, int rank, int64_t d0, int64_t d1,
-               int64_t d2) {
+void rt_tensor(rt_vector *v, hl_device *dev, void *data, hl_dtype dtype, int rank, int64_t d0, int64_t d1, int64_t d2) {
   hl_device_info info = {.size = sizeof info};
   assert_int_equal(hl_device_get_info(dev, &info), HL_OK);
   *v = (rt_vector){.shape = {d0, d1, d2}};
-  v->tensor = (hl_tensor){
-      .data = data, .device = info.id, .ndim = rank, .dtype = hl_dtype_to_dl(dtype), .shape = v->shape};
+  v->tensor =
+      (hl_tensor){.data = data, .device = info.id, .ndim = rank, .dtype = hl_dtype_to_dl(dtype), .shape = v->shape};
 }
 
-hl_arg rt_arg(const rt_vector *v) { return (hl_arg){HL_ARG_TENSOR, {.tensor = &v->tensor}}; }
-hl_arg rt_f64(double value) { return (hl_arg){HL_ARG_F64, {.f64 = value}}; }
-hl_arg rt_i64(int64_t value) { return (hl_arg){HL_ARG_I64, {.i64 = value}}; }
+hl_arg rt_arg(const rt_vector *v) {
+  return (hl_arg){HL_ARG_TENSOR, {.tensor = &v->tensor}};
+}
+hl_arg rt_f64(double value) {
+  return (hl_arg){HL_ARG_F64, {.f64 = value}};
+}
+hl_arg rt_i64(int64_t value) {
+  return (hl_arg){HL_ARG_I64, {.i64 = value}};
+}

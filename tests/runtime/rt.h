@@ -3,6 +3,10 @@
 #ifndef TESTS_RUNTIME_RT_H
 #define TESTS_RUNTIME_RT_H
 
+#include "hl/ext.h"
+#include "hl/runtime.h"
+#include "runtime/program.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,10 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include "hl/ext.h"
-#include "hl/runtime.h"
-#include "runtime/program.h"
 
 /* ---- allocator ------------------------------------------------------------- */
 
@@ -63,13 +63,13 @@ hl_arg rt_i64(int64_t value);
 
 #define assert_ok(status, diag) assert_string_equal((status) == HL_OK ? "" : (diag).message, "")
 /* The failure has this status and its words contain `part`. */
-#define assert_fails(call, want, diag, part)                 \
-  do {                                                       \
-    memset(&(diag), 0, sizeof(diag));                        \
-    assert_int_equal((call), (want));                        \
-    assert_int_equal((diag).status, (want));                 \
-    if (!strstr((diag).message, (part)))                     \
-      fail_msg("'%s' is not in: %s", (part), (diag).message); \
+#define assert_fails(call, want, diag, part)                                                                           \
+  do {                                                                                                                 \
+    memset(&(diag), 0, sizeof(diag));                                                                                  \
+    assert_int_equal((call), (want));                                                                                  \
+    assert_int_equal((diag).status, (want));                                                                           \
+    if (!strstr((diag).message, (part)))                                                                               \
+      fail_msg("'%s' is not in: %s", (part), (diag).message);                                                          \
   } while (0)
 
 #endif

@@ -152,11 +152,13 @@ static void test_buffers(void **state) {
     assert_ok(hl_buffer_fill(buf, 7, NULL, &d), d);
     assert_ok(hl_buffer_read(buf, 0, out, bytes, NULL, &d), d);
     assert_ok(hl_device_synchronize(dev, &d), d);
-    for (size_t i = 0; i < bytes; i++) assert_int_equal(out[i], 7);
+    for (size_t i = 0; i < bytes; i++)
+      assert_int_equal(out[i], 7);
     assert_ok(hl_buffer_write(buf, bytes / 2, in, bytes - bytes / 2, stream, &d), d);
     assert_ok(hl_buffer_read(buf, 0, out, bytes, stream, &d), d);
     assert_ok(hl_stream_synchronize(stream, &d), d);
-    for (size_t i = 0; i < bytes; i++) assert_int_equal(out[i], i < bytes / 2 ? 7 : 'q');
+    for (size_t i = 0; i < bytes; i++)
+      assert_int_equal(out[i], i < bytes / 2 ? 7 : 'q');
     assert_fails(hl_buffer_write(buf, 1, in, bytes, NULL, &d), HL_ERR_ARG, d, "do not fit");
     assert_fails(hl_buffer_read(buf, SIZE_MAX, out, 2, NULL, &d), HL_ERR_ARG, d, "do not fit");
     assert_fails(hl_buffer_read(buf, 0, NULL, bytes, NULL, &d), HL_ERR_ARG, d, "NULL");
@@ -246,7 +248,8 @@ static void test_order(void **state) {
   hl_device *dev;
   hl_stream *s[3];
   assert_ok(hl_device_open(ctx, name, &d, &dev), d);
-  for (int i = 0; i < 3; i++) assert_ok(hl_stream_create(dev, &d, &s[i]), d);
+  for (int i = 0; i < 3; i++)
+    assert_ok(hl_stream_create(dev, &d, &s[i]), d);
   hl_stream_destroy(s[1]);
   hl_stream_destroy(s[0]);
   hl_stream_destroy(s[2]);

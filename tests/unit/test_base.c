@@ -1,12 +1,12 @@
 /* The base room: allocation, arenas, strings, diagnostics, types, digests, context. */
+#include "src/base/base.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
-#include "src/base/base.h"
 
 typedef struct heap {
   long live, bytes, count, fail_at;
@@ -14,7 +14,8 @@ typedef struct heap {
 
 static void *heap_alloc(void *user, size_t size, size_t align) {
   heap *h = user;
-  if (h->count++ == h->fail_at) return NULL;
+  if (h->count++ == h->fail_at)
+    return NULL;
   h->live++;
   h->bytes += (long)size;
   return aligned_alloc(align, (size + align - 1) / align * align);
@@ -46,7 +47,8 @@ static void test_alloc(void **state) {
   assert_null(hli_calloc(&a, SIZE_MAX / 2, 3));
   assert_null(hli_alloc(NULL, SIZE_MAX - 3, 64));
   char *z = hli_calloc(&a, 7, 3);
-  for (int i = 0; i < 21; i++) assert_int_equal(z[i], 0);
+  for (int i = 0; i < 21; i++)
+    assert_int_equal(z[i], 0);
   z[20] = 'e';
   z = hli_grow(&a, z, 21, 5000);
   assert_int_equal(z[20], 'e');
@@ -64,10 +66,13 @@ static void test_vec(void **state) {
   heap h;
   hl_allocator a = hook(&h);
   HLI_VEC(uint64_t) v = {0};
-  for (uint64_t i = 0; i < 1000; i++) assert_true(hli_vec_push(&a, &v, i * i));
+  for (uint64_t i = 0; i < 1000; i++)
+    assert_true(hli_vec_push(&a, &v, i * i));
   assert_int_equal(v.len, 1000);
-  for (uint64_t i = 0; i < 1000; i++) assert_int_equal(v.data[i], i * i);
-  while (v.len < v.cap) v.data[v.len++] = 0;
+  for (uint64_t i = 0; i < 1000; i++)
+    assert_int_equal(v.data[i], i * i);
+  while (v.len < v.cap)
+    v.data[v.len++] = 0;
   h.fail_at = h.count;
   assert_false(hli_vec_push(&a, &v, 1));
   assert_int_equal(v.data[999], 999 * 999);
@@ -91,11 +96,13 @@ static void test_arena(void **state) {
     blocks[i] = hli_arena_alloc(&arena, i * 37);
     assert_non_null(blocks[i]);
     assert_int_equal((uintptr_t)blocks[i] % 16, 0);
-    for (size_t k = 0; k < i * 37; k++) assert_int_equal(blocks[i][k], 0);
+    for (size_t k = 0; k < i * 37; k++)
+      assert_int_equal(blocks[i][k], 0);
     memset(blocks[i], (int)i, i * 37);
   }
   for (size_t i = 0; i < 200; i++)
-    for (size_t k = 0; k < i * 37; k++) assert_int_equal(blocks[i][k], i & 255);
+    for (size_t k = 0; k < i * 37; k++)
+      assert_int_equal(blocks[i][k], i & 255);
   assert_non_null(hli_arena_alloc(&arena, 3 << 20)); /* beyond a page */
   assert_string_equal(hli_arena_strdup(&arena, (hl_str){"abcdef", 3}), "abc");
   assert_string_equal(hli_arena_strdup(&arena, (hl_str){NULL, 0}), "");
@@ -116,7 +123,8 @@ static void test_strbuf(void **state) {
   hl_allocator a = hook(&h);
   hli_strbuf sb;
   hli_sb_init(&sb, &a);
-  for (int i = 0; i < 500; i++) hli_sb_printf(&sb, "%d,", i);
+  for (int i = 0; i < 500; i++)
+    hli_sb_printf(&sb, "%d,", i);
   hli_sb_put(&sb, "a\0b", 3);
   hli_sb_puts(&sb, "end");
   size_t len = sb.len;
