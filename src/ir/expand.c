@@ -211,12 +211,3 @@ bool hli_expand(hli_opcode code, hl_dtype dtype, const hli_expand_ops *vt, void 
   }
   return false;
 }
-
-char hli_dtype_kind(hl_dtype dtype) {
-  static const char kinds[HL_DTYPE_COUNT] = {0,
-#define KIND(name, text, bits, kind, dl) kind,
-                                             HL_DTYPE_LIST(KIND)
-#undef KIND
-  };
-  return (unsigned)dtype < HL_DTYPE_COUNT ? kinds[dtype] : 0;
-}

@@ -28,7 +28,4 @@ typedef struct hli_expand_ops {
 bool hli_expand(hli_opcode code, hl_dtype dtype, const hli_expand_ops *vt, void *ctx, const hli_xvalue *args,
                 hli_xvalue *out);
 
-/* b bool, i signed, u unsigned, f floating, 0 for none. */
-char hli_dtype_kind(hl_dtype dtype);
-
 #endif

@@ -2,7 +2,6 @@
  *
  * Each line is a keyword and what it declares; lines may come in any order as long as names are declared
  * before they are used (only may_alias looks ahead).  SPDX-License-Identifier: MIT */
-#include "src/ir/expand.h"
 #include "src/ir/parse.h"
 
 static bool declare(hli_parser *p, hli_symbols *table, const hli_token *t, const char *what, uint32_t value) {

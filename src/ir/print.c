@@ -94,7 +94,7 @@ static void name_block(namer *w, hli_block b, uint32_t depth) {
     const hli_op_data *o = hli_op_get(k, op);
     for (uint32_t i = 0; i < o->result_count; i++)
       name_value(w, o->results + i);
-    if (!o->region)
+    if (!o->region || o->region >= k->blocks.len)
       continue;
     for (uint32_t i = 0; i < k->blocks.data[o->region].args.len; i++)
       name_value(w, hli_block_arg(k, o->region, i));
@@ -342,7 +342,7 @@ static void put_op_head(const printer *p, hli_op op) {
   puts_(p, hli_op_facts((hli_opcode)o->code)->text);
   put_operands(p, op);
   put_attrs(p, op);
-  if (o->region)
+  if (o->region && o->region < p->k->blocks.len)
     put_region_args(p, o->region);
 }
 
@@ -361,7 +361,7 @@ static void put_block(const printer *p, hli_block b, uint32_t depth) {
     const hli_op_data *o = hli_op_get(p->k, op);
     indent(p, depth);
     put_op_head(p, op);
-    if (o->region) {
+    if (o->region && o->region < p->k->blocks.len) {
       puts_(p, " {\n");
       put_block(p, o->region, depth + 1);
       indent(p, depth);

@@ -4,7 +4,6 @@
  * ones reach strtod without a decimal point.  SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdlib.h>
-#include "src/ir/expand.h"
 #include "src/ir/text.h"
 
 /* ---- symbols --------------------------------------------------------------------------- */

@@ -1,0 +1,202 @@
+/* verify_head.c: dimensions, axes, layouts, types, parameters, grid and launch facts.
+ * SPDX-License-Identifier: MIT */
+#include "src/ir/layout_ops.h"
+#include "src/ir/verify.h"
+
+/* ---- dimensions and axes -------------------------------------------------------------------- */
+
+static void check_dim(hli_verifier *v, const hli_dim_data *d) {
+  if (d->value < -1 || d->multiple < 1 || d->example < 0 || d->kind > HLI_DIM_DYNAMIC)
+    hli_complain(v, 0, "dimension %s has impossible facts (size %lld, multiple_of %lld, example %lld)", d->name,
+                 (long long)d->value, (long long)d->multiple, (long long)d->example);
+  else if (d->value >= 0 && d->value % d->multiple)
+    hli_complain(v, 0, "dimension %s = %lld is no multiple of %lld: correct its size or its multiple_of", d->name,
+                 (long long)d->value, (long long)d->multiple);
+  else if (!d->name[0] && d->value < 0)
+    hli_complain(v, 0, "a dimension without a name needs a size");
+  if (d->kind == HLI_DIM_STATIC && d->value < 0)
+    hli_complain(v, 0, "dimension %s is static but has no size: write 'dim %s static = <size>'", d->name, d->name);
+}
+
+static void check_axis(hli_verifier *v, hli_axis id) {
+  const hli_axis_data *a = &v->k->axes.data[id];
+  if (a->kind > HLI_AXIS_FULL || a->dim >= v->k->dims.len || (a->kind == HLI_AXIS_FULL && !a->dim)) {
+    hli_complain(v, 0, "axis $%s has no valid kind or dimension", a->name);
+    return;
+  }
+  if (a->kind == HLI_AXIS_CONST && a->block < 1)
+    hli_complain(v, 0, "a constant axis has size %lld: at least 1 is needed", (long long)a->block);
+  if (a->block < 0 || a->block_min < 0 || a->block_max < 0)
+    hli_complain(v, 0, "axis $%s has a negative block", a->name);
+  else if (a->block_max && a->block_min > a->block_max)
+    hli_complain(v, 0, "axis $%s: min %lld exceeds max %lld", a->name, (long long)a->block_min, (long long)a->block_max);
+  else if (a->kind != HLI_AXIS_CONST && a->block &&
+           (a->block < a->block_min || (a->block_max && a->block > a->block_max)))
+    hli_complain(v, 0, "axis $%s: block %lld lies outside min %lld .. max %lld", a->name, (long long)a->block,
+                 (long long)a->block_min, (long long)a->block_max);
+}
+
+/* ---- layouts and types -------------------------------------------------------------------------- */
+
+static void check_layout(hli_verifier *v, uint32_t id) {
+  const hli_layout *l = &v->k->layouts.data[id];
+  if (l->kind > 1 || l->rank > HLI_LAYOUT_RANK || l->reg_bits > HLI_LAYOUT_REG_BITS ||
+      l->lane_bits > HLI_LAYOUT_LANE_BITS || l->warp_bits > HLI_LAYOUT_WARP_BITS || l->repeats > HLI_LAYOUT_REPEATS) {
+    hli_complain(v, 0, "layout #%u is malformed", id);
+    return;
+  }
+  for (uint32_t i = 0; i < l->repeats && l->kind == 0; i++)
+    if (l->repeat[i].dim >= l->rank || !l->repeat[i].count)
+      hli_complain(v, 0, "layout #%u: repeat %u has no valid dimension or count", id, i);
+  if (l->kind == 1 && l->sw_mask && l->sw_pad)
+    hli_complain(v, 0, "swizzle #%u has a mask and padding: it can have one of them", id);
+}
+
+static bool type_ok(const hl_kernel *k, const hli_type_data *t) {
+  uint32_t ids = t->kind == HLI_TYPE_TENSOR ? k->dims.len : k->axes.len;
+  bool element = t->kind == HLI_TYPE_TILE || hli_dtype_kind((hl_dtype)t->dtype);
+  if (t->kind == HLI_TYPE_NONE || t->kind > HLI_TYPE_BUFFER || t->rank > HL_MAX_RANK || !element)
+    return false;
+  if (t->layout >= k->layouts.len || (t->kind == HLI_TYPE_TILE && t->rank != 1))
+    return false;
+  for (uint32_t d = 0; d < t->rank; d++)
+    if (!t->dims[d] || t->dims[d] >= ids ||
+        (t->kind == HLI_TYPE_BUFFER && k->axes.data[t->dims[d]].kind != HLI_AXIS_CONST))
+      return false;
+  return true;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------------- */
+
+static void check_param(hli_verifier *v, uint32_t index) {
+  const hl_kernel *k = v->k;
+  const hli_param *p = &k->params.data[index];
+  if (!p->value || p->value >= k->values.len || k->values.data[p->value].def || k->values.data[p->value].owner) {
+    hli_complain(v, 0, "parameter %u has no value of its own", index);
+    return;
+  }
+  const char *name = hli_verify_name(v, p->value);
+  const hli_type_data *t = hli_type_of(k, p->value);
+  bool tensor = t->kind == HLI_TYPE_TENSOR;
+  if (!tensor && (t->kind != HLI_TYPE_VALUE || t->rank))
+    hli_complain(v, 0, "parameter %s is neither a tensor nor a scalar", name);
+  if (!p->is_input && !p->is_output)
+    hli_complain(v, 0, "parameter %s is neither in nor out", name);
+  if (p->is_output && !tensor)
+    hli_complain(v, 0, "parameter %s is a scalar and cannot be out", name);
+  if (p->align & (p->align - 1))
+    hli_complain(v, 0, "parameter %s: the alignment %u is no power of two", name, p->align);
+  if (p->may_alias >> index & 1 || (k->params.len < 32 && p->may_alias >> k->params.len))
+    hli_complain(v, 0, "parameter %s: may_alias names itself or no parameter", name);
+  for (uint32_t d = 0; d < t->rank && tensor; d++)
+    if (p->strides[d] < -1)
+      hli_complain(v, 0, "parameter %s: stride %lld is out of range (-1: known at run time)", name,
+                   (long long)p->strides[d]);
+}
+
+/* ---- grid, launch -------------------------------------------------------------------------------------- */
+
+static void check_grid(hli_verifier *v) {
+  const hl_kernel *k = v->k;
+  if (k->stage != HLI_STAGE_TILE && !k->scheduled)
+    hli_complain(v, 0, "a kernel at stage %s needs a grid line", hli_stage_text(k->stage));
+  if (k->scheduled && !k->grid.len)
+    hli_complain(v, 0, "the grid has no axis: write grid [1 / 1] for a single program");
+  for (uint32_t i = 0; i < k->grid.len; i++) {
+    const hli_grid_axis *g = &k->grid.data[i];
+    if (g->block < 1 || g->dim >= k->dims.len || (!g->dim && g->constant < 0))
+      hli_complain(v, 0, "grid axis %u has no valid size or block", i);
+  }
+  if (k->stage == HLI_STAGE_LANE && (k->launch.warps < 1 || k->launch.warps > 64))
+    hli_complain(v, 0, "a kernel at stage lane needs 'launch warps n' with n from 1 to 64, not %u", k->launch.warps);
+}
+
+bool hli_verify_head(hli_verifier *v) {
+  const hl_kernel *k = v->k;
+  if (k->stage != HLI_STAGE_TILE && k->stage != HLI_STAGE_LOOP && k->stage != HLI_STAGE_LANE)
+    hli_complain(v, 0, "the kernel has no valid stage");
+  for (uint32_t i = 1; i < k->dims.len; i++)
+    check_dim(v, &k->dims.data[i]);
+  for (uint32_t i = 1; i < k->axes.len; i++)
+    check_axis(v, i);
+  for (uint32_t i = 1; i < k->layouts.len; i++)
+    check_layout(v, i);
+  for (uint32_t i = 1; i < k->types.len; i++)
+    if (!type_ok(k, &k->types.data[i]))
+      hli_complain(v, 0, "type %u of the kernel is malformed", i);
+  for (uint32_t i = 1; i < k->values.len; i++)
+    if (!k->values.data[i].type || k->values.data[i].type >= k->types.len)
+      hli_complain(v, 0, "value %s has no type", hli_verify_name(v, i));
+  if (v->complaints.len == 0)
+    for (uint32_t i = 0; i < k->params.len; i++)
+      check_param(v, i);
+  check_grid(v);
+  return v->complaints.len == 0;
+}
+
+/* ---- types in the body ------------------------------------------------------------------------------------ */
+
+static void check_distribution(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
+  const hl_kernel *k = v->k;
+  const hli_layout *l = &k->layouts.data[t->layout];
+  const char *name = hli_verify_name(v, value), *type = hli_verify_type(v, k->values.data[value].type);
+  int64_t shape[HLI_LAYOUT_RANK];
+  if (!t->layout) {
+    hli_complain(v, op, "%s : %s has no layout: at stage lane every value with a shape has one", name, type);
+    return;
+  }
+  if (l->kind != 0 || l->rank != t->rank) {
+    hli_complain(v, op, "%s : %s: the layout has rank %u%s", name, type, l->rank, l->kind ? " and is a swizzle" : "");
+    return;
+  }
+  for (uint32_t d = 0; d < t->rank; d++)
+    shape[d] = hli_axis_lanes(k, t->dims[d]);
+  for (uint32_t d = 0; d < t->rank; d++)
+    if (shape[d] < 1) {
+      hli_complain(v, op, "%s : %s: axis %u has no block yet", name, type, d);
+      return;
+    }
+  if (!hli_layout_valid(l, shape, t->rank))
+    hli_complain(v, op, "%s : %s: the layout does not cover the shape exactly", name, type);
+  else if (hli_layout_warps(l) != k->launch.warps)
+    hli_complain(v, op, "%s : %s: the layout has %u warps, the launch %u", name, type, hli_layout_warps(l),
+                 k->launch.warps);
+}
+
+static void check_lane_type(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
+  const hli_layout *l = &v->k->layouts.data[t->layout];
+  if (t->kind == HLI_TYPE_BUFFER && t->layout && (l->kind != 1 || l->rank != t->rank))
+    hli_complain(v, op, "%s: a shared buffer's #%u must be a swizzle of rank %u", hli_verify_name(v, value), t->layout,
+                 t->rank);
+  if (t->kind != HLI_TYPE_VALUE)
+    return;
+  if (t->rank)
+    check_distribution(v, op, value, t);
+  else if (t->layout)
+    hli_complain(v, op, "%s is a scalar: it has no layout", hli_verify_name(v, value));
+}
+
+static void check_loop_type(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
+  bool vector = t->kind == HLI_TYPE_VALUE && t->rank == 1 && v->k->axes.data[t->dims[0]].kind == HLI_AXIS_CONST;
+  bool scalar = t->kind == HLI_TYPE_VALUE && t->rank == 0;
+  if (!vector && !scalar && t->kind != HLI_TYPE_BUFFER)
+    hli_complain(v, op, "%s : %s: at stage loop there are scalars, vectors of constant size and buffers",
+                 hli_verify_name(v, value), hli_verify_type(v, v->k->values.data[value].type));
+  else if (t->layout)
+    hli_complain(v, op, "%s has a layout: only stage lane has them", hli_verify_name(v, value));
+}
+
+void hli_verify_value_type(hli_verifier *v, hli_op op, hli_value value) {
+  if (!value || value >= v->k->values.len)
+    return;
+  const hli_type_data t = *hli_type_of(v->k, value);
+  if (t.kind == HLI_TYPE_TENSOR)
+    hli_complain(v, op, "%s is a tensor: only parameters are", hli_verify_name(v, value));
+  else if (v->k->stage == HLI_STAGE_LANE)
+    check_lane_type(v, op, value, &t);
+  else if (v->k->stage == HLI_STAGE_LOOP)
+    check_loop_type(v, op, value, &t);
+  else if (t.kind == HLI_TYPE_BUFFER || t.layout)
+    hli_complain(v, op, "%s : %s: stage tile has neither buffers nor layouts", hli_verify_name(v, value),
+                 hli_verify_type(v, v->k->values.data[value].type));
+}
