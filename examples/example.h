@@ -1,0 +1,47 @@
+/* example.h: what one kernel of the ladder provides.  One file = one kernel: builder code, a reference in
+ * double precision, argument specs and shapes.  `hl list`, `hl show`, hl-bench and the conformance tests
+ * run over the table in registry.c. */
+#ifndef HL_EXAMPLE_H
+#define HL_EXAMPLE_H
+
+#include "hl/hl.h"
+
+#define HL_EXAMPLE_DIMS 4
+#define HL_EXAMPLE_ARGS 8
+
+/* One shape: sizes of the kernel's dimensions in the order of `dims`. */
+typedef struct hl_example_shape { int64_t size[HL_EXAMPLE_DIMS]; } hl_example_shape;
+
+/* Tensors of a reference: data as double, row-major, sizes as in the kernel's parameters. */
+typedef struct hl_example_tensor {
+  double *data;
+  uint32_t rank;
+  int64_t shape[HL_MAX_RANK];
+} hl_example_tensor;
+
+typedef struct hl_example {
+  int number;               /* rung of the ladder */
+  const char *name;
+  const char *summary;
+  const char *dims[HL_EXAMPLE_DIMS];  /* names, NULL-terminated if fewer */
+  const hl_dtype *dtypes;   /* HL_DTYPE_NONE-terminated; the first is the default */
+  /* Builds the kernel for a dtype of its inputs. */
+  hl_status (*build)(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out);
+  /* Fills the outputs among args (parameter order) from the inputs. */
+  void (*reference)(const hl_example_tensor *args, uint32_t count);
+  hl_example_shape bench;   /* measured by default */
+  const hl_example_shape *odd; /* checked in tests; ends with a shape whose first size is 0 */
+  /* Least bytes moved and floating-point operations of one run; element sizes from the dtype. */
+  double (*bytes)(const int64_t *size, uint32_t element);
+  double (*flops)(const int64_t *size);
+  /* Terms that are added up into one output element: the reduction length of the tolerance. */
+  int64_t (*reduction)(const int64_t *size);
+  /* The obvious C loop on f32 (timed by hl-bench as a reference), in the kernel's parameter order. */
+  void (*plain)(void *const *args, const int64_t *size);
+} hl_example;
+
+extern const hl_example *const hl_examples[];
+extern const uint32_t hl_example_count;
+const hl_example *hl_example_find(const char *name); /* NULL if unknown */
+
+#endif
