@@ -6,7 +6,6 @@
 #include "hl/ext.h"
 #include "hl/runtime.h"
 #include "runtime/program.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 /* ---- allocator ------------------------------------------------------------- */
 

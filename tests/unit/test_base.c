@@ -1,12 +1,13 @@
 /* The base room: allocation, arenas, strings, diagnostics, types, digests, context. */
 #include "src/base/base.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 typedef struct heap {
   long live, bytes, count, fail_at;
