@@ -78,7 +78,8 @@ static hl_status lower_and_run(const hl_allocator *alloc, hl_kernel **k, const s
                       .diag = diag};
   if (!status) status = hli_run_pipeline(&env, k, stop_after, NULL, NULL);
   hl_config_destroy(chosen);
-  const hli_interp_options inner = inner_options(o);
+  hli_interp_options inner = inner_options(o);
+  inner.half_lowered = stop_after && strcmp(stop_after, "lane") != 0;
   return status ? status : hli_interp_run(*k, alloc, args, n, &inner, diag);
 }
 

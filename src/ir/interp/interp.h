@@ -22,6 +22,7 @@ typedef struct hli_interp_options {
                             result is rounded to its dtype.  A floating tensor may then be given as f64
                             whatever the kernel declares, so that results are not rounded either. */
   bool race_check;       /* LANE: shared memory accessed by two threads with no barrier between */
+  bool half_lowered;     /* LANE before the pass `lane`: reduce and convert may still cross warps */
   bool program_check;    /* an element of a tensor written by one program and read, or written
                             differently, by another */
   uint64_t max_steps;    /* ops; 0 = no limit; beyond it HL_ERR_LIMIT */

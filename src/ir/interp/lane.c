@@ -96,6 +96,7 @@ hl_status hli_lane_check(hli_machine *m, hli_op op) {
     default: return w.r->kind == HLI_IVAL_DATA ? hli_place_of_value(m, op, hli_result(m->k, op, 0), &place) : HL_OK;
   }
   w.a = hli_ival_operand(m, op, 0);
+  if (w.group_size > 1 && m->options.half_lowered) return HL_OK;
   source_dims(m->k, &w);
   return check_owner(&w);
 }

@@ -5,6 +5,7 @@
 
 #include "src/ir/interp/interp.h"
 
+#define HLI_INTERP_DEPTH (HLI_MAX_NESTING + 2u)
 #define HLI_INTERP_MAX_ELEMENTS ((int64_t)1 << 28) /* of one value */
 
 typedef enum hli_ival_kind { HLI_IVAL_NONE, HLI_IVAL_DATA, HLI_IVAL_TILE, HLI_IVAL_TENSOR, HLI_IVAL_MEMORY } hli_ival_kind;
@@ -22,7 +23,8 @@ typedef struct hli_ival {
   uint32_t object;    /* TENSOR: parameter; MEMORY: index into machine.memory */
 } hli_ival;
 
-/* An axis' present instance: the tile or range that ran last. */
+/* An axis' present instance: the tile or range that ran last in this region or one around it.  Without one all
+ * lanes of the axis are valid: values may be carried through a loop along an axis that the loop opens. */
 typedef struct hli_axis_state {
   int64_t lanes; /* -1 = no instance yet */
   int64_t valid; /* lanes 0..valid-1 lie inside */
@@ -74,6 +76,8 @@ typedef struct hli_machine {
   hl_diag *diag;
   hli_ival *values;         /* by value id */
   hli_axis_state *axes;     /* by axis id */
+  hli_axis_state *outer;    /* the axes before each open region: HLI_INTERP_DEPTH times `axes` */
+  uint32_t depth;           /* open regions */
   int64_t *dims;            /* by dim id; -1 = unknown */
   hli_itensor *tensors;     /* by parameter */
   HLI_VEC(hli_imemory) memory;

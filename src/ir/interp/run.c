@@ -7,6 +7,18 @@
 
 static hl_status exec_block(hli_machine *m, hli_block b);
 
+/* One pass through a loop's region: instances of axes that it opens end with it. */
+static hl_status exec_region(hli_machine *m, hli_op op) {
+  const size_t n = m->k->axes.len;
+  if (m->depth >= HLI_INTERP_DEPTH) return hli_machine_fail(m, HL_ERR_LIMIT, op, "more than %u nested loops", HLI_INTERP_DEPTH);
+  hli_axis_state *outer = m->outer + m->depth++ * n;
+  memcpy(outer, m->axes, n * sizeof *outer);
+  const hl_status s = exec_block(m, hli_op_get(m->k, op)->region);
+  memcpy(m->axes, outer, n * sizeof *outer);
+  m->depth--;
+  return s;
+}
+
 /* ---- loops ---- */
 
 /* Carried values: operands of the loop from `first` on -> region arguments from `arg` on. */
@@ -51,7 +63,7 @@ static hl_status exec_for(hli_machine *m, hli_op op) {
     hli_ival *iv;
     s = hli_ival_prepare(m, op, hli_block_arg(m->k, b, 0), &iv);
     if (!s) iv->data[0].i = i;
-    if (!s) s = exec_block(m, b);
+    if (!s) s = exec_region(m, op);
     if (!s) s = next_carried(m, op, 1);
     if (end - i <= step) break; /* i + step may not fit */
   }
@@ -89,15 +101,18 @@ static hl_status exec_tile(hli_machine *m, hli_op op) {
     tiles[d] = end[d] > begin[d] ? hli_ceil_div(end[d] - begin[d], block[d]) : 0;
     any &= tiles[d] > 0;
   }
+  hli_axis_state before[HL_MAX_RANK];
+  for (uint32_t d = 0; d < rank; d++) before[d] = m->axes[axis[d]];
   hl_status s = enter_carried(m, op, 2 * rank, rank);
   while (any && !s) {
     if (grid) m->program++;
     for (uint32_t d = 0; d < rank; d++)
       open_tile(m, hli_block_arg(m->k, o->region, d), axis[d], begin[d] + at[d] * block[d], end[d], block[d]);
-    s = exec_block(m, o->region);
+    s = exec_region(m, op);
     if (!s) s = next_carried(m, op, rank);
     any = hli_next_coord(at, tiles, rank);
   }
+  for (uint32_t d = 0; d < rank; d++) m->axes[axis[d]] = before[d];
   return s ? s : leave_carried(m, op, rank);
 }
 
@@ -176,10 +191,11 @@ static hl_status machine_open(hli_machine *m) {
   const hl_kernel *k = m->k;
   m->values = hli_calloc(m->alloc, k->values.len, sizeof *m->values);
   m->axes = hli_calloc(m->alloc, k->axes.len, sizeof *m->axes);
+  m->outer = hli_calloc(m->alloc, (size_t)k->axes.len * HLI_INTERP_DEPTH, sizeof *m->outer);
   m->dims = hli_calloc(m->alloc, k->dims.len, sizeof *m->dims);
   m->tensors = hli_calloc(m->alloc, k->params.len, sizeof *m->tensors);
   m->op_checked = hli_calloc(m->alloc, k->ops.len, sizeof *m->op_checked);
-  if (!m->values || !m->axes || !m->dims || !m->tensors || !m->op_checked) return hli_machine_no_memory(m);
+  if (!m->values || !m->axes || !m->outer || !m->dims || !m->tensors || !m->op_checked) return hli_machine_no_memory(m);
   for (uint32_t i = 0; i < k->axes.len; i++) m->axes[i].lanes = -1;
   m->warp_size = 32;
   m->threads = m->warp_size * HLI_MAX(k->launch.warps, 1u);
@@ -198,6 +214,7 @@ static void machine_close(hli_machine *m) {
   hli_places_free(m);
   hli_release(m->alloc, m->values, k->values.len * sizeof *m->values);
   hli_release(m->alloc, m->axes, k->axes.len * sizeof *m->axes);
+  hli_release(m->alloc, m->outer, (size_t)k->axes.len * HLI_INTERP_DEPTH * sizeof *m->outer);
   hli_release(m->alloc, m->dims, k->dims.len * sizeof *m->dims);
   hli_release(m->alloc, m->tensors, k->params.len * sizeof *m->tensors);
   hli_release(m->alloc, m->op_checked, k->ops.len * sizeof *m->op_checked);
