@@ -119,6 +119,19 @@ static hli_value identity(simplifier *s, hli_op op) {
   }
 }
 
+/* A broadcast of a broadcast is one broadcast. */
+static hli_value merge_broadcasts(simplifier *s, hli_op op) {
+  hl_kernel *k = s->k;
+  const hli_op_data o = *hli_op_get(k, op);
+  int64_t dims[HL_MAX_RANK];
+  if (o.code != HLI_OP_BROADCAST) return 0;
+  const hli_op inner = k->values.data[hli_operand(k, op, 0)].def;
+  if (!inner || k->ops.data[inner].code != HLI_OP_BROADCAST) return 0;
+  for (uint32_t i = 0; i < hli_attr_len(k, inner, 0); i++) dims[i] = hli_attr(k, op, 0, (uint32_t)hli_attr(k, inner, 0, i));
+  hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
+  return hli_make_broadcast(&at, hli_operand(k, inner, 0), k->values.data[o.results].type, dims);
+}
+
 /* ---- walking ---- */
 
 static bool is_mergeable(const hl_kernel *k, hli_op op) {
@@ -161,6 +174,7 @@ static void simplify_op(simplifier *s, hli_op op) {
   if (!is_mergeable(k, op)) return;
   hli_value r = fold(s, op);
   if (!r) r = identity(s, op);
+  if (!r) r = merge_broadcasts(s, op);
   if (!r) {
     enter(s, op);
     return;
@@ -169,7 +183,7 @@ static void simplify_op(simplifier *s, hli_op op) {
   if (!k->values.data[r].name[0]) k->values.data[r].name = k->values.data[old].name;
   replace(s, op, r);
   const hli_op made = k->values.data[r].def;
-  if (made && k->ops.data[made].code == HLI_OP_CONST) enter(s, made);
+  if (made && (k->ops.data[made].code == HLI_OP_CONST || k->ops.data[made].code == HLI_OP_BROADCAST)) enter(s, made);
 }
 
 static void simplify_block(simplifier *s, hli_block b) {

@@ -38,13 +38,13 @@ static void unload(hl_context *ctx) {
   ctx->codegen = NULL;
 }
 
-/* <folder of libhl>/libhl-codegen.so.0 */
+/* <folder of libhl>/libhl-codegen.so */
 static bool library_path(char *path, size_t size) {
   Dl_info info;
   if (!dladdr((void *)(uintptr_t)hli_codegen_load, &info) || !info.dli_fname) return false;
   const char *slash = strrchr(info.dli_fname, '/');
   const int dir = slash ? (int)(slash - info.dli_fname) : 1;
-  const int n = snprintf(path, size, "%.*s/libhl-codegen.so.0", dir, slash ? info.dli_fname : ".");
+  const int n = snprintf(path, size, "%.*s/libhl-codegen.so", dir, slash ? info.dli_fname : ".");
   return n > 0 && (size_t)n < size;
 }
 
