@@ -85,7 +85,7 @@ static hli_token sigil(hli_lexer *l, hli_token_kind kind) {
   if (t.text.len)
     return t;
   l->at--;
-  return bad(l, "needs a name behind it");
+  return bad(l, kind == HLI_TOK_HASH ? "needs a number behind it (a comment has a line of its own)" : "needs a name behind it");
 }
 
 hli_token hli_lexer_next(hli_lexer *l) {

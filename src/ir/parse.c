@@ -257,10 +257,11 @@ static bool first_line(hli_parser *p, uint8_t *stage) {
   int64_t version;
   if (!hli_parse_accept_word(p, "hl"))
     return hli_parse_expected(p, "'hl 1 tile', 'hl 1 loop' or 'hl 1 lane' as the first line");
+  hli_token at = p->tok;
   if (!hli_parse_integer(p, "the version of the text form", 0, INT32_MAX, &version))
     return false;
   if (version != HLI_TEXT_VERSION)
-    return hli_parse_fail(p, &p->tok, "the text has version %lld, this library reads version %d", (long long)version,
+    return hli_parse_fail(p, &at, "the text has version %lld, this library reads version %d", (long long)version,
                           HLI_TEXT_VERSION);
   for (*stage = HLI_STAGE_TILE; *stage <= HLI_STAGE_LANE; *stage = (uint8_t)(*stage << 1))
     if (hli_parse_accept_word(p, hli_stage_text(*stage)))
@@ -295,6 +296,15 @@ static bool whole(hli_parser *p, const hl_allocator *alloc) {
   return p->tok.kind == HLI_TOK_END || hli_parse_expected(p, "the end of the text after the kernel");
 }
 
+/* A complaint about the kernel as a whole has no line, but it has a file. */
+static hl_status verified(hli_parser *p) {
+  hl_diag inner = {0};
+  hl_status s = hli_verify(p->k, &inner, NULL);
+  if (s == HL_OK || s == HL_ERR_MEMORY)
+    return s == HL_OK ? s : hli_fail_memory(p->diag, "verifying a kernel");
+  return hli_fail_at(p->diag, s, p->filename, inner.line, inner.column, "%s", inner.message);
+}
+
 hl_status hli_parse(const hl_allocator *alloc, hl_str text, const char *filename, hl_diag *diag, hl_kernel **out) {
   *out = NULL;
   hli_parser p = {.diag = diag, .filename = filename ? filename : ""};
@@ -319,7 +329,7 @@ hl_status hli_parse(const hl_allocator *alloc, hl_str text, const char *filename
   hli_vec_free(alloc, &p.aliases);
   hli_vec_free(alloc, &p.alias_of);
   if (p.status == HL_OK)
-    p.status = hli_verify(p.k, diag, NULL);
+    p.status = verified(&p);
   if (p.status == HL_OK)
     *out = p.k;
   else

@@ -212,6 +212,17 @@ static bool attr_value(hli_parser *p, statement *s, uint32_t i, char kind) {
   return ok;
 }
 
+static bool unknown_attr(hli_parser *p, const statement *s, const hli_token *name) {
+  char known[128] = "";
+  size_t n = 0;
+  hli_attr_info info;
+  for (uint32_t i = 0; hli_attr_spec(s->code, i, &info); i++)
+    if (!hli_attr_is_inline(s->code, i) && n < sizeof known)
+      n += (size_t)snprintf(known + n, sizeof known - n, "%s%.*s", n ? ", " : "", (int)info.name.len, info.name.ptr);
+  return hli_parse_fail(p, name, "%s has no attribute '%.*s': it has %s", s->facts->text,
+                        (int)HLI_MIN(name->text.len, (size_t)40), name->text.ptr, n ? known : "none");
+}
+
 static bool attr(hli_parser *p, statement *s) {
   hli_token name;
   hli_attr_info info;
@@ -219,8 +230,7 @@ static bool attr(hli_parser *p, statement *s) {
     return false;
   int i = hli_attr_by_name(s->code, name.text);
   if (i < 0 || hli_attr_is_inline(s->code, (uint32_t)i))
-    return hli_parse_fail(p, &name, "%s has no attribute '%.*s'", s->facts->text,
-                          (int)HLI_MIN(name.text.len, (size_t)40), name.text.ptr);
+    return unknown_attr(p, s, &name);
   if (s->given[i])
     return hli_parse_fail(p, &name, "the attribute '%.*s' is given twice", (int)name.text.len, name.text.ptr);
   s->given[i] = true;

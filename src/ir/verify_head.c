@@ -30,10 +30,10 @@ static void check_axis(hli_verifier *v, hli_axis id) {
     hli_complain(v, 0, "axis $%s has a negative block", a->name);
   else if (a->block_max && a->block_min > a->block_max)
     hli_complain(v, 0, "axis $%s: min %lld exceeds max %lld", a->name, (long long)a->block_min, (long long)a->block_max);
-  else if (a->kind != HLI_AXIS_CONST && a->block &&
-           (a->block < a->block_min || (a->block_max && a->block > a->block_max)))
-    hli_complain(v, 0, "axis $%s: block %lld lies outside min %lld .. max %lld", a->name, (long long)a->block,
-                 (long long)a->block_min, (long long)a->block_max);
+  else if (a->kind != HLI_AXIS_CONST && a->block && a->block < a->block_min)
+    hli_complain(v, 0, "axis $%s: block %lld is below min %lld", a->name, (long long)a->block, (long long)a->block_min);
+  else if (a->kind != HLI_AXIS_CONST && a->block_max && a->block > a->block_max)
+    hli_complain(v, 0, "axis $%s: block %lld exceeds max %lld", a->name, (long long)a->block, (long long)a->block_max);
 }
 
 /* ---- layouts and types -------------------------------------------------------------------------- */
