@@ -16,6 +16,11 @@ hl_value hli_builder_complain(hl_builder *b, const char *fmt, ...) {
   return HL_POISON;
 }
 
+hl_value hli_builder_no_memory(hl_builder *b) {
+  if (b->diag.status == HL_OK) hli_fail_memory(&b->diag, "building a kernel");
+  return HL_POISON;
+}
+
 bool hli_builder_ok(hl_builder *b, hl_value v) {
   if (!b || v == HL_POISON || b->diag.status != HL_OK) return false;
   if (v < b->k->values.len) return true;
@@ -40,7 +45,7 @@ hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given) {
   d->result_count = hli_op_facts(d->code)->results == 1;
   if (hli_infer(b->k, d, &result, &diag) != HL_OK) return hli_builder_complain(b, "%s", diag.message);
   hli_op op = hli_op_create(&b->at, d);
-  if (!op) return hli_builder_complain(b, "out of memory");
+  if (!op) return hli_builder_no_memory(b);
   return d->result_count ? hli_result(b->k, op, 0) : HL_POISON;
 }
 
@@ -87,7 +92,7 @@ hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
                 "kernel %s: %u tile loop%s never closed; call hl_tile_end before hl_builder_finish", b->k->name,
                 b->loops.len, b->loops.len > 1 ? "s are" : " is");
   }
-  if (b->diag.status == HL_OK && b->k->failed) hli_fail_memory(&b->diag, "building a kernel");
+  if (b->k->failed) hli_fail_memory(&b->diag, "building a kernel"); /* whatever was complained about follows from it */
   if (b->diag.status == HL_OK) hli_verify(b->k, &b->diag, NULL);
   const hl_status status = b->diag.status;
   if (status == HL_OK) {
@@ -164,9 +169,9 @@ static hl_value add_param(hl_builder *b, const char *name, const hli_type_data *
   p.spec = hli_dtype_kind((hl_dtype)type->dtype) == 'f' ? (hl_arg_spec){HL_DIST_NORMAL, 0, 1, false}
                                                         : (hl_arg_spec){HL_DIST_INTEGER, 0, type->dtype == HL_BOOL ? 1 : 7, false};
   for (uint32_t i = 0; i < HL_MAX_RANK; i++) p.strides[i] = -1;
-  if (!hli_vec_push(b->alloc, &k->values, v)) return hli_builder_complain(b, "out of memory");
+  if (!hli_vec_push(b->alloc, &k->values, v)) return hli_builder_no_memory(b);
   p.value = k->values.len - 1;
-  if (!hli_vec_push(b->alloc, &k->params, p)) return hli_builder_complain(b, "out of memory");
+  if (!hli_vec_push(b->alloc, &k->params, p)) return hli_builder_no_memory(b);
   return p.value;
 }
 
@@ -264,7 +269,7 @@ static void open_region(hl_builder *b, hli_op op, const int64_t *axes, uint32_t 
   for (uint32_t i = 0; i < carried && body; i++)
     o->carried_in[i] = hli_block_add_arg(k, body, k->values.data[hli_result(k, op, i)].type, hli_str(""));
   if (k->failed || !hli_vec_push(b->alloc, &b->loops, loop)) {
-    hli_builder_complain(b, "out of memory");
+    hli_builder_no_memory(b);
     return;
   }
   b->at.block = body;
@@ -304,7 +309,7 @@ void (hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, c
   }
   hli_op op = hli_op_create(&b->at, &d);
   if (op) open_region(b, op, axes, rank, o, tiles);
-  else hli_builder_complain(b, "out of memory");
+  else hli_builder_no_memory(b);
 }
 
 void (hl_tile_begin)(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *tiles) {

@@ -24,6 +24,7 @@ struct hl_builder {
 
 /* Records the first complaint with the current location; always gives HL_POISON. */
 hl_value hli_builder_complain(hl_builder *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+hl_value hli_builder_no_memory(hl_builder *b); /* the same for running out of memory */
 /* False (silently) once something is poison, (with a complaint) when v is no value of this kernel. */
 bool hli_builder_ok(hl_builder *b, hl_value v);
 bool hli_builder_is_value(hl_builder *b, hl_value v, const char *what); /* ok, and not a tile or tensor */

@@ -115,7 +115,7 @@ hl_value (hl_load_masked)(hl_builder *b, hl_value tensor, const hl_value *index,
   if (!v) return hli_builder_complain(b, "load: the indices do not fit the tensor");
   if (!x.fixed) return v;
   v = hli_make_broadcast(&b->at, v, hli_type_value(b->k, dtype, x.want, x.rank), place);
-  return v ? v : hli_builder_complain(b, "out of memory");
+  return v ? v : hli_builder_no_memory(b);
 }
 
 hl_value (hl_load)(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n) {

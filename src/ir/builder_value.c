@@ -14,7 +14,7 @@ bool hli_builder_is_literal(const hl_builder *b, hl_value v) {
 static hl_value literal(hl_builder *b, hl_dtype dtype, hli_scalar s) {
   if (!b || b->diag.status != HL_OK) return HL_POISON;
   hli_value v = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, s));
-  if (!v || !hli_vec_push(b->alloc, &b->literals, v)) return hli_builder_complain(b, "out of memory");
+  if (!v || !hli_vec_push(b->alloc, &b->literals, v)) return hli_builder_no_memory(b);
   return v;
 }
 
@@ -30,7 +30,7 @@ hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype) {
   if (hli_builder_is_literal(b, v) && hli_const_value(b->k, v, &s)) { /* exact: made anew, not rounded twice */
     const hli_scalar c = hli_scalar_eval(HLI_OP_CAST, from, dtype, &s, false);
     hli_value r = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, c));
-    return r ? r : hli_builder_complain(b, "out of memory");
+    return r ? r : hli_builder_no_memory(b);
   }
   hli_type t = hli_type_with_dtype(b->k, b->k->values.data[v].type, dtype);
   return hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_CAST, .operands = &v, .operand_count = 1}, t);
@@ -124,7 +124,7 @@ static hl_value broadcast(hl_builder *b, hl_value v, hli_type to) {
       return hli_builder_complain(b, "%s does not broadcast to %s", type_words(b, v, x), hli_type_words(b->k, to, y));
   }
   hli_value r = hli_make_broadcast(&b->at, v, to, dims);
-  return r ? r : hli_builder_complain(b, "out of memory");
+  return r ? r : hli_builder_no_memory(b);
 }
 
 hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to) {
@@ -161,7 +161,7 @@ static const uint16_t binary_codes[HL_BINARY_COUNT] = {
 static hl_dtype compute_dtype(hl_dtype d) { return d == HL_F64 ? HL_F64 : HL_F32; }
 
 static hl_value remember_literal(hl_builder *b, hl_value r, bool weak) {
-  if (weak && r && !hli_vec_push(b->alloc, &b->literals, r)) return hli_builder_complain(b, "out of memory");
+  if (weak && r && !hli_vec_push(b->alloc, &b->literals, r)) return hli_builder_no_memory(b);
   return r;
 }
 
@@ -240,7 +240,7 @@ hl_value (hl_unsqueeze)(hl_builder *b, hl_value v, uint32_t axis) {
   t.dims[axis] = hli_axis_const(b->k, 1);
   t.rank++;
   hli_value r = hli_make_broadcast(&b->at, v, hli_type_intern(b->k, &t), dims);
-  return r ? r : hli_builder_complain(b, "out of memory");
+  return r ? r : hli_builder_no_memory(b);
 }
 
 hl_value (hl_squeeze)(hl_builder *b, hl_value v, uint32_t axis) {
@@ -301,7 +301,7 @@ static hl_value keep_axes(hl_builder *b, hl_value r, const hli_type_data *before
     else dims[n++] = d;
   }
   hli_value k = hli_make_broadcast(&b->at, r, hli_type_intern(b->k, &t), dims);
-  return k ? k : hli_builder_complain(b, "out of memory");
+  return k ? k : hli_builder_no_memory(b);
 }
 
 /* The dtype a reduction works in: f32 for f16 and bf16, i64 for sums of integers. */

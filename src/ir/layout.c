@@ -227,22 +227,27 @@ bool hli_layout_partial(const hli_layout *l, uint32_t dim, hli_layout *out) {
   }
 }
 
+bool hli_layout_widen(const hli_layout *l, uint32_t dim, uint32_t count, hli_layout *out) {
+  hli_layout r;
+  hli_layout_clear(&r, l->rank);
+  if (!hli_layout_put(&r, HLI_UNIT_REG, (int)dim, count)) return false;
+  if (r.reg_bits + l->reg_bits > HLI_LAYOUT_REG_BITS || r.repeats + l->repeats > HLI_LAYOUT_REPEATS) return false;
+  memcpy(&r.reg[r.reg_bits], l->reg, l->reg_bits * sizeof l->reg[0]);
+  r.reg_bits = (uint8_t)(r.reg_bits + l->reg_bits);
+  memcpy(r.lane, l->lane, sizeof r.lane);
+  memcpy(r.warp, l->warp, sizeof r.warp);
+  r.lane_bits = l->lane_bits;
+  r.warp_bits = l->warp_bits;
+  for (uint32_t i = 0; i < l->repeats; i++) r.repeat[r.repeats++] = l->repeat[i];
+  *out = r;
+  return true;
+}
+
 bool hli_layout_dot_operand(const hli_layout *acc, uint32_t which, uint32_t k, hli_layout *out) {
   const int8_t map[2] = {which == 0 ? 0 : -1, which == 0 ? -1 : 1};
-  const int kdim = which == 0 ? 1 : 0;
-  hli_layout m, r;
+  hli_layout m;
   if (acc->rank != 2 || !hli_layout_map(acc, map, 2, &m)) return false;
-  /* k is innermost for a: its registers go before the others. */
-  hli_layout_clear(&r, 2);
-  if (which == 0 && !hli_layout_put(&r, HLI_UNIT_REG, kdim, k)) return false;
-  const uint32_t first = r.reg_bits;
-  if (first + m.reg_bits > HLI_LAYOUT_REG_BITS || r.repeats + m.repeats >= HLI_LAYOUT_REPEATS) return false;
-  for (uint32_t b = 0; b < m.reg_bits; b++) r.reg[r.reg_bits++] = m.reg[b];
-  memcpy(r.lane, m.lane, sizeof r.lane);
-  memcpy(r.warp, m.warp, sizeof r.warp);
-  r.lane_bits = m.lane_bits;
-  r.warp_bits = m.warp_bits;
-  for (uint32_t i = 0; i < m.repeats; i++) r.repeat[r.repeats++] = m.repeat[i];
-  *out = r;
-  return which == 0 || hli_layout_put(out, HLI_UNIT_REG, kdim, k);
+  if (which == 0) return hli_layout_widen(&m, 1, k, out);
+  *out = m;
+  return hli_layout_put(out, HLI_UNIT_REG, 0, k);
 }

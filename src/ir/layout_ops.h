@@ -57,6 +57,8 @@ bool hli_layout_map(const hli_layout *l, const int8_t *map, uint32_t new_rank, h
 bool hli_layout_slice(const hli_layout *l, uint32_t dropped_dims, hli_layout *out);
 /* The layout of partial_reduce's result: along `dim` only the warps' digits are left, densely. */
 bool hli_layout_partial(const hli_layout *l, uint32_t dim, hli_layout *out);
+/* Adds `count` registers, innermost, along a dimension that has one coordinate so far. */
+bool hli_layout_widen(const hli_layout *l, uint32_t dim, uint32_t count, hli_layout *out);
 /* Operand of a dot whose accumulator has layout acc: a [m, k] (which 0) or b [k, n] (which 1) with all of k in
  * the registers of a thread, `k` innermost for a, outermost for b. */
 bool hli_layout_dot_operand(const hli_layout *acc, uint32_t which, uint32_t k, hli_layout *out);

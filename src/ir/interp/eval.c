@@ -104,7 +104,7 @@ hl_status hli_exec_scalar(hli_machine *m, hli_op op) {
 static hl_status exec_range(hli_machine *m, hli_op op) {
   const hli_axis axis = (hli_axis)hli_attr(m->k, op, 0, 0);
   const int64_t begin = hli_ival_int(hli_ival_operand(m, op, 0)), end = hli_ival_int(hli_ival_operand(m, op, 1));
-  const int64_t inside = end > begin ? end - begin : 0;
+  const int64_t inside = hli_span_of(begin, end);
   const int64_t block = m->k->axes.data[axis].block;
   m->axes[axis].lanes = block ? block : inside;
   m->axes[axis].valid = HLI_MIN(inside, m->axes[axis].lanes);
@@ -131,7 +131,7 @@ hl_status hli_exec_tile_op(hli_machine *m, hli_op op) {
       r->data[0].i = t->begin;
       return HL_OK;
     case HLI_OP_TILE_END:
-      r->data[0].i = HLI_MIN(t->begin + block, t->end);
+      r->data[0].i = hli_span_of(t->begin, t->end) < block ? t->end : t->begin + block;
       return HL_OK;
     case HLI_OP_TILE_ID:
       r->data[0].i = block ? floor_div(t->begin, block) : 0;
@@ -140,10 +140,10 @@ hl_status hli_exec_tile_op(hli_machine *m, hli_op op) {
       r->data[0].i = block;
       return HL_OK;
     case HLI_OP_TILE_INDEX:
-      for (int64_t e = 0; e < r->count; e++) r->data[e].i = t->begin + e;
+      for (int64_t e = 0; e < r->count; e++) r->data[e].i = (int64_t)((uint64_t)t->begin + (uint64_t)e);
       return HL_OK;
     default: /* in_bounds */
-      for (int64_t e = 0; e < r->count; e++) r->data[e].i = t->begin + e < t->end;
+      for (int64_t e = 0; e < r->count; e++) r->data[e].i = e < hli_span_of(t->begin, t->end);
       return HL_OK;
   }
 }

@@ -6,7 +6,7 @@
 #include "src/ir/interp/interp.h"
 
 #define HLI_INTERP_DEPTH (HLI_MAX_NESTING + 2u)
-#define HLI_INTERP_MAX_ELEMENTS ((int64_t)1 << 28) /* of one value */
+#define HLI_INTERP_MAX_ELEMENTS ((int64_t)1 << 24) /* of one value */
 
 typedef enum hli_ival_kind { HLI_IVAL_NONE, HLI_IVAL_DATA, HLI_IVAL_TILE, HLI_IVAL_TENSOR, HLI_IVAL_MEMORY } hli_ival_kind;
 
@@ -99,6 +99,11 @@ static inline hli_ival *hli_ival_of(hli_machine *m, hli_value v) {
 }
 static inline hli_ival *hli_ival_operand(hli_machine *m, hli_op op, uint32_t i) {
   return &m->values[hli_operand(m->k, op, i)];
+}
+/* Numbers from begin to end: 0 if there are none, bounded by 2^63 - 1. */
+static inline int64_t hli_span_of(int64_t begin, int64_t end) {
+  const uint64_t n = end > begin ? (uint64_t)end - (uint64_t)begin : 0;
+  return n > INT64_MAX ? INT64_MAX : (int64_t)n;
 }
 /* The first element: for scalars. */
 static inline int64_t hli_ival_int(const hli_ival *v) { return v->data[0].i; }

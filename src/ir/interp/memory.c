@@ -33,8 +33,8 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
       *out = (int64_t)((uint64_t)index->data[0].i + (uint64_t)lane);
       return true;
     case 't':
-      *out = index->begin + lane;
-      if (*out < index->end) return true;
+      *out = (int64_t)((uint64_t)index->begin + (uint64_t)lane);
+      if (lane < hli_span_of(index->begin, index->end)) return true;
       *unchecked |= !a->check[d];
       return false;
     default:

@@ -65,7 +65,7 @@ static hl_status exec_for(hli_machine *m, hli_op op) {
     if (!s) iv->data[0].i = i;
     if (!s) s = exec_region(m, op);
     if (!s) s = next_carried(m, op, 1);
-    if (end - i <= step) break; /* i + step may not fit */
+    if (hli_span_of(i, end) <= step) break; /* i + step may not fit */
   }
   return s ? s : leave_carried(m, op, 1);
 }
@@ -82,7 +82,7 @@ static int64_t choose_block(const hli_machine *m, hli_axis axis) {
 }
 
 static void open_tile(hli_machine *m, hli_value v, hli_axis axis, int64_t begin, int64_t end, int64_t block) {
-  m->axes[axis] = (hli_axis_state){block, HLI_MIN(block, end - begin)};
+  m->axes[axis] = (hli_axis_state){block, HLI_MIN(block, hli_span_of(begin, end))};
   *hli_ival_of(m, v) = (hli_ival){.kind = HLI_IVAL_TILE, .rank = 1, .size = {block}, .begin = begin, .end = end, .axis = axis};
 }
 
@@ -98,7 +98,7 @@ static hl_status exec_tile(hli_machine *m, hli_op op) {
     begin[d] = hli_ival_int(hli_ival_operand(m, op, d));
     end[d] = hli_ival_int(hli_ival_operand(m, op, rank + d));
     block[d] = choose_block(m, axis[d]);
-    tiles[d] = end[d] > begin[d] ? hli_ceil_div(end[d] - begin[d], block[d]) : 0;
+    tiles[d] = end[d] > begin[d] ? (hli_span_of(begin[d], end[d]) - 1) / block[d] + 1 : 0;
     any &= tiles[d] > 0;
   }
   hli_axis_state before[HL_MAX_RANK];
@@ -162,7 +162,7 @@ static hl_status count_programs(hli_machine *m, int64_t *out) {
   for (uint32_t i = 0; i < m->k->grid.len; i++) {
     const hli_grid_axis *g = &m->k->grid.data[i];
     const int64_t size = g->dim ? m->dims[g->dim] : g->constant;
-    if (size < 0 || g->block <= 0 || __builtin_mul_overflow(*out, hli_ceil_div(size, g->block), out))
+    if (size < 0 || g->block <= 0 || __builtin_mul_overflow(*out, size ? (size - 1) / g->block + 1 : 0, out))
       return hli_fail(m->diag, HL_ERR_BUILD, "kernel '%s': grid axis %u has size %lld and block %lld", m->k->name, (unsigned)i, (long long)size,
                       (long long)g->block);
   }

@@ -1,0 +1,289 @@
+/* test_builder.c: the builder: promotion, broadcasting, literals, indices, sticky errors with locations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "hl/hl.h"
+#include "src/ir/ir.h"
+
+static hl_context *ctx;
+
+static int setup(void **state) {
+  (void)state;
+  return hl_context_create(NULL, NULL, &ctx);
+}
+
+static int teardown(void **state) {
+  (void)state;
+  hl_context_destroy(ctx);
+  return 0;
+}
+
+/* ---- a kernel under construction: x[M, N] of dtype dx, y[N] of dtype dy, out[M, N] f32; tiles i, j open ---- */
+
+typedef struct fixture {
+  hl_builder *b;
+  hl_value x, y, out, t[2];
+} fixture;
+
+static fixture open_kernel(hl_dtype dx, hl_dtype dy) {
+  fixture f = {0};
+  assert_int_equal(hl_builder_create(ctx, "k", NULL, &f.b), HL_OK);
+  const hl_dim m = hl_dim_named(f.b, "M"), n = hl_dim_named(f.b, "N");
+  f.x = hl_param_tensor(f.b, "x", dx, (hl_dim[]){m, n}, 2, HL_IN);
+  f.y = hl_param_tensor(f.b, "y", dy, &n, 1, HL_IN);
+  f.out = hl_param_tensor(f.b, "out", HL_F32, (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_tile_begin(f.b, (hl_value[]){hl_size(f.b, f.x, 0), hl_size(f.b, f.x, 1)}, 2, f.t);
+  return f;
+}
+
+static hl_kernel *close_kernel(fixture *f) {
+  hl_diag d = {0};
+  hl_kernel *k = NULL;
+  hl_tile_end(f->b, NULL, NULL);
+  if (hl_builder_finish(f->b, &d, &k) != HL_OK) fail_msg("%s", d.message);
+  return k;
+}
+
+/* Finishes expecting a complaint whose text holds all the words. */
+static void expect_error(fixture *f, uint32_t line, const char *a, const char *b, const char *c) {
+  hl_diag d = {0};
+  hl_kernel *k = (hl_kernel *)&d;
+  assert_int_equal(hl_builder_finish(f->b, &d, &k), HL_ERR_BUILD);
+  assert_null(k);
+  if (!strstr(d.message, a) || !strstr(d.message, b) || !strstr(d.message, c)) fail_msg("'%s' lacks '%s', '%s' or '%s'", d.message, a, b, c);
+  assert_non_null(strstr(d.message, "kernel k"));
+  assert_non_null(strstr(d.file, "test_builder.c"));
+  if (line) assert_int_equal(d.line, line);
+}
+
+/* The dtype of x + y for tensors of the given dtypes. */
+static hl_dtype promoted(hl_dtype a, hl_dtype b) {
+  fixture f = open_kernel(a, b);
+  hl_value v = hl_add(f.b, hl_load(f.b, f.x, f.t, 2), hl_load(f.b, f.y, &f.t[1], 1));
+  hl_store(f.b, f.out, f.t, 2, v);
+  hl_kernel *k = close_kernel(&f);
+  const hl_dtype d = hli_dtype_of(k, v);
+  hl_kernel_destroy(k);
+  return d;
+}
+
+static void test_promotion(void **state) {
+  (void)state;
+  assert_int_equal(promoted(HL_F32, HL_F32), HL_F32);
+  assert_int_equal(promoted(HL_F16, HL_BF16), HL_F32);
+  assert_int_equal(promoted(HL_BF16, HL_F64), HL_F64);
+  assert_int_equal(promoted(HL_I32, HL_BF16), HL_BF16);
+  assert_int_equal(promoted(HL_I8, HL_U8), HL_I16);
+  assert_int_equal(promoted(HL_U32, HL_I32), HL_I64);
+  assert_int_equal(promoted(HL_U8, HL_I32), HL_I32);
+  assert_int_equal(promoted(HL_BOOL, HL_I8), HL_I8);
+  assert_int_equal(promoted(HL_BOOL, HL_BOOL), HL_I64);
+}
+
+static void test_weak_literals(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_BF16, HL_I32);
+  hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_load(f.b, f.y, &f.t[1], 1);
+  hl_value a = hl_mul(f.b, x, hl_const_f(f.b, 0.5)), b = hl_add(f.b, y, hl_const_i(f.b, 3)), c = hl_add(f.b, y, hl_const_f(f.b, 0.5));
+  hl_value d = hl_mul(f.b, x, hl_add(f.b, hl_const_f(f.b, 1), hl_const_i(f.b, 2))), e = hl_div(f.b, y, hl_const_i(f.b, 2));
+  hl_value g = hl_exp(f.b, x), h = hl_lt(f.b, x, hl_const_i(f.b, 0)), s = hl_reduce_sum(f.b, y, 0, false);
+  hl_store(f.b, f.out, f.t, 2, hl_where(f.b, h, hl_add(f.b, a, c), hl_add(f.b, hl_add(f.b, d, g), hl_add(f.b, b, hl_add(f.b, e, s)))));
+  hl_kernel *k = close_kernel(&f);
+  assert_int_equal(hli_dtype_of(k, a), HL_BF16);
+  assert_int_equal(hli_dtype_of(k, b), HL_I32);
+  assert_int_equal(hli_dtype_of(k, c), HL_F32); /* a float literal with integers: the default float */
+  assert_int_equal(hli_dtype_of(k, d), HL_BF16);
+  assert_int_equal(hli_dtype_of(k, e), HL_F32); /* true division */
+  assert_int_equal(hli_dtype_of(k, g), HL_BF16);
+  assert_int_equal(hli_dtype_of(k, h), HL_BOOL);
+  assert_int_equal(hli_dtype_of(k, s), HL_I64); /* sums of integers */
+  hl_kernel_destroy(k);
+}
+
+/* A dimension of size 1 gives its one element to every lane; a negative constant counts from the end. */
+static void test_indices(void **state) {
+  (void)state;
+  hl_builder *b;
+  hl_diag d = {0};
+  hl_kernel *k = NULL;
+  hl_value t[2];
+  assert_int_equal(hl_builder_create(ctx, "k", NULL, &b), HL_OK);
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N"), one = hl_dim_static(b, 1);
+  const hl_value row = hl_param_tensor(b, "row", HL_F32, (hl_dim[]){one, n}, 2, HL_IN);
+  const hl_value out = hl_param_tensor(b, "out", HL_F32, (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_tile_begin(b, (hl_value[]){hl_size(b, out, 0), hl_size(b, out, 1)}, 2, t);
+  hl_value v = hl_load(b, row, t, 2);
+  hl_value last = hl_load(b, row, (hl_value[]){hl_const_i(b, -1), t[1]}, 2);
+  hl_store(b, out, t, 2, hl_add(b, v, last));
+  hl_tile_end(b, NULL, NULL);
+  if (hl_builder_finish(b, &d, &k) != HL_OK) fail_msg("%s", d.message);
+  assert_int_equal(hli_type_of(k, v)->rank, 2);
+  assert_int_equal(hli_type_of(k, last)->rank, 1);
+  hl_kernel_destroy(k);
+}
+
+static void test_mean_and_shapes(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_BF16, HL_F32);
+  hl_value x = hl_load(f.b, f.x, f.t, 2);
+  hl_value m = hl_mean(f.b, x, (int32_t[]){-1}, 1, true), u = hl_unsqueeze(f.b, x, 1), s = hl_squeeze(f.b, u, 1);
+  hl_value tr = hl_transpose(f.b, x, (uint32_t[]){1, 0}), back = hl_transpose(f.b, tr, (uint32_t[]){1, 0});
+  hl_store(f.b, f.out, f.t, 2, hl_add(f.b, hl_sub(f.b, s, m), back));
+  hl_kernel *k = close_kernel(&f);
+  assert_int_equal(hli_dtype_of(k, m), HL_BF16);
+  assert_true(hli_axis_is_one(k, hli_type_of(k, m)->dims[1]));
+  assert_int_equal(hli_type_of(k, u)->rank, 3);
+  assert_int_equal(k->values.data[s].type, k->values.data[x].type);
+  assert_int_equal(k->values.data[back].type, k->values.data[x].type);
+  hl_kernel_destroy(k);
+}
+
+/* ---- errors ---- */
+
+static void test_broadcast_mismatch(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  hl_value x = hl_load(f.b, f.x, f.t, 2), whole = hl_load(f.b, f.x, (hl_value[]){f.t[0], HL_ALL}, 2);
+  const uint32_t line = __LINE__ + 1;
+  hl_value bad = hl_add(f.b, x, whole);
+  assert_int_equal(bad, HL_POISON);
+  assert_int_equal(hl_exp(f.b, bad), HL_POISON); /* poison in, poison out: the first complaint stays */
+  hl_store(f.b, f.out, f.t, 7, bad);
+  expect_error(&f, line, "do not broadcast", "f32[$i, $j]", "f32[$i, $N]");
+}
+
+static void test_index_errors(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  hl_load(f.b, f.x, f.t, 1);
+  expect_error(&f, __LINE__ - 1, "1 indices", "tensor<f32[M, N]>", "rank 2");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_load(f.b, f.x, (hl_value[]){f.t[0], f.x}, 2);
+  expect_error(&f, __LINE__ - 1, "index 2 of x", "tensor", "give a tile");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_reduce_sum(f.b, hl_load(f.b, f.x, f.t, 2), 2, false);
+  expect_error(&f, __LINE__ - 1, "axis 2", "out of range", "rank 2");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_store(f.b, f.out, f.t, 2, hl_load(f.b, f.x, (hl_value[]){f.t[0], HL_ALL}, 2));
+  expect_error(&f, __LINE__ - 1, "does not broadcast", "f32[$i, $N]", "f32[$i, $j]");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_exp(f.b, f.x);
+  expect_error(&f, __LINE__ - 1, "exp", "not a value", "load");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_exp(f.b, 9999);
+  expect_error(&f, __LINE__ - 1, "9999", "does not belong", "");
+}
+
+static void test_loop_errors(void **state) {
+  (void)state;
+  hl_value tile;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  expect_error(&f, 0, "1 tile loop is never closed", "hl_tile_end", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_end(f.b, NULL, NULL);
+  expect_error(&f, __LINE__ - 1, "tile loop is empty", "", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_begin(f.b, (hl_value[]){f.t[0]}, 1, &tile);
+  expect_error(&f, __LINE__ - 1, "integer scalars", "tile of a tile", "hl_tile_first");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_value carried_in, next, result, zero = hl_zeros(f.b, f.t, 2, HL_F32);
+  hl_tile_options o = HL_TILE_OPTIONS_INIT;
+  o.carried = &zero, o.carried_count = 1, o.carried_in = &carried_in;
+  hl_tile_begin_ex(f.b, (hl_value[]){hl_size(f.b, f.x, 0)}, 1, &o, &tile);
+  next = hl_cast(f.b, carried_in, HL_F64);
+  hl_tile_end(f.b, &next, &result);
+  expect_error(&f, __LINE__ - 1, "carried value 1", "f32[$i, $j]", "f64[$i, $j]");
+}
+
+static void test_type_errors(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  hl_and(f.b, hl_load(f.b, f.x, f.t, 2), hl_const_i(f.b, 1));
+  expect_error(&f, __LINE__ - 1, "and", "bool or integers", "f32");
+  f = open_kernel(HL_U64, HL_I64);
+  hl_add(f.b, hl_load(f.b, f.x, f.t, 2), hl_load(f.b, f.y, &f.t[1], 1));
+  expect_error(&f, __LINE__ - 1, "no common dtype", "u64", "cast");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_value x = hl_load(f.b, f.x, f.t, 2);
+  hl_dot(f.b, x, x, HL_POISON);
+  expect_error(&f, __LINE__ - 1, "dot", "inner axes", "f32[$i, $j]");
+}
+
+static void test_misuse(void **state) {
+  (void)state;
+  hl_builder *b = NULL;
+  hl_diag d = {0};
+  assert_int_equal(hl_builder_create(NULL, "k", &d, &b), HL_ERR_ARG);
+  assert_int_equal(hl_builder_create(ctx, "9 lives", &d, &b), HL_ERR_ARG);
+  assert_non_null(strstr(d.message, "9 lives"));
+  assert_null(b);
+  assert_int_equal(hl_builder_finish(NULL, &d, NULL), HL_ERR_ARG);
+  assert_int_equal((hl_exp)(NULL, 1), HL_POISON);
+  assert_int_equal(hl_builder_create(ctx, "k", &d, &b), HL_OK);
+  hl_kernel *k;
+  assert_int_equal(hl_builder_finish(b, &d, &k), HL_ERR_BUILD); /* no loop at all */
+  assert_non_null(strstr(d.message, "loop"));
+}
+
+/* ---- failing allocations: a status, no leak (checked by the leak detector) ---- */
+
+typedef struct countdown { int left; } countdown;
+
+static void *failing_alloc(void *user, size_t size, size_t align) {
+  countdown *c = user;
+  (void)align;
+  return c->left-- > 0 ? aligned_alloc(64, (size + 63) / 64 * 64) : NULL;
+}
+
+static void failing_release(void *user, void *ptr, size_t size) {
+  (void)user, (void)size;
+  free(ptr);
+}
+
+static hl_status build_something(hl_context *c) {
+  hl_builder *b;
+  hl_kernel *k = NULL;
+  hl_value i;
+  hl_status s = hl_builder_create(c, "k", NULL, &b);
+  if (s != HL_OK) return s;
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", HL_BF16, (hl_dim[]){m, n}, 2, HL_IN), y = hl_param_tensor(b, "y", HL_F32, &m, 1, HL_OUT);
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
+  hl_store(b, y, &i, 1, hl_mean(b, hl_exp(b, hl_load(b, x, (hl_value[]){i, HL_ALL}, 2)), (int32_t[]){1}, 1, false));
+  hl_tile_end(b, NULL, NULL);
+  s = hl_builder_finish(b, NULL, &k);
+  hl_kernel_destroy(k);
+  return s;
+}
+
+static void test_failing_allocations(void **state) {
+  (void)state;
+  int n = 0;
+  for (hl_status s = HL_ERR_MEMORY; s != HL_OK; n++) {
+    countdown c = {n};
+    hl_context_options o = HL_CONTEXT_OPTIONS_INIT;
+    o.allocator = (hl_allocator){failing_alloc, failing_release, &c};
+    hl_context *local = NULL;
+    s = hl_context_create(&o, NULL, &local);
+    if (s == HL_OK) {
+      s = build_something(local);
+      c.left = 1000; /* destruction may not need memory, but must not be starved by the test either */
+      hl_context_destroy(local);
+    }
+    assert_true(s == HL_OK || s == HL_ERR_MEMORY);
+    assert_true(n < 100000);
+  }
+  assert_true(n > 10);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_promotion), cmocka_unit_test(test_weak_literals), cmocka_unit_test(test_indices), cmocka_unit_test(test_mean_and_shapes),
+      cmocka_unit_test(test_broadcast_mismatch), cmocka_unit_test(test_index_errors), cmocka_unit_test(test_loop_errors), cmocka_unit_test(test_type_errors),
+      cmocka_unit_test(test_misuse), cmocka_unit_test(test_failing_allocations)};
+  return cmocka_run_group_tests(tests, setup, teardown);
+}
