@@ -9,31 +9,37 @@
 
 static hl_status read_options(const hl_interp_options *given, hl_diag *diag, hl_interp_options *out) {
   *out = (hl_interp_options)HL_INTERP_OPTIONS_INIT;
-  if (!given) return HL_OK;
+  if (!given)
+    return HL_OK;
   if (given->size < sizeof given->size)
     return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.size is %zu: start from HL_INTERP_OPTIONS_INIT", given->size);
   memcpy(out, given, HLI_MIN(given->size, sizeof *out));
   if (out->mode != HL_INTERP_TYPED && out->mode != HL_INTERP_EXACT)
-    return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.mode is %d: give HL_INTERP_TYPED or HL_INTERP_EXACT", (int)out->mode);
+    return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.mode is %d: give HL_INTERP_TYPED or HL_INTERP_EXACT",
+                    (int)out->mode);
   return HL_OK;
 }
 
 static hli_interp_options inner_options(const hl_interp_options *o) {
-  return (hli_interp_options){
-      .exact = o->mode == HL_INTERP_EXACT, .race_check = o->race_check, .program_check = o->race_check, .max_steps = o->max_steps};
+  return (hli_interp_options){.exact = o->mode == HL_INTERP_EXACT,
+                              .race_check = o->race_check,
+                              .program_check = o->race_check,
+                              .max_steps = o->max_steps};
 }
 
 /* ---- as built ---- */
 
-static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n, const hl_interp_options *o,
-                           hl_diag *diag) {
+static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n,
+                           const hl_interp_options *o, hl_diag *diag) {
   hli_interp_options inner = inner_options(o);
   int64_t *blocks = NULL;
   if (o->config) {
     blocks = hli_calloc(alloc, k->axes.len, sizeof *blocks);
-    if (!blocks) return hli_fail_memory(diag, "interpreting a kernel");
+    if (!blocks)
+      return hli_fail_memory(diag, "interpreting a kernel");
     for (uint32_t a = 1, instance = 0; a < k->axes.len; a++)
-      if (k->axes.data[a].kind == HLI_AXIS_TILE) blocks[a] = hli_config_value(o->config, HLI_KNOB_BLOCK_SIZES, instance++, 0);
+      if (k->axes.data[a].kind == HLI_AXIS_TILE)
+        blocks[a] = hli_config_value(o->config, HLI_KNOB_BLOCK_SIZES, instance++, 0);
     inner.blocks = blocks;
     inner.block_count = k->axes.len;
   }
@@ -51,7 +57,8 @@ typedef struct shapes {
 
 static void add_shape(shapes *s, const char *dim, int64_t size) {
   for (uint32_t i = 0; i < s->len; i++)
-    if (!strcmp(s->data[i].dim, dim)) return;
+    if (!strcmp(s->data[i].dim, dim))
+      return;
   s->data[s->len++] = (hl_shape_binding){dim, size};
 }
 
@@ -61,7 +68,8 @@ static void collect_shapes(const hl_kernel *k, const hl_arg *args, shapes *s) {
     const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
     for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++) {
       const char *name = k->dims.data[t->dims[d]].name;
-      if (name[0]) add_shape(s, name, args[p].as.tensor->shape[d]);
+      if (name[0])
+        add_shape(s, name, args[p].as.tensor->shape[d]);
     }
   }
 }
@@ -76,18 +84,20 @@ static hl_status lower_and_run(const hl_allocator *alloc, hl_kernel **k, const s
                       .shape = s->data,
                       .shape_count = s->len,
                       .diag = diag};
-  if (!status) status = hli_run_pipeline(&env, k, stop_after, NULL, NULL);
+  if (!status)
+    status = hli_run_pipeline(&env, k, stop_after, NULL, NULL);
   hl_config_destroy(chosen);
   hli_interp_options inner = inner_options(o);
   inner.half_lowered = stop_after && strcmp(stop_after, "lane") != 0;
   return status ? status : hli_interp_run(*k, alloc, args, n, &inner, diag);
 }
 
-static hl_status run_lowered(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n, const hl_interp_options *o,
-                             const char *stop_after, hl_diag *diag) {
+static hl_status run_lowered(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n,
+                             const hl_interp_options *o, const char *stop_after, hl_diag *diag) {
   const hli_interp_options inner = inner_options(o);
   hl_status s = hli_interp_check(k, alloc, args, n, &inner, diag);
-  if (s) return s;
+  if (s)
+    return s;
   shapes found = {.cap = k->dims.len};
   found.data = hli_calloc(alloc, found.cap, sizeof *found.data);
   hl_kernel *copy = found.data ? hli_kernel_clone(k) : NULL;
@@ -108,12 +118,15 @@ hl_status hli_interpret(const hl_allocator *alloc, const hl_kernel *k, const hl_
                         const hl_interp_options *options, const char *stop_after, hl_diag *diag) {
   hl_interp_options o;
   hl_status s = read_options(options, diag, &o);
-  if (s) return s;
-  return o.target ? run_lowered(alloc, k, args, arg_count, &o, stop_after, diag) : run_built(alloc, k, args, arg_count, &o, diag);
+  if (s)
+    return s;
+  return o.target ? run_lowered(alloc, k, args, arg_count, &o, stop_after, diag)
+                  : run_built(alloc, k, args, arg_count, &o, diag);
 }
 
-hl_status hl_interpret(hl_context *ctx, const hl_kernel *k, const hl_arg *args, size_t arg_count, const hl_interp_options *options,
-                       hl_diag *diag) {
-  if (!ctx || !k) return hli_fail(diag, HL_ERR_ARG, "hl_interpret: %s is NULL", ctx ? "the kernel" : "the context");
+hl_status hl_interpret(hl_context *ctx, const hl_kernel *k, const hl_arg *args, size_t arg_count,
+                       const hl_interp_options *options, hl_diag *diag) {
+  if (!ctx || !k)
+    return hli_fail(diag, HL_ERR_ARG, "hl_interpret: %s is NULL", ctx ? "the kernel" : "the context");
   return hli_interpret(&ctx->alloc, k, args, arg_count, options, NULL, diag);
 }

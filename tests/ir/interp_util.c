@@ -30,7 +30,8 @@ void box_free(box *b) {
 static unsigned char *at(const box *b, int64_t i, int64_t j) {
   const hl_dtype dtype = hl_dtype_from_dl(b->t.dtype);
   int64_t where = b->t.ndim > 0 ? i * b->strides[0] : 0;
-  if (b->t.ndim > 1) where += j * b->strides[1];
+  if (b->t.ndim > 1)
+    where += j * b->strides[1];
   return (unsigned char *)b->t.data + where * (int64_t)hl_dtype_size(dtype);
 }
 
@@ -45,7 +46,8 @@ double box_get(const box *b, int64_t i, int64_t j) {
 void box_set(box *b, int64_t i, int64_t j, double x) {
   const hl_dtype dtype = hl_dtype_from_dl(b->t.dtype);
   hli_scalar s = {.f = x};
-  if (hli_dtype_kind(dtype) != 'f') s.i = (int64_t)x;
+  if (hli_dtype_kind(dtype) != 'f')
+    s.i = (int64_t)x;
   const uint64_t bits = hli_scalar_to_bits(dtype, s);
   memcpy(at(b, i, j), &bits, hl_dtype_size(dtype));
 }
@@ -65,11 +67,13 @@ hl_arg arg_of(const box *b) {
   return (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &b->t};
 }
 
-hl_status run_text(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_diag *diag) {
+hl_status run_text(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options,
+                   hl_diag *diag) {
   const hli_interp_options usual = {.race_check = true, .program_check = true};
   hl_kernel *k = NULL;
   memset(diag, 0, sizeof *diag);
-  if (hli_parse(NULL, hli_str(text), "test.hl", diag, &k) != HL_OK) fail_msg("line %u: %s", diag->line, diag->message);
+  if (hli_parse(NULL, hli_str(text), "test.hl", diag, &k) != HL_OK)
+    fail_msg("line %u: %s", diag->line, diag->message);
   const hl_status s = hli_interp_run(k, NULL, args, count, options ? options : &usual, diag);
   hl_kernel_destroy(k);
   return s;
@@ -77,14 +81,18 @@ hl_status run_text(const char *text, const hl_arg *args, size_t count, const hli
 
 void run_ok(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options) {
   hl_diag diag;
-  if (run_text(text, args, count, options, &diag) != HL_OK) fail_msg("%s: %s", hl_status_text(diag.status), diag.message);
+  if (run_text(text, args, count, options, &diag) != HL_OK)
+    fail_msg("%s: %s", hl_status_text(diag.status), diag.message);
 }
 
-void run_fails(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_status status, const char *words) {
+void run_fails(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_status status,
+               const char *words) {
   hl_diag diag;
   const hl_status s = run_text(text, args, count, options, &diag);
-  if (s == HL_OK) fail_msg("ran, but should fail with: %s", words);
-  if (s != status || diag.status != status || !strstr(diag.message, words)) fail_msg("expected '%s', got: %s: %s", words, hl_status_text(s), diag.message);
+  if (s == HL_OK)
+    fail_msg("ran, but should fail with: %s", words);
+  if (s != status || diag.status != status || !strstr(diag.message, words))
+    fail_msg("expected '%s', got: %s: %s", words, hl_status_text(s), diag.message);
 }
 
 void expect_close(const box *got, const box *want, int64_t n) {
@@ -92,7 +100,9 @@ void expect_close(const box *got, const box *want, int64_t n) {
   hli_comparison c;
   const hli_tolerance t = {.n = n};
   char text[512];
-  if (hli_compare(&got->t, &want->t, &t, &diag, &c) != HL_OK) fail_msg("%s", diag.message);
+  if (hli_compare(&got->t, &want->t, &t, &diag, &c) != HL_OK)
+    fail_msg("%s", diag.message);
   hli_comparison_text(&c, text, sizeof text);
-  if (!c.pass) fail_msg("%s", text);
+  if (!c.pass)
+    fail_msg("%s", text);
 }

@@ -2,13 +2,14 @@
 #ifndef TESTS_INTERP_UTIL_H
 #define TESTS_INTERP_UTIL_H
 
+#include "src/ir/interp/compare.h"
+#include "src/ir/interp/interp.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include "src/ir/interp/compare.h"
-#include "src/ir/interp/interp.h"
+
+#include <cmocka.h> /* needs the four above */
 
 /* A host tensor that owns its memory.  Strides may be given: the memory is as large as they need. */
 typedef struct box {
@@ -24,21 +25,23 @@ void box_set(box *b, int64_t i, int64_t j, double x);
 /* Reproducible numbers around 0 (floats) or in 0..7 (integers), rounded to the dtype. */
 void box_fill(box *b, uint64_t seed);
 
-#define BOX1(name, dtype, n) \
-  box name;                  \
+#define BOX1(name, dtype, n)                                                                                           \
+  box name;                                                                                                            \
   box_init(&(name), (dtype), 1, (int64_t[]){(n)}, NULL)
-#define BOX2(name, dtype, n, m) \
-  box name;                     \
+#define BOX2(name, dtype, n, m)                                                                                        \
+  box name;                                                                                                            \
   box_init(&(name), (dtype), 2, (int64_t[]){(n), (m)}, NULL)
 
 hl_arg arg_of(const box *b);
 
 /* Parses and runs; the kernel must parse.  NULL options: typed mode, all checks. */
-hl_status run_text(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_diag *diag);
+hl_status run_text(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options,
+                   hl_diag *diag);
 /* The same, and the run must succeed. */
 void run_ok(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options);
 /* The run must fail with this status; the message must contain the words. */
-void run_fails(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_status status, const char *words);
+void run_fails(const char *text, const hl_arg *args, size_t count, const hli_interp_options *options, hl_status status,
+               const char *words);
 /* Every element within the tolerance of compare.h, n terms summed. */
 void expect_close(const box *got, const box *want, int64_t n);
 

@@ -9,7 +9,8 @@
 static hli_comparison compare(const box *got, const box *want, const hli_tolerance *t) {
   hl_diag diag;
   hli_comparison c;
-  if (hli_compare(&got->t, &want->t, t, &diag, &c) != HL_OK) fail_msg("%s", diag.message);
+  if (hli_compare(&got->t, &want->t, t, &diag, &c) != HL_OK)
+    fail_msg("%s", diag.message);
   return c;
 }
 
@@ -48,16 +49,27 @@ static void test_compare_specials(void **state) {
     double got, want;
     bool pass;
   } rows[] = {
-      {NAN, NAN, true},           {NAN, 1, false},         {1, NAN, false},          {INFINITY, INFINITY, true}, {INFINITY, -INFINITY, false},
-      {65504, INFINITY, false},   {INFINITY, 1e5, true},   {INFINITY, 6e4, false},   {-INFINITY, 1e5, false},    {INFINITY, 65504, true},
-      {0, 0x1p-30, true},         {0x1p-24, 0, true},      {0x1p-10, 0, false},
+      {NAN, NAN, true},
+      {NAN, 1, false},
+      {1, NAN, false},
+      {INFINITY, INFINITY, true},
+      {INFINITY, -INFINITY, false},
+      {65504, INFINITY, false},
+      {INFINITY, 1e5, true},
+      {INFINITY, 6e4, false},
+      {-INFINITY, 1e5, false},
+      {INFINITY, 65504, true},
+      {0, 0x1p-30, true},
+      {0x1p-24, 0, true},
+      {0x1p-10, 0, false},
   };
   BOX1(got, HL_F16, 1);
   BOX1(want, HL_F64, 1);
   for (size_t i = 0; i < HLI_COUNT(rows); i++) {
     box_set(&got, 0, 0, rows[i].got);
     box_set(&want, 0, 0, rows[i].want);
-    if (compare(&got, &want, NULL).pass != rows[i].pass) fail_msg("row %zu", i);
+    if (compare(&got, &want, NULL).pass != rows[i].pass)
+      fail_msg("row %zu", i);
   }
   box_free(&got), box_free(&want);
 }
@@ -105,7 +117,8 @@ typedef struct meter {
 static void *meter_alloc(void *user, size_t size, size_t align) {
   meter *m = user;
   (void)align;
-  if (m->left == 0) return NULL;
+  if (m->left == 0)
+    return NULL;
   m->left--;
   void *p = malloc(size);
   m->alive += p != NULL;
@@ -154,23 +167,27 @@ static void test_no_memory(void **state) {
 
 /* Buffers, layouts, shared memory, copies in flight; a fault whose words need memory too. */
 static const char lane_text[] =
-    "hl 1 lane\nkernel @lane {\n  param %x : tensor<f32[64]> in\n  param %out : tensor<f32[64]> out\n  axis $i tile block 64\n"
+    "hl 1 lane\nkernel @lane {\n  param %x : tensor<f32[64]> in\n  param %out : tensor<f32[64]> out\n  axis $i tile "
+    "block 64\n"
     "  layout #1 = {rank = 1, regs = [], lanes = [[1], [2], [4], [8], [16]], warps = [[32]]}\n"
     "  layout #2 = {rank = 1, regs = [], lanes = [[0], [0], [0], [0], [0]], warps = [[1]]}\n"
     "  layout #3 = {rank = 1, regs = [[1]], lanes = [[0], [0], [0], [0], [0]], warps = [[0]]}\n"
     "  grid [1 / 1]\n  launch warps 2\n  body {\n"
-    "    %c0 = const {value = 0} : i64\n    %c64 = const {value = 64} : i64\n    %i = range %c0, %c64 {axis = $i} : tile<$i>\n"
+    "    %c0 = const {value = 0} : i64\n    %c64 = const {value = 64} : i64\n    %i = range %c0, %c64 {axis = $i} : "
+    "tile<$i>\n"
     "    %b = shared {slots = 1} : buffer<f32[64]>\n    %r = shared {slots = 1} : buffer<f32[2]>\n"
     "    async_copy %x[%i], %b, %c0 {layout = #1}\n    async_commit\n    async_wait {pending = 0}\n    barrier\n"
     "    %v = shared_load %b, %c0 : f32[$i]#1\n    %p = partial_reduce %v {op = sum, axis = 0} : f32[2]#2\n"
-    "    shared_store %r, %c0, %p\n    barrier\n    %q = shared_load %r, %c0 : f32[2]#3\n    %s = reduce %q {op = sum, axes = [0]} : f32\n"
+    "    shared_store %r, %c0, %p\n    barrier\n    %q = shared_load %r, %c0 : f32[2]#3\n    %s = reduce %q {op = sum, "
+    "axes = [0]} : f32\n"
     "    %sb = broadcast %s {dims = []} : f32[$i]#1\n    store %out[%i], %sb\n  }\n}\n";
 
 static void test_no_memory_lane(void **state) {
   (void)state;
   BOX1(x, HL_F32, 64);
   BOX1(out, HL_F32, 64);
-  for (int64_t i = 0; i < 64; i++) box_set(&x, i, 0, (double)i);
+  for (int64_t i = 0; i < 64; i++)
+    box_set(&x, i, 0, (double)i);
   starve(lane_text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2);
   assert_true(box_get(&out, 63, 0) == 63 * 32);
   box_free(&x), box_free(&out);
@@ -178,9 +195,9 @@ static void test_no_memory_lane(void **state) {
 
 static void test_no_memory_for_words(void **state) {
   (void)state;
-  static const char text[] =
-      "hl 1 loop\nkernel @faulty {\n  param %x : tensor<f32[4]> inout\n  grid [1 / 1]\n  body {\n    %c9 = const {value = 9} : i64\n"
-      "    %v = load %x[%c9] : f32\n  }\n}\n";
+  static const char text[] = "hl 1 loop\nkernel @faulty {\n  param %x : tensor<f32[4]> inout\n  grid [1 / 1]\n  body "
+                             "{\n    %c9 = const {value = 9} : i64\n"
+                             "    %v = load %x[%c9] : f32\n  }\n}\n";
   hl_kernel *k = NULL;
   hl_diag diag = {0};
   BOX1(x, HL_F32, 4);
@@ -202,8 +219,9 @@ static void test_no_memory_for_words(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_compare_floats),  cmocka_unit_test(test_compare_specials), cmocka_unit_test(test_compare_discrete),
-      cmocka_unit_test(test_compare_refuses), cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_no_memory_lane),
+      cmocka_unit_test(test_compare_floats),      cmocka_unit_test(test_compare_specials),
+      cmocka_unit_test(test_compare_discrete),    cmocka_unit_test(test_compare_refuses),
+      cmocka_unit_test(test_no_memory),           cmocka_unit_test(test_no_memory_lane),
       cmocka_unit_test(test_no_memory_for_words),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

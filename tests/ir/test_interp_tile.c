@@ -2,19 +2,23 @@
  * at odd sizes, in both modes; faults it must report. */
 #include "interp_util.h"
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static const hli_interp_options exact = {.exact = true, .program_check = true};
 
 /* ---- references ---- */
 
 static void add_reference(const box *x, const box *y, box *want) {
-  for (int64_t i = 0; i < x->shape[0]; i++) box_set(want, i, 0, box_get(x, i, 0) + box_get(y, i, 0));
+  for (int64_t i = 0; i < x->shape[0]; i++)
+    box_set(want, i, 0, box_get(x, i, 0) + box_get(y, i, 0));
 }
 
 static void sum_reference(const box *x, box *want) {
   for (int64_t i = 0; i < x->shape[0]; i++) {
     double s = 0;
-    for (int64_t j = 0; j < x->shape[1]; j++) s += box_get(x, i, j) + 1;
+    for (int64_t j = 0; j < x->shape[1]; j++)
+      s += box_get(x, i, j) + 1;
     box_set(want, i, 0, s);
   }
 }
@@ -22,9 +26,12 @@ static void sum_reference(const box *x, box *want) {
 static void softmax_reference(const box *x, box *want) {
   for (int64_t i = 0; i < x->shape[0]; i++) {
     double most = -INFINITY, s = 0;
-    for (int64_t j = 0; j < x->shape[1]; j++) most = fmax(most, box_get(x, i, j));
-    for (int64_t j = 0; j < x->shape[1]; j++) s += exp(box_get(x, i, j) - most);
-    for (int64_t j = 0; j < x->shape[1]; j++) box_set(want, i, j, exp(box_get(x, i, j) - most) / s);
+    for (int64_t j = 0; j < x->shape[1]; j++)
+      most = fmax(most, box_get(x, i, j));
+    for (int64_t j = 0; j < x->shape[1]; j++)
+      s += exp(box_get(x, i, j) - most);
+    for (int64_t j = 0; j < x->shape[1]; j++)
+      box_set(want, i, j, exp(box_get(x, i, j) - most) / s);
   }
 }
 
@@ -32,7 +39,8 @@ static void matmul_reference(const box *x, const box *y, box *want) {
   for (int64_t i = 0; i < x->shape[0]; i++)
     for (int64_t j = 0; j < y->shape[1]; j++) {
       double s = 0;
-      for (int64_t k = 0; k < x->shape[1]; k++) s += box_get(x, i, k) * box_get(y, k, j);
+      for (int64_t k = 0; k < x->shape[1]; k++)
+        s += box_get(x, i, k) * box_get(y, k, j);
       box_set(want, i, j, s);
     }
 }
@@ -75,8 +83,10 @@ static void one_rows(const char *text, bool softmax, int64_t m, int64_t n, const
   box_init(&got, result_dtype(o, HL_F32), rank, (int64_t[]){m, n}, NULL);
   box_init(&want, HL_F64, rank, (int64_t[]){m, n}, NULL);
   box_fill(&x, (uint64_t)(m * 100 + n));
-  if (softmax) softmax_reference(&x, &want);
-  else sum_reference(&x, &want);
+  if (softmax)
+    softmax_reference(&x, &want);
+  else
+    sum_reference(&x, &want);
   run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&got)}, 2, o);
   expect_close(&got, &want, n);
   box_free(&x), box_free(&got), box_free(&want);
@@ -87,7 +97,11 @@ static void test_rows(void **state) {
   const struct {
     const char *text;
     bool softmax;
-  } kernels[] = {{text_row_sum, false}, {text_row_sum_scheduled, false}, {text_softmax, true}, {text_softmax_scheduled, true}, {text_softmax_chunks, true}};
+  } kernels[] = {{text_row_sum, false},
+                 {text_row_sum_scheduled, false},
+                 {text_softmax, true},
+                 {text_softmax_scheduled, true},
+                 {text_softmax_chunks, true}};
   const int64_t sizes[][2] = {{1, 1}, {3, 5}, {4, 8}, {5, 17}, {7, 31}, {2, 100}};
   for (size_t k = 0; k < HLI_COUNT(kernels); k++)
     for (size_t i = 0; i < HLI_COUNT(sizes); i++) {
@@ -172,15 +186,18 @@ static void test_strides(void **state) {
 static void test_modes(void **state) {
   (void)state;
   static const char text[] =
-      "hl 1 tile\nkernel @modes {\n  dim N\n  param %x : tensor<f16[N]> in\n  param %y : tensor<f16[N]> out\n  axis $i tile\n  body {\n"
+      "hl 1 tile\nkernel @modes {\n  dim N\n  param %x : tensor<f16[N]> in\n  param %y : tensor<f16[N]> out\n  axis $i "
+      "tile\n  body {\n"
       "    %n = size %x {dim = 0} : i64\n    %c0 = const {value = 0} : i64\n    %one = const {value = 0x1p+0} : f16\n"
       "    %big = const {value = 0x1p+11} : f16\n"
       "    tile %c0, %n {axes = [$i]} (%i : tile<$i>) {\n      %a = load %x[%i] : f16[$i]\n"
-      "      %b = broadcast %big {dims = []} : f16[$i]\n      %c = add %a, %b : f16[$i]\n      %d = sub %c, %b : f16[$i]\n"
+      "      %b = broadcast %big {dims = []} : f16[$i]\n      %c = add %a, %b : f16[$i]\n      %d = sub %c, %b : "
+      "f16[$i]\n"
       "      store %y[%i], %d\n      yield\n    }\n  }\n}\n";
   BOX1(x, HL_F16, 4);
   BOX1(y, HL_F16, 4);
-  for (int i = 0; i < 4; i++) box_set(&x, i, 0, 1);
+  for (int i = 0; i < 4; i++)
+    box_set(&x, i, 0, 1);
   run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&y)}, 2, NULL);
   assert_true(box_get(&y, 3, 0) == 0);
   run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&y)}, 2, &exact);
@@ -193,7 +210,8 @@ static void test_tile_properties(void **state) {
   (void)state;
   static const char text[] =
       "hl 1 tile\nkernel @props {\n  dim N\n  param %out : tensor<i64[6, N]> out\n  axis $i tile block 4\n  body {\n"
-      "    %n = size %out {dim = 1} : i64\n    %c0 = const {value = 0} : i64\n    %c1 = const {value = 1} : i64\n    %c2 = const {value = 2} : i64\n"
+      "    %n = size %out {dim = 1} : i64\n    %c0 = const {value = 0} : i64\n    %c1 = const {value = 1} : i64\n    "
+      "%c2 = const {value = 2} : i64\n"
       "    %c3 = const {value = 3} : i64\n    %m2 = const {value = -2} : i64\n    %m1 = const {value = -1} : i64\n"
       "    tile %c2, %n {axes = [$i]} (%i : tile<$i>) {\n"
       "      %b = tile_begin %i : i64\n      %bb = broadcast %b {dims = []} : i64[$i]\n      store %out[%c0, %i], %bb\n"
@@ -221,10 +239,13 @@ static void test_tile_properties(void **state) {
 static void test_masked_load(void **state) {
   (void)state;
   static const char text[] =
-      "hl 1 tile\nkernel @masked {\n  dim M\n  dim N\n  param %x : tensor<i32[M, N]> in\n  param %y : tensor<i32[N, M]> out\n  axis $i tile\n  axis $j tile\n  body {\n"
-      "    %m = size %x {dim = 0} : i64\n    %n = size %x {dim = 1} : i64\n    %c0 = const {value = 0} : i64\n    %c2 = const {value = 2} : i64\n    %nine = const {value = 9} : i32\n"
+      "hl 1 tile\nkernel @masked {\n  dim M\n  dim N\n  param %x : tensor<i32[M, N]> in\n  param %y : tensor<i32[N, "
+      "M]> out\n  axis $i tile\n  axis $j tile\n  body {\n"
+      "    %m = size %x {dim = 0} : i64\n    %n = size %x {dim = 1} : i64\n    %c0 = const {value = 0} : i64\n    %c2 "
+      "= const {value = 2} : i64\n    %nine = const {value = 9} : i32\n"
       "    tile %c0, %c0, %m, %n {axes = [$i, $j]} (%i : tile<$i>, %j : tile<$j>) {\n"
-      "      %jx = tile_index %j : i64[$j]\n      %two = broadcast %c2 {dims = []} : i64[$j]\n      %lt = lt %jx, %two : bool[$j]\n"
+      "      %jx = tile_index %j : i64[$j]\n      %two = broadcast %c2 {dims = []} : i64[$j]\n      %lt = lt %jx, %two "
+      ": bool[$j]\n"
       "      %mask = broadcast %lt {dims = [1]} : bool[$i, $j]\n      %o = broadcast %nine {dims = []} : i32[$i, $j]\n"
       "      %v = load %x[%i, %j], mask %mask, other %o : i32[$i, $j]\n"
       "      %t = transpose %v {perm = [1, 0]} : i32[$j, $i]\n      store %y[%j, %i], %t\n      yield\n    }\n  }\n}\n";
@@ -233,7 +254,8 @@ static void test_masked_load(void **state) {
   box_fill(&x, 9);
   run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&y)}, 2, NULL);
   for (int64_t i = 0; i < 4; i++)
-    for (int64_t j = 0; j < 7; j++) assert_int_equal(box_get(&y, j, i), j < 2 ? box_get(&x, i, j) : 9);
+    for (int64_t j = 0; j < 7; j++)
+      assert_int_equal(box_get(&y, j, i), j < 2 ? box_get(&x, i, j) : 9);
   box_free(&x), box_free(&y);
 }
 
@@ -260,6 +282,62 @@ static void test_carried_swap(void **state) {
   box_free(&out);
 }
 
+/* An axis' instance ends with its loop: what is carried along it has all lanes outside.  Its last tile has one valid
+ * lane of four; the maxima of the other lanes must still be seen. */
+static void test_axis_scope(void **state) {
+  (void)state;
+  static const char text[] =
+      "hl 1 tile\nkernel @scope {\n  dim N\n  param %x : tensor<i32[N]> in\n  param %out : tensor<i32[1]> out\n  axis "
+      "$g tile\n  axis $j tile block 4\n  body {\n"
+      "    %n = size %x {dim = 0} : i64\n    %c0 = const {value = 0} : i64\n    %c1 = const {value = 1} : i64\n"
+      "    tile %c0, %c1 {axes = [$g]} (%g : tile<$g>) {\n      %low = const {value = -1000} : i32\n      %lows = "
+      "broadcast %low {dims = []} : i32[$j]\n"
+      "      %m = tile %c0, %n, %lows {axes = [$j]} (%j : tile<$j>, %a : i32[$j]) {\n        %v = load %x[%j], mask "
+      "%in, other %lows : i32[$j]\n"
+      "        %b = max %a, %v : i32[$j]\n        yield %b\n      } : i32[$j]\n"
+      "      %r = reduce %m {op = max, axes = [0]} : i32\n      store %out[%c0], %r\n      yield\n    }\n  }\n}\n";
+  char full[2048];
+  const char *load = strstr(text, "        %v = load");
+  snprintf(full, sizeof full, "%.*s        %%in = in_bounds %%j : bool[$j]\n%s", (int)(load - text), text, load);
+  BOX1(x, HL_I32, 9);
+  BOX1(out, HL_I32, 1);
+  for (int64_t i = 0; i < 9; i++)
+    box_set(&x, i, 0, i == 6 ? 70 : (double)i - 20);
+  run_ok(full, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL);
+  assert_int_equal(box_get(&out, 0, 0), 70);
+  box_free(&x), box_free(&out);
+}
+
+/* Bounds at the ends of i64 wrap nothing. */
+static void test_extremes(void **state) {
+  (void)state;
+  static const char text[] =
+      "hl 1 tile\nkernel @far {\n  param %b : i64 in\n  param %e : i64 in\n  param %out : tensor<i64[4]> out\n  axis "
+      "$i tile block 8\n  grid [1 / 1]\n  body {\n"
+      "    %c0 = const {value = 0} : i64\n    %c1 = const {value = 1} : i64\n    %c2 = const {value = 2} : i64\n    "
+      "%step = const {value = 4611686018427387904} : i64\n"
+      "    %i = range %b, %e {axis = $i} : tile<$i>\n    %in = in_bounds %i : bool[$i]\n    %inn = cast %in : i64[$i]\n"
+      "    %s = reduce %inn {op = sum, axes = [0]} : i64\n    store %out[%c0], %s\n    %end = tile_end %i : i64\n    "
+      "store %out[%c1], %end\n"
+      "    %n = for %b, %e, %step, %c0 (%iv : i64, %a : i64) {\n      %next = add %a, %c1 : i64\n      yield %next\n   "
+      " } : i64\n    store %out[%c2], %n\n  }\n}\n";
+  const struct {
+    int64_t begin, end, lanes, last, trips;
+  } rows[] = {{INT64_MIN, INT64_MAX, 8, INT64_MIN + 8, 4},
+              {INT64_MAX - 3, INT64_MAX, 3, INT64_MAX, 1},
+              {INT64_MAX, INT64_MIN, 0, INT64_MIN, 0},
+              {0, 8, 8, 8, 1}};
+  BOX1(out, HL_I64, 4);
+  for (size_t i = 0; i < HLI_COUNT(rows); i++) {
+    const hl_arg args[] = {
+        {.kind = HL_ARG_I64, .as.i64 = rows[i].begin}, {.kind = HL_ARG_I64, .as.i64 = rows[i].end}, arg_of(&out)};
+    run_ok(text, args, 3, NULL);
+    const int64_t *got = out.t.data;
+    assert_true(got[0] == rows[i].lanes && got[1] == rows[i].last && got[2] == rows[i].trips);
+  }
+  box_free(&out);
+}
+
 /* ---- faults ---- */
 
 static void test_guards(void **state) {
@@ -269,7 +347,8 @@ static void test_guards(void **state) {
   BOX1(z, HL_F64, 5);
   BOX2(m, HL_F32, 5, 1);
   const hl_arg good = arg_of(&x), scalar = {.kind = HL_ARG_I64};
-  run_fails(text_vector_add, (hl_arg[]){good, arg_of(&y), good}, 3, NULL, HL_ERR_GUARD, "parameter 'y': dimension 0 ('N') has size 6, but 5");
+  run_fails(text_vector_add, (hl_arg[]){good, arg_of(&y), good}, 3, NULL, HL_ERR_GUARD,
+            "parameter 'y': dimension 0 ('N') has size 6, but 5");
   run_fails(text_vector_add, (hl_arg[]){good, arg_of(&z), good}, 3, NULL, HL_ERR_GUARD, "f64");
   run_fails(text_vector_add, (hl_arg[]){good, arg_of(&m), good}, 3, NULL, HL_ERR_GUARD, "rank");
   run_fails(text_vector_add, (hl_arg[]){good, scalar, good}, 3, NULL, HL_ERR_ARG, "tensor");
@@ -284,25 +363,29 @@ static void test_guards(void **state) {
 
 static void test_out_of_range(void **state) {
   (void)state;
-  static const char text[] =
-      "hl 1 tile\nkernel @beyond {\n  dim N\n  dim M\n  param %x : tensor<f32[N]> in\n  param %out : tensor<f32[M]> out\n  axis $i tile block 4\n  body {\n"
-      "    %n = size %x {dim = 0} : i64\n    %c0 = const {value = 0} : i64\n"
-      "    tile %c0, %n {axes = [$i]} (%i : tile<$i>) {\n      %a = load %x[%i] : f32[$i]\n      store %out[%i], %a\n      yield\n    }\n  }\n}\n";
+  static const char text[] = "hl 1 tile\nkernel @beyond {\n  dim N\n  dim M\n  param %x : tensor<f32[N]> in\n  param "
+                             "%out : tensor<f32[M]> out\n  axis $i tile block 4\n  body {\n"
+                             "    %n = size %x {dim = 0} : i64\n    %c0 = const {value = 0} : i64\n"
+                             "    tile %c0, %n {axes = [$i]} (%i : tile<$i>) {\n      %a = load %x[%i] : f32[$i]\n     "
+                             " store %out[%i], %a\n      yield\n    }\n  }\n}\n";
   BOX1(x, HL_F32, 10);
   BOX1(out, HL_F32, 9);
   BOX1(wide, HL_F32, 10);
   box_fill(&x, 1);
   run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&wide)}, 2, NULL);
-  run_fails(text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL, HL_ERR_BUILD, "program 2: index [9] is out of range: dimension 0 has size 9\n  store %out");
+  run_fails(text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL, HL_ERR_BUILD,
+            "program 2: index [9] is out of range: dimension 0 has size 9\n  store %out");
   box_free(&x), box_free(&out), box_free(&wide);
 }
 
 static void test_dropped_check(void **state) {
   (void)state;
-  static const char text[] =
-      "hl 1 tile\nkernel @unchecked {\n  dim N\n  param %x : tensor<f32[N]> in\n  param %out : tensor<f32[N]> out\n  axis $i tile block 4\n  grid [N / 4]\n  body {\n"
-      "    %pid = program_id : i64\n    %n = size %x {dim = 0} : i64\n    %c4 = const {value = 4} : i64\n    %b = mul %pid, %c4 : i64\n"
-      "    %i = range %b, %n {axis = $i} : tile<$i>\n    %a = load %x[%i] {check = [0]} : f32[$i]\n    store %out[%i], %a {check = [0]}\n  }\n}\n";
+  static const char text[] = "hl 1 tile\nkernel @unchecked {\n  dim N\n  param %x : tensor<f32[N]> in\n  param %out : "
+                             "tensor<f32[N]> out\n  axis $i tile block 4\n  grid [N / 4]\n  body {\n"
+                             "    %pid = program_id : i64\n    %n = size %x {dim = 0} : i64\n    %c4 = const {value = "
+                             "4} : i64\n    %b = mul %pid, %c4 : i64\n"
+                             "    %i = range %b, %n {axis = $i} : tile<$i>\n    %a = load %x[%i] {check = [0]} : "
+                             "f32[$i]\n    store %out[%i], %a {check = [0]}\n  }\n}\n";
   BOX1(x, HL_F32, 8);
   BOX1(y, HL_F32, 9);
   box_fill(&x, 1);
@@ -325,12 +408,15 @@ static void test_steps(void **state) {
 /* Every program writes element 0: the same value is fine, its own id is not; nor may it read what another wrote. */
 static void test_program_check(void **state) {
   (void)state;
-#define PROGRAMS(lines)                                                                                                                  \
-  "hl 1 tile\nkernel @collide {\n  param %out : tensor<i64[8]> inout\n  grid [4 / 1]\n  body {\n    %pid = program_id : i64\n"           \
+#define PROGRAMS(lines)                                                                                                \
+  "hl 1 tile\nkernel @collide {\n  param %out : tensor<i64[8]> inout\n  grid [4 / 1]\n  body {\n    %pid = "           \
+  "program_id : i64\n"                                                                                                 \
   "    %c0 = const {value = 0} : i64\n    %c1 = const {value = 1} : i64\n" lines "  }\n}\n"
   static const char same[] = PROGRAMS("    store %out[%c0], %c1\n"), differ[] = PROGRAMS("    store %out[%c0], %pid\n");
-  static const char reads[] = PROGRAMS("    %p = add %pid, %c1 : i64\n    store %out[%p], %c1\n    %v = load %out[%pid] : i64\n");
-  static const char overwrites[] = PROGRAMS("    %p = add %pid, %c1 : i64\n    %v = load %out[%p] : i64\n    store %out[%pid], %v\n");
+  static const char reads[] =
+      PROGRAMS("    %p = add %pid, %c1 : i64\n    store %out[%p], %c1\n    %v = load %out[%pid] : i64\n");
+  static const char overwrites[] =
+      PROGRAMS("    %p = add %pid, %c1 : i64\n    %v = load %out[%p] : i64\n    store %out[%pid], %v\n");
   const hli_interp_options off = {0};
   BOX1(out, HL_I64, 8);
   box_fill(&out, 1);
@@ -345,21 +431,24 @@ static void test_program_check(void **state) {
 
 static void test_bad_step(void **state) {
   (void)state;
-  static const char text[] =
-      "hl 1 tile\nkernel @stuck {\n  param %s : i64 in\n  grid [1 / 1]\n  body {\n    %c0 = const {value = 0} : i64\n    %c9 = const {value = 9} : i64\n"
-      "    for %c0, %c9, %s (%i : i64) {\n      yield\n    }\n  }\n}\n";
+  static const char text[] = "hl 1 tile\nkernel @stuck {\n  param %s : i64 in\n  grid [1 / 1]\n  body {\n    %c0 = "
+                             "const {value = 0} : i64\n    %c9 = const {value = 9} : i64\n"
+                             "    for %c0, %c9, %s (%i : i64) {\n      yield\n    }\n  }\n}\n";
   run_fails(text, (hl_arg[]){{.kind = HL_ARG_I64, .as.i64 = 0}}, 1, NULL, HL_ERR_BUILD, "step is 0");
   run_ok(text, (hl_arg[]){{.kind = HL_ARG_I64, .as.i64 = INT64_MAX}}, 1, NULL);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vector_add),      cmocka_unit_test(test_rows),         cmocka_unit_test(test_empty_rows),
-      cmocka_unit_test(test_matmul),          cmocka_unit_test(test_blocks),       cmocka_unit_test(test_strides),
-      cmocka_unit_test(test_modes),           cmocka_unit_test(test_tile_properties), cmocka_unit_test(test_masked_load),
-      cmocka_unit_test(test_carried_swap),    cmocka_unit_test(test_guards),       cmocka_unit_test(test_out_of_range),
-      cmocka_unit_test(test_dropped_check),   cmocka_unit_test(test_steps),        cmocka_unit_test(test_program_check),
-      cmocka_unit_test(test_bad_step),
+      cmocka_unit_test(test_vector_add),    cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_empty_rows),    cmocka_unit_test(test_matmul),
+      cmocka_unit_test(test_blocks),        cmocka_unit_test(test_strides),
+      cmocka_unit_test(test_modes),         cmocka_unit_test(test_tile_properties),
+      cmocka_unit_test(test_masked_load),   cmocka_unit_test(test_carried_swap),
+      cmocka_unit_test(test_guards),        cmocka_unit_test(test_out_of_range),
+      cmocka_unit_test(test_dropped_check), cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_program_check), cmocka_unit_test(test_bad_step),
+      cmocka_unit_test(test_axis_scope),    cmocka_unit_test(test_extremes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

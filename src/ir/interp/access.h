@@ -2,8 +2,8 @@
 #ifndef HLI_INTERP_ACCESS_H
 #define HLI_INTERP_ACCESS_H
 
-#include <stdio.h>
 #include "src/ir/interp/machine.h"
+#include <stdio.h>
 
 typedef struct hli_reach {
   hli_access access;
@@ -17,7 +17,8 @@ typedef struct hli_reach {
 hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t);
 /* The indices of the lane at `coord` (of the accessed tile); inside is false for a lane beyond its tile.
  * A lane that is inside its tile and outside the base is a fault. */
-hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index, bool *inside);
+hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index,
+                           bool *inside);
 hl_status hli_reach_read(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, hli_scalar *out);
 
 #endif

@@ -1,27 +1,30 @@
-/* bind.c: arguments to parameters: tensors' memory, sizes of dimensions, scalars. */
+/* bind.c: arguments to parameters: tensors' memory, sizes of dimensions, scalars. SPDX-License-Identifier: MIT */
 #include "src/ir/interp/bind.h"
 
-static hl_status bad(hli_machine *m, hl_status status, const hli_param *p, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static hl_status bad(hli_machine *m, hl_status status, const hli_param *p, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 static hl_status bad(hli_machine *m, hl_status status, const hli_param *p, const char *fmt, ...) {
   char words[HL_DIAG_TEXT];
   va_list args;
   va_start(args, fmt);
   vsnprintf(words, sizeof words, fmt, args);
   va_end(args);
-  return hli_fail(m->diag, status, "kernel '%s', parameter '%s': %s", m->k->name, m->k->values.data[p->value].name, words);
+  return hli_fail(m->diag, status, "kernel '%s', parameter '%s': %s", m->k->name, m->k->values.data[p->value].name,
+                  words);
 }
 
 /* A dimension's size: the first tensor that has it decides, all others must agree. */
 static hl_status bind_dim(hli_machine *m, const hli_param *p, uint32_t d, int64_t size) {
   const hli_dim id = hli_type_of(m->k, p->value)->dims[d];
   const hli_dim_data *dim = &m->k->dims.data[id];
-  if (size < 0) return bad(m, HL_ERR_ARG, p, "dimension %u has the negative size %lld", d, (long long)size);
+  if (size < 0)
+    return bad(m, HL_ERR_ARG, p, "dimension %u has the negative size %lld", d, (long long)size);
   if (m->dims[id] >= 0 && m->dims[id] != size)
-    return bad(m, HL_ERR_GUARD, p, "dimension %u ('%s') has size %lld, but %lld %s", d, dim->name, (long long)size, (long long)m->dims[id],
-               dim->value >= 0 ? "is the kernel's" : "on an earlier tensor");
+    return bad(m, HL_ERR_GUARD, p, "dimension %u ('%s') has size %lld, but %lld %s", d, dim->name, (long long)size,
+               (long long)m->dims[id], dim->value >= 0 ? "is the kernel's" : "on an earlier tensor");
   if (dim->multiple > 1 && size % dim->multiple)
-    return bad(m, HL_ERR_GUARD, p, "dimension %u ('%s') has size %lld, which is no multiple of %lld", d, dim->name, (long long)size,
-               (long long)dim->multiple);
+    return bad(m, HL_ERR_GUARD, p, "dimension %u ('%s') has size %lld, which is no multiple of %lld", d, dim->name,
+               (long long)size, (long long)dim->multiple);
   m->dims[id] = size;
   return HL_OK;
 }
@@ -33,28 +36,35 @@ static bool is_float(hl_dtype dtype) {
 static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor *a, hli_itensor *t) {
   const hli_type_data *type = hli_type_of(m->k, p->value);
   const hl_dtype want = (hl_dtype)type->dtype;
-  if (!a) return bad(m, HL_ERR_ARG, p, "the tensor is NULL");
+  if (!a)
+    return bad(m, HL_ERR_ARG, p, "the tensor is NULL");
   t->dtype = hl_dtype_from_dl(a->dtype);
   t->rank = type->rank;
   t->count = 1;
   if (t->dtype != want && !(m->options.exact && t->dtype == HL_F64 && is_float(want)))
-    return bad(m, HL_ERR_GUARD, p, "the tensor is %s, the kernel wants %s", hl_dtype_text(t->dtype), hl_dtype_text(want));
+    return bad(m, HL_ERR_GUARD, p, "the tensor is %s, the kernel wants %s", hl_dtype_text(t->dtype),
+               hl_dtype_text(want));
   if (a->ndim != (int32_t)type->rank || (type->rank && !a->shape))
     return bad(m, HL_ERR_GUARD, p, "the tensor has rank %d, the kernel wants %u", (int)a->ndim, (unsigned)type->rank);
-  if (a->device.type != HL_DEVICE_CPU) return bad(m, HL_ERR_ARG, p, "the tensor must lie in host memory, not on device type %d", (int)a->device.type);
+  if (a->device.type != HL_DEVICE_CPU)
+    return bad(m, HL_ERR_ARG, p, "the tensor must lie in host memory, not on device type %d", (int)a->device.type);
   for (uint32_t d = t->rank; d-- > 0;) {
     hl_status s = bind_dim(m, p, d, a->shape[d]);
-    if (s) return s;
+    if (s)
+      return s;
     t->size[d] = a->shape[d];
     t->stride[d] = a->strides ? a->strides[d] : t->count;
     if (p->strides[d] >= 0 && t->size[d] > 1 && t->stride[d] != p->strides[d])
-      return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d, (long long)t->stride[d],
-                 (long long)p->strides[d]);
-    if (__builtin_mul_overflow(t->count, t->size[d], &t->count)) return bad(m, HL_ERR_ARG, p, "the tensor's sizes multiply beyond 64 bits");
+      return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d,
+                 (long long)t->stride[d], (long long)p->strides[d]);
+    if (__builtin_mul_overflow(t->count, t->size[d], &t->count))
+      return bad(m, HL_ERR_ARG, p, "the tensor's sizes multiply beyond 64 bits");
   }
-  if (!a->data && t->count) return bad(m, HL_ERR_ARG, p, "the tensor's data is NULL");
+  if (!a->data && t->count)
+    return bad(m, HL_ERR_ARG, p, "the tensor's data is NULL");
   t->data = a->data ? (unsigned char *)a->data + a->byte_offset : NULL;
-  if (!m->options.program_check || !t->count) return HL_OK;
+  if (!m->options.program_check || !t->count)
+    return HL_OK;
   t->touch = hli_calloc(m->alloc, (size_t)t->count, sizeof *t->touch);
   return t->touch ? HL_OK : hli_machine_no_memory(m);
 }
@@ -63,10 +73,14 @@ static hl_status bind_scalar(hli_machine *m, const hli_param *p, const hl_arg *a
   const hl_dtype dtype = (hl_dtype)hli_type_of(m->k, p->value)->dtype;
   hli_ival *v;
   hl_status s = hli_ival_prepare(m, 0, p->value, &v);
-  if (s) return s;
-  if (p->specialized) v->data[0] = hli_scalar_from_bits(dtype, p->constant);
-  else if (is_float(dtype)) v->data[0] = hli_machine_round(m, dtype, a->as.f64);
-  else v->data[0] = hli_scalar_from_bits(dtype, (uint64_t)a->as.i64);
+  if (s)
+    return s;
+  if (p->specialized)
+    v->data[0] = hli_scalar_from_bits(dtype, p->constant);
+  else if (is_float(dtype))
+    v->data[0] = hli_machine_round(m, dtype, a->as.f64);
+  else
+    v->data[0] = hli_scalar_from_bits(dtype, (uint64_t)a->as.i64);
   return HL_OK;
 }
 
@@ -77,8 +91,10 @@ static hl_status bind_one(hli_machine *m, uint32_t i, const hl_arg *a) {
   const hl_arg_kind want = tensor ? HL_ARG_TENSOR : is_float((hl_dtype)t->dtype) ? HL_ARG_F64 : HL_ARG_I64;
   static const char *const words[] = {"a tensor", "an integer (HL_ARG_I64)", "a float (HL_ARG_F64)"};
   if ((unsigned)a->kind > HL_ARG_F64 || a->kind != want)
-    return bad(m, HL_ERR_ARG, p, "the argument is %s, the kernel wants %s", (unsigned)a->kind > HL_ARG_F64 ? "of no known kind" : words[a->kind], words[want]);
-  if (!tensor) return bind_scalar(m, p, a);
+    return bad(m, HL_ERR_ARG, p, "the argument is %s, the kernel wants %s",
+               (unsigned)a->kind > HL_ARG_F64 ? "of no known kind" : words[a->kind], words[want]);
+  if (!tensor)
+    return bind_scalar(m, p, a);
   hli_ival *v = hli_ival_of(m, p->value);
   v->kind = HLI_IVAL_TENSOR;
   v->dtype = t->dtype;
@@ -88,11 +104,14 @@ static hl_status bind_one(hli_machine *m, uint32_t i, const hl_arg *a) {
 
 hl_status hli_bind(hli_machine *m, const hl_arg *args, size_t count) {
   if (count != m->k->params.len || (count && !args))
-    return hli_fail(m->diag, HL_ERR_ARG, "kernel '%s' has %u parameters, %zu arguments are given", m->k->name, (unsigned)m->k->params.len, count);
-  for (uint32_t i = 1; i < m->k->dims.len; i++) m->dims[i] = m->k->dims.data[i].value;
+    return hli_fail(m->diag, HL_ERR_ARG, "kernel '%s' has %u parameters, %zu arguments are given", m->k->name,
+                    (unsigned)m->k->params.len, count);
+  for (uint32_t i = 1; i < m->k->dims.len; i++)
+    m->dims[i] = m->k->dims.data[i].value;
   for (uint32_t i = 0; i < count; i++) {
     hl_status s = bind_one(m, i, &args[i]);
-    if (s) return s;
+    if (s)
+      return s;
   }
   return HL_OK;
 }

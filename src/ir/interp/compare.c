@@ -1,9 +1,9 @@
 /* compare.c: the tolerance of compare.h.  SPDX-License-Identifier: MIT */
+#include "src/ir/interp/compare.h"
+#include "src/ir/ir.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include "src/ir/interp/compare.h"
-#include "src/ir/ir.h"
 
 static bool is_float(hl_dtype dtype) {
   return hli_dtype_kind(dtype) == 'f';
@@ -11,28 +11,40 @@ static bool is_float(hl_dtype dtype) {
 
 static double eps_of(hl_dtype dtype) {
   switch (dtype) {
-    case HL_F16: return 0x1p-10;
-    case HL_BF16: return 0x1p-7;
-    case HL_F32: return 0x1p-23;
-    default: return 0x1p-52;
+  case HL_F16:
+    return 0x1p-10;
+  case HL_BF16:
+    return 0x1p-7;
+  case HL_F32:
+    return 0x1p-23;
+  default:
+    return 0x1p-52;
   }
 }
 
 static double least_of(hl_dtype dtype) {
   switch (dtype) {
-    case HL_F16: return 0x1p-24;
-    case HL_BF16: return 0x1p-133;
-    case HL_F32: return 0x1p-149;
-    default: return 0x1p-1074;
+  case HL_F16:
+    return 0x1p-24;
+  case HL_BF16:
+    return 0x1p-133;
+  case HL_F32:
+    return 0x1p-149;
+  default:
+    return 0x1p-1074;
   }
 }
 
 static double largest_of(hl_dtype dtype) {
   switch (dtype) {
-    case HL_F16: return 65504.0;
-    case HL_BF16: return 0x1.fep127;
-    case HL_F32: return FLT_MAX;
-    default: return DBL_MAX;
+  case HL_F16:
+    return 65504.0;
+  case HL_BF16:
+    return 0x1.fep127;
+  case HL_F32:
+    return FLT_MAX;
+  default:
+    return DBL_MAX;
   }
 }
 
@@ -40,7 +52,8 @@ static double largest_of(hl_dtype dtype) {
 
 static hli_scalar read_at(const hl_tensor *t, const int64_t *index) {
   int64_t at = 0, step = 1;
-  for (int32_t d = t->ndim; d-- > 0; step *= t->shape[d]) at += index[d] * (t->strides ? t->strides[d] : step);
+  for (int32_t d = t->ndim; d-- > 0; step *= t->shape[d])
+    at += index[d] * (t->strides ? t->strides[d] : step);
   const hl_dtype dtype = hl_dtype_from_dl(t->dtype);
   const size_t size = hl_dtype_size(dtype);
   const unsigned char *p = (const unsigned char *)t->data + t->byte_offset + at * (int64_t)size;
@@ -49,10 +62,20 @@ static hli_scalar read_at(const hl_tensor *t, const int64_t *index) {
   uint16_t b16;
   uint32_t b32;
   switch (size) {
-    case 1: memcpy(&b8, p, 1); bits = b8; break;
-    case 2: memcpy(&b16, p, 2); bits = b16; break;
-    case 4: memcpy(&b32, p, 4); bits = b32; break;
-    default: memcpy(&bits, p, 8);
+  case 1:
+    memcpy(&b8, p, 1);
+    bits = b8;
+    break;
+  case 2:
+    memcpy(&b16, p, 2);
+    bits = b16;
+    break;
+  case 4:
+    memcpy(&b32, p, 4);
+    bits = b32;
+    break;
+  default:
+    memcpy(&bits, p, 8);
   }
   return hli_scalar_from_bits(dtype, bits);
 }
@@ -66,27 +89,32 @@ static double number_of(const hl_tensor *t, const int64_t *index) {
 
 static bool next(int64_t *index, const hl_tensor *t) {
   for (int32_t d = t->ndim; d-- > 0;) {
-    if (++index[d] < t->shape[d]) return true;
+    if (++index[d] < t->shape[d])
+      return true;
     index[d] = 0;
   }
   return false;
 }
 
-static hl_status check_tensors(const hl_tensor *got, const hl_tensor *want, hl_diag *diag, const char *what, int64_t *count) {
-  if (!got || !want) return hli_fail(diag, HL_ERR_ARG, "compare: a tensor is NULL");
+static hl_status check_tensors(const hl_tensor *got, const hl_tensor *want, hl_diag *diag, const char *what,
+                               int64_t *count) {
+  if (!got || !want)
+    return hli_fail(diag, HL_ERR_ARG, "compare: a tensor is NULL");
   const hl_dtype g = hl_dtype_from_dl(got->dtype), w = hl_dtype_from_dl(want->dtype);
   *count = 1;
   if (got->ndim < 0 || got->ndim > HL_MAX_RANK || got->ndim != want->ndim)
     return hli_fail(diag, HL_ERR_ARG, "compare: the result has rank %d, %s %d", (int)got->ndim, what, (int)want->ndim);
   for (int32_t d = 0; d < got->ndim; d++) {
     if (got->shape[d] != want->shape[d])
-      return hli_fail(diag, HL_ERR_ARG, "compare: dimension %d has size %lld, in %s %lld", (int)d, (long long)got->shape[d], what,
-                      (long long)want->shape[d]);
+      return hli_fail(diag, HL_ERR_ARG, "compare: dimension %d has size %lld, in %s %lld", (int)d,
+                      (long long)got->shape[d], what, (long long)want->shape[d]);
     *count *= got->shape[d];
   }
   if (g == HL_DTYPE_NONE || (w != g && w != HL_F64))
-    return hli_fail(diag, HL_ERR_ARG, "compare: the result is %s, %s %s: give %s or f64", hl_dtype_text(g), what, hl_dtype_text(w), hl_dtype_text(g));
-  if (*count && (!got->data || !want->data)) return hli_fail(diag, HL_ERR_ARG, "compare: a tensor's data is NULL");
+    return hli_fail(diag, HL_ERR_ARG, "compare: the result is %s, %s %s: give %s or f64", hl_dtype_text(g), what,
+                    hl_dtype_text(w), hl_dtype_text(g));
+  if (*count && (!got->data || !want->data))
+    return hli_fail(diag, HL_ERR_ARG, "compare: a tensor's data is NULL");
   return HL_OK;
 }
 
@@ -104,10 +132,12 @@ typedef struct judge {
 static double root_mean_square(const hl_tensor *t, int64_t count) {
   int64_t index[HL_MAX_RANK] = {0}, finite = 0;
   long double sum = 0;
-  if (!count) return 0;
+  if (!count)
+    return 0;
   do {
     const double x = number_of(t, index);
-    if (!isfinite(x)) continue;
+    if (!isfinite(x))
+      continue;
     sum += (long double)x * x;
     finite++;
   } while (next(index, t));
@@ -117,7 +147,8 @@ static double root_mean_square(const hl_tensor *t, int64_t count) {
 static judge make_judge(const hl_tensor *got, const hl_tensor *want, const hli_tolerance *t, int64_t count) {
   judge j = {.dtype = hl_dtype_from_dl(got->dtype), .margin = t->margin, .boundary = t->boundary};
   j.discrete = !is_float(j.dtype);
-  if (j.discrete) return j;
+  if (j.discrete)
+    return j;
   const hl_dtype acc = t->acc != HL_DTYPE_NONE ? t->acc : j.dtype == HL_F64 ? HL_F64 : HL_F32;
   const double steps = t->steps > 0 ? t->steps : j.dtype == HL_F64 ? 32 : j.dtype == HL_F32 ? 8 : 2;
   const double slack = t->slack > 0 ? t->slack : 2;
@@ -129,18 +160,23 @@ static judge make_judge(const hl_tensor *got, const hl_tensor *want, const hli_t
 }
 
 /* Error and allowance of one element; true if it is right. */
-static bool right(const judge *j, const hl_tensor *got, const hl_tensor *want, const int64_t *index, double *error, double *allowed) {
+static bool right(const judge *j, const hl_tensor *got, const hl_tensor *want, const int64_t *index, double *error,
+                  double *allowed) {
   const double g = number_of(got, index), w = number_of(want, index);
   *error = 0;
   *allowed = j->relative * fabs(w) + j->absolute;
   if (j->discrete) { /* the numbers may not fit a double: compare the integers */
-    const bool equal = hl_dtype_from_dl(want->dtype) == HL_F64 ? g == w : read_at(got, index).u == read_at(want, index).u;
+    const bool equal =
+        hl_dtype_from_dl(want->dtype) == HL_F64 ? g == w : read_at(got, index).u == read_at(want, index).u;
     *error = equal ? 0 : fabs(g - w);
     return equal || (j->margin && number_of(j->margin, index) <= j->boundary);
   }
-  if (isnan(w) || isnan(g)) return isnan(w) && isnan(g);
-  if (isinf(w)) return g == w;
-  if (isinf(g)) return fabs(w) + *allowed >= j->largest && (g > 0) == (w > 0);
+  if (isnan(w) || isnan(g))
+    return isnan(w) && isnan(g);
+  if (isinf(w))
+    return g == w;
+  if (isinf(g))
+    return fabs(w) + *allowed >= j->largest && (g > 0) == (w > 0);
   *error = fabs(g - w);
   return *error <= *allowed;
 }
@@ -151,8 +187,10 @@ hl_status hli_compare(const hl_tensor *got, const hl_tensor *want, const hli_tol
   const hli_tolerance *t = tolerance ? tolerance : &none;
   *out = (hli_comparison){0};
   hl_status s = check_tensors(got, want, diag, "the reference", &out->count);
-  if (!s && t->margin) s = check_tensors(got, t->margin, diag, "the margin", &out->count);
-  if (s) return s;
+  if (!s && t->margin)
+    s = check_tensors(got, t->margin, diag, "the margin", &out->count);
+  if (s)
+    return s;
   const judge j = make_judge(got, want, t, out->count);
   int64_t index[HL_MAX_RANK] = {0};
   long double error_sum = 0, want_sum = 0;
@@ -161,10 +199,12 @@ hl_status hli_compare(const hl_tensor *got, const hl_tensor *want, const hli_tol
     double error, allowed;
     const bool ok = right(&j, got, want, index, &error, &allowed);
     const double w = number_of(want, index);
-    if (isfinite(w)) want_sum += (long double)w * w;
+    if (isfinite(w))
+      want_sum += (long double)w * w;
     error_sum += (long double)error * error;
     out->max_error = fmax(out->max_error, error);
-    if (allowed > 0) out->worst = fmax(out->worst, error / allowed);
+    if (allowed > 0)
+      out->worst = fmax(out->worst, error / allowed);
     if (!ok && out->wrong++ == 0) {
       memcpy(out->first, index, sizeof index);
       out->got = number_of(got, index);
@@ -184,10 +224,12 @@ void hli_comparison_text(const hli_comparison *c, char *buffer, size_t size) {
     used += (size_t)snprintf(at + used, sizeof at - used, "%s%lld", d ? ", " : "", (long long)c->first[d]);
   snprintf(at + used, sizeof at - used, "]");
   if (c->pass)
-    snprintf(buffer, size, "all %lld elements agree; largest error %.3g (%.2g of what is allowed), relative Frobenius error %.3g", (long long)c->count,
-             c->max_error, c->worst, c->frobenius);
+    snprintf(buffer, size,
+             "all %lld elements agree; largest error %.3g (%.2g of what is allowed), relative Frobenius error %.3g",
+             (long long)c->count, c->max_error, c->worst, c->frobenius);
   else
     snprintf(buffer, size,
-             "%lld of %lld elements differ; the first at %s: got %.9g, want %.9g (allowed error %.3g); largest error %.3g, relative Frobenius error %.3g",
+             "%lld of %lld elements differ; the first at %s: got %.9g, want %.9g (allowed error %.3g); largest error "
+             "%.3g, relative Frobenius error %.3g",
              (long long)c->wrong, (long long)c->count, at, c->got, c->want, c->allowed, c->max_error, c->frobenius);
 }

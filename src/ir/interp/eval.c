@@ -1,10 +1,12 @@
-/* eval.c: ops that look at one element at a time: pointwise, constants, shapes, sizes and tiles. */
+/* eval.c: ops that look at one element at a time: pointwise, constants, shapes, sizes and tiles.
+ * SPDX-License-Identifier: MIT */
 #include "src/ir/interp/machine.h"
 
 /* Operands of a pointwise op have one shape: anything else is a defect of the pass that made it. */
 static hl_status same_shape(hli_machine *m, hli_op op, const hli_ival *a, const hli_ival *b) {
   bool same = a->rank == b->rank;
-  for (uint32_t d = 0; d < a->rank && same; d++) same = a->size[d] == b->size[d];
+  for (uint32_t d = 0; d < a->rank && same; d++)
+    same = a->size[d] == b->size[d];
   return same ? HL_OK : hli_machine_fail(m, HL_ERR_INTERNAL, op, "operands have different shapes");
 }
 
@@ -15,10 +17,12 @@ hl_status hli_exec_pointwise(hli_machine *m, hli_op op) {
   const hl_dtype dtype = hli_dtype_of(m->k, hli_operand(m->k, op, o->code == HLI_OP_WHERE ? 1 : 0));
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, id, &r);
-  for (uint32_t i = 0; i < n && !s; i++) s = same_shape(m, op, hli_ival_operand(m, op, i), r);
+  for (uint32_t i = 0; i < n && !s; i++)
+    s = same_shape(m, op, hli_ival_operand(m, op, i), r);
   for (int64_t e = 0; e < r->count && !s; e++) {
     hli_scalar args[3] = {{0}};
-    for (uint32_t i = 0; i < n && i < 3; i++) args[i] = hli_ival_operand(m, op, i)->data[e];
+    for (uint32_t i = 0; i < n && i < 3; i++)
+      args[i] = hli_ival_operand(m, op, i)->data[e];
     r->data[e] = hli_scalar_eval((hli_opcode)o->code, dtype, (hl_dtype)r->dtype, args, !m->options.exact);
   }
   return s;
@@ -28,7 +32,8 @@ hl_status hli_exec_const(hli_machine *m, hli_op op) {
   const hli_value id = hli_result(m->k, op, 0);
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, id, &r);
-  if (!s) r->data[0] = hli_scalar_from_bits((hl_dtype)r->dtype, (uint64_t)hli_attr(m->k, op, 0, 0));
+  if (!s)
+    r->data[0] = hli_scalar_from_bits((hl_dtype)r->dtype, (uint64_t)hli_attr(m->k, op, 0, 0));
   return s;
 }
 
@@ -41,16 +46,18 @@ static void source_dims(const hl_kernel *k, hli_op op, uint32_t rank, int8_t *to
   for (uint32_t d = 0; d < rank; d++) {
     bool dropped = false;
     switch (hli_op_get(k, op)->code) {
-      case HLI_OP_BROADCAST:
-        to[d] = (int8_t)hli_attr(k, op, 0, d);
-        break;
-      case HLI_OP_TRANSPOSE: /* result dim i is source dim perm[i] */
-        for (uint32_t i = 0; i < n; i++)
-          if (hli_attr(k, op, 0, i) == (int64_t)d) to[d] = (int8_t)i;
-        break;
-      default: /* squeeze */
-        for (uint32_t i = 0; i < n; i++) dropped |= hli_attr(k, op, 0, i) == (int64_t)d;
-        to[d] = dropped ? -1 : next++;
+    case HLI_OP_BROADCAST:
+      to[d] = (int8_t)hli_attr(k, op, 0, d);
+      break;
+    case HLI_OP_TRANSPOSE: /* result dim i is source dim perm[i] */
+      for (uint32_t i = 0; i < n; i++)
+        if (hli_attr(k, op, 0, i) == (int64_t)d)
+          to[d] = (int8_t)i;
+      break;
+    default: /* squeeze */
+      for (uint32_t i = 0; i < n; i++)
+        dropped |= hli_attr(k, op, 0, i) == (int64_t)d;
+      to[d] = dropped ? -1 : next++;
     }
   }
 }
@@ -59,17 +66,21 @@ hl_status hli_exec_shape(hli_machine *m, hli_op op) {
   const hli_ival *a = hli_ival_operand(m, op, 0);
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
-  if (s) return s;
+  if (s)
+    return s;
   int8_t to[HL_MAX_RANK] = {0};
   source_dims(m->k, op, a->rank, to);
   for (uint32_t d = 0; d < a->rank; d++)
     if (a->size[d] != 1 && (to[d] < 0 || to[d] >= r->rank || r->size[to[d]] != a->size[d]))
-      return hli_machine_fail(m, HL_ERR_INTERNAL, op, "dimension %u has %lld lanes, which do not fit the result", d, (long long)a->size[d]);
+      return hli_machine_fail(m, HL_ERR_INTERNAL, op, "dimension %u has %lld lanes, which do not fit the result", d,
+                              (long long)a->size[d]);
   int64_t c[HL_MAX_RANK] = {0}, from[HL_MAX_RANK] = {0};
-  if (r->count == 0) return HL_OK;
+  if (r->count == 0)
+    return HL_OK;
   int64_t e = 0;
   do {
-    for (uint32_t d = 0; d < a->rank; d++) from[d] = a->size[d] == 1 || to[d] < 0 ? 0 : c[to[d]];
+    for (uint32_t d = 0; d < a->rank; d++)
+      from[d] = a->size[d] == 1 || to[d] < 0 ? 0 : c[to[d]];
     r->data[e++] = a->data[hli_row_major(from, a->size, a->rank)];
   } while (hli_next_coord(c, r->size, r->rank));
   return HL_OK;
@@ -80,23 +91,25 @@ hl_status hli_exec_shape(hli_machine *m, hli_op op) {
 hl_status hli_exec_scalar(hli_machine *m, hli_op op) {
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
-  if (s) return s;
+  if (s)
+    return s;
   switch (hli_op_get(m->k, op)->code) {
-    case HLI_OP_SIZE: {
-      const hli_itensor *t = &m->tensors[hli_ival_operand(m, op, 0)->object];
-      r->data[0].i = t->size[hli_attr(m->k, op, 0, 0)];
-      return HL_OK;
-    }
-    case HLI_OP_PROGRAM_ID:
-      r->data[0].i = m->program;
-      return HL_OK;
-    case HLI_OP_LANE_MASK:
-      for (int64_t e = 0; e < r->count; e++) r->data[e].i = e < hli_ival_int(hli_ival_operand(m, op, 0));
-      return HL_OK;
-    default: /* iota */
-      for (int64_t e = 0; e < r->count; e++)
-        r->data[e].i = (int64_t)((uint64_t)hli_ival_int(hli_ival_operand(m, op, 0)) + (uint64_t)e);
-      return HL_OK;
+  case HLI_OP_SIZE: {
+    const hli_itensor *t = &m->tensors[hli_ival_operand(m, op, 0)->object];
+    r->data[0].i = t->size[hli_attr(m->k, op, 0, 0)];
+    return HL_OK;
+  }
+  case HLI_OP_PROGRAM_ID:
+    r->data[0].i = m->program;
+    return HL_OK;
+  case HLI_OP_LANE_MASK:
+    for (int64_t e = 0; e < r->count; e++)
+      r->data[e].i = e < hli_ival_int(hli_ival_operand(m, op, 0));
+    return HL_OK;
+  default: /* iota */
+    for (int64_t e = 0; e < r->count; e++)
+      r->data[e].i = (int64_t)((uint64_t)hli_ival_int(hli_ival_operand(m, op, 0)) + (uint64_t)e);
+    return HL_OK;
   }
 }
 
@@ -109,7 +122,8 @@ static hl_status exec_range(hli_machine *m, hli_op op) {
   m->axes[axis].lanes = block ? block : inside;
   m->axes[axis].valid = HLI_MIN(inside, m->axes[axis].lanes);
   hli_ival *r = hli_ival_of(m, hli_result(m->k, op, 0));
-  *r = (hli_ival){.kind = HLI_IVAL_TILE, .rank = 1, .begin = begin, .end = end, .axis = axis, .size = {m->axes[axis].lanes}};
+  *r = (hli_ival){
+      .kind = HLI_IVAL_TILE, .rank = 1, .begin = begin, .end = end, .axis = axis, .size = {m->axes[axis].lanes}};
   return HL_OK;
 }
 
@@ -120,30 +134,34 @@ static int64_t floor_div(int64_t a, int64_t b) {
 
 hl_status hli_exec_tile_op(hli_machine *m, hli_op op) {
   const hli_opcode code = (hli_opcode)hli_op_get(m->k, op)->code;
-  if (code == HLI_OP_RANGE) return exec_range(m, op);
+  if (code == HLI_OP_RANGE)
+    return exec_range(m, op);
   const hli_ival *t = hli_ival_operand(m, op, 0);
   const int64_t block = t->size[0];
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
-  if (s) return s;
+  if (s)
+    return s;
   switch (code) {
-    case HLI_OP_TILE_BEGIN:
-      r->data[0].i = t->begin;
-      return HL_OK;
-    case HLI_OP_TILE_END:
-      r->data[0].i = hli_span_of(t->begin, t->end) < block ? t->end : t->begin + block;
-      return HL_OK;
-    case HLI_OP_TILE_ID:
-      r->data[0].i = block ? floor_div(t->begin, block) : 0;
-      return HL_OK;
-    case HLI_OP_BLOCK_SIZE:
-      r->data[0].i = block;
-      return HL_OK;
-    case HLI_OP_TILE_INDEX:
-      for (int64_t e = 0; e < r->count; e++) r->data[e].i = (int64_t)((uint64_t)t->begin + (uint64_t)e);
-      return HL_OK;
-    default: /* in_bounds */
-      for (int64_t e = 0; e < r->count; e++) r->data[e].i = e < hli_span_of(t->begin, t->end);
-      return HL_OK;
+  case HLI_OP_TILE_BEGIN:
+    r->data[0].i = t->begin;
+    return HL_OK;
+  case HLI_OP_TILE_END:
+    r->data[0].i = hli_span_of(t->begin, t->end) < block ? t->end : t->begin + block;
+    return HL_OK;
+  case HLI_OP_TILE_ID:
+    r->data[0].i = block ? floor_div(t->begin, block) : 0;
+    return HL_OK;
+  case HLI_OP_BLOCK_SIZE:
+    r->data[0].i = block;
+    return HL_OK;
+  case HLI_OP_TILE_INDEX:
+    for (int64_t e = 0; e < r->count; e++)
+      r->data[e].i = (int64_t)((uint64_t)t->begin + (uint64_t)e);
+    return HL_OK;
+  default: /* in_bounds */
+    for (int64_t e = 0; e < r->count; e++)
+      r->data[e].i = e < hli_span_of(t->begin, t->end);
+    return HL_OK;
   }
 }

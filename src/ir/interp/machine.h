@@ -5,13 +5,19 @@
 
 #include "src/ir/interp/interp.h"
 
-#define HLI_INTERP_DEPTH (HLI_MAX_NESTING + 2u)
+#define HLI_INTERP_DEPTH        (HLI_MAX_NESTING + 2u)
 #define HLI_INTERP_MAX_ELEMENTS ((int64_t)1 << 24) /* of one value */
 
-typedef enum hli_ival_kind { HLI_IVAL_NONE, HLI_IVAL_DATA, HLI_IVAL_TILE, HLI_IVAL_TENSOR, HLI_IVAL_MEMORY } hli_ival_kind;
+typedef enum hli_ival_kind {
+  HLI_IVAL_NONE,
+  HLI_IVAL_DATA,
+  HLI_IVAL_TILE,
+  HLI_IVAL_TENSOR,
+  HLI_IVAL_MEMORY
+} hli_ival_kind;
 
 typedef struct hli_ival {
-  uint8_t kind;  /* hli_ival_kind */
+  uint8_t kind; /* hli_ival_kind */
   uint8_t dtype;
   uint8_t rank;
   int64_t size[HL_MAX_RANK];
@@ -32,7 +38,9 @@ typedef struct hli_axis_state {
 
 /* Who touched an element of a tensor: program + 1, 0 = nobody, MANY = several. */
 #define HLI_INTERP_MANY UINT32_MAX
-typedef struct hli_touch { uint32_t writer, reader; } hli_touch;
+typedef struct hli_touch {
+  uint32_t writer, reader;
+} hli_touch;
 
 typedef struct hli_itensor {
   unsigned char *data;
@@ -51,8 +59,8 @@ typedef struct hli_icell {
   int32_t writer, writer2;          /* threads that wrote in that epoch */
   int32_t reader, reader2;
   hli_op write_op, read_op, copy_op;
-  int32_t copier;                   /* in flight: thread */
-  uint32_t group;                   /* in flight: number of its group */
+  int32_t copier; /* in flight: thread */
+  uint32_t group; /* in flight: number of its group */
   bool known, in_flight;
 } hli_icell;
 
@@ -64,7 +72,7 @@ typedef struct hli_imemory {
   uint32_t rank;
   int64_t size[HL_MAX_RANK];
   int64_t slots;
-  int64_t row, rows;   /* shared: elements per row with padding, rows of one slot */
+  int64_t row, rows; /* shared: elements per row with padding, rows of one slot */
   int64_t cell_count;
   hli_icell *cells;
 } hli_imemory;
@@ -74,21 +82,21 @@ typedef struct hli_machine {
   const hl_allocator *alloc;
   hli_interp_options options;
   hl_diag *diag;
-  hli_ival *values;         /* by value id */
-  hli_axis_state *axes;     /* by axis id */
-  hli_axis_state *outer;    /* the axes before each open region: HLI_INTERP_DEPTH times `axes` */
-  uint32_t depth;           /* open regions */
-  int64_t *dims;            /* by dim id; -1 = unknown */
-  hli_itensor *tensors;     /* by parameter */
+  hli_ival *values;      /* by value id */
+  hli_axis_state *axes;  /* by axis id */
+  hli_axis_state *outer; /* the axes before each open region: HLI_INTERP_DEPTH times `axes` */
+  uint32_t depth;        /* open regions */
+  int64_t *dims;         /* by dim id; -1 = unknown */
+  hli_itensor *tensors;  /* by parameter */
   HLI_VEC(hli_imemory) memory;
-  bool *op_checked;         /* LANE: by op: its layouts have been looked at */
+  bool *op_checked;               /* LANE: by op: its layouts have been looked at */
   struct hli_place_entry *places; /* LANE: see place.h */
-  int64_t program;          /* running number */
+  int64_t program;                /* running number */
   uint64_t steps;
   /* LANE */
   uint32_t threads, warp_size;
-  uint32_t epoch;           /* barriers so far */
-  uint32_t groups;          /* committed so far: copies now belong to group number `groups` */
+  uint32_t epoch;               /* barriers so far */
+  uint32_t groups;              /* committed so far: copies now belong to group number `groups` */
   HLI_VEC(hli_icell *) flights; /* asynchronous writes that have not landed */
 } hli_machine;
 
@@ -106,7 +114,9 @@ static inline int64_t hli_span_of(int64_t begin, int64_t end) {
   return n > INT64_MAX ? INT64_MAX : (int64_t)n;
 }
 /* The first element: for scalars. */
-static inline int64_t hli_ival_int(const hli_ival *v) { return v->data[0].i; }
+static inline int64_t hli_ival_int(const hli_ival *v) {
+  return v->data[0].i;
+}
 
 /* "kernel 'k', program p: <words>\n  <the op's line>"; returns status. */
 hl_status hli_machine_fail(hli_machine *m, hl_status status, hli_op op, const char *fmt, ...)
@@ -126,29 +136,29 @@ const char *hli_coord_text(char *buffer, size_t size, const int64_t *coord, uint
 
 /* ---- one function per family ----------------------------------------------------------- */
 
-hl_status hli_exec_pointwise(hli_machine *m, hli_op op);   /* eval.c */
+hl_status hli_exec_pointwise(hli_machine *m, hli_op op); /* eval.c */
 hl_status hli_exec_const(hli_machine *m, hli_op op);
 hl_status hli_exec_shape(hli_machine *m, hli_op op);
 hl_status hli_exec_scalar(hli_machine *m, hli_op op);
 hl_status hli_exec_tile_op(hli_machine *m, hli_op op);
-hl_status hli_exec_reduce(hli_machine *m, hli_op op);      /* mix.c */
+hl_status hli_exec_reduce(hli_machine *m, hli_op op); /* mix.c */
 hl_status hli_exec_dot(hli_machine *m, hli_op op);
 /* One reduction over elements that come one by one. */
 typedef struct hli_fold {
   hl_reduce_op op;
   hl_dtype dtype;
   bool typed;
-  bool wide;        /* in long double */
+  bool wide; /* in long double */
   long double sum;
   hli_scalar value;
 } hli_fold;
 hli_fold hli_fold_begin(const hli_machine *m, hl_reduce_op op, hl_dtype dtype);
 void hli_fold_add(hli_fold *f, hli_scalar x);
 hli_scalar hli_fold_end(const hli_machine *m, const hli_fold *f);
-hl_status hli_exec_access(hli_machine *m, hli_op op);      /* memory.c */
+hl_status hli_exec_access(hli_machine *m, hli_op op); /* memory.c */
 hl_status hli_exec_buffer(hli_machine *m, hli_op op);
-hl_status hli_exec_lane(hli_machine *m, hli_op op);        /* lane.c: convert, partial_reduce */
-hl_status hli_exec_shared(hli_machine *m, hli_op op);      /* shared.c */
+hl_status hli_exec_lane(hli_machine *m, hli_op op);   /* lane.c: convert, partial_reduce */
+hl_status hli_exec_shared(hli_machine *m, hli_op op); /* shared.c */
 hl_status hli_exec_sync(hli_machine *m, hli_op op);
 
 #endif

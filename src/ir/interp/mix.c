@@ -1,6 +1,6 @@
 /* mix.c: reduce and dot.  Floats are summed in long double, in ascending order, and rounded once at
  * the end: nearer to the truth than any back end, whatever its order.  Integers wrap in their dtype.
- * At TILE and LOOP lanes beyond an axis' valid ones do not take part. */
+ * At TILE and LOOP lanes beyond an axis' valid ones do not take part. SPDX-License-Identifier: MIT */
 #include "src/ir/interp/machine.h"
 
 static bool is_float(hl_dtype dtype) {
@@ -11,14 +11,16 @@ static bool is_float(hl_dtype dtype) {
 static int64_t taking_part(const hli_machine *m, hli_value v, uint32_t d) {
   const hli_ival *a = &m->values[v];
   const hli_axis axis = hli_type_of(m->k, v)->dims[d];
-  if (m->k->stage == HLI_STAGE_LANE || m->axes[axis].lanes != a->size[d]) return a->size[d];
+  if (m->k->stage == HLI_STAGE_LANE || m->axes[axis].lanes != a->size[d])
+    return a->size[d];
   return m->axes[axis].valid;
 }
 
 /* ---- reduce ---- */
 
 static hli_scalar reduce_identity(hl_reduce_op op, hl_dtype dtype) {
-  if (op == HL_REDUCE_ALL) return hli_scalar_from_bits(dtype, dtype == HL_BOOL ? 1 : UINT64_MAX);
+  if (op == HL_REDUCE_ALL)
+    return hli_scalar_from_bits(dtype, dtype == HL_BOOL ? 1 : UINT64_MAX);
   return hli_scalar_identity((hli_identity)hli_op_facts(hli_reduce_combine(op))->identity, dtype);
 }
 
@@ -28,9 +30,12 @@ hli_fold hli_fold_begin(const hli_machine *m, hl_reduce_op op, hl_dtype dtype) {
 }
 
 void hli_fold_add(hli_fold *f, hli_scalar x) {
-  if (f->wide && f->op == HL_REDUCE_SUM) f->sum += x.f;
-  else if (f->wide) f->sum *= x.f;
-  else f->value = hli_scalar_eval(hli_reduce_combine(f->op), f->dtype, f->dtype, (hli_scalar[]){f->value, x}, f->typed);
+  if (f->wide && f->op == HL_REDUCE_SUM)
+    f->sum += x.f;
+  else if (f->wide)
+    f->sum *= x.f;
+  else
+    f->value = hli_scalar_eval(hli_reduce_combine(f->op), f->dtype, f->dtype, (hli_scalar[]){f->value, x}, f->typed);
 }
 
 hli_scalar hli_fold_end(const hli_machine *m, const hli_fold *f) {
@@ -46,8 +51,10 @@ static hli_scalar fold_over(const hli_machine *m, hli_fold f, const hli_ival *a,
     size[d] = over >> d & 1 ? limit[d] : 1;
     empty |= size[d] <= 0;
   }
-  if (!empty) do {
-      for (uint32_t d = 0; d < a->rank; d++) c[d] = over >> d & 1 ? walk[d] : at[d];
+  if (!empty)
+    do {
+      for (uint32_t d = 0; d < a->rank; d++)
+        c[d] = over >> d & 1 ? walk[d] : at[d];
       hli_fold_add(&f, a->data[hli_row_major(c, a->size, a->rank)]);
     } while (hli_next_coord(walk, size, a->rank));
   return hli_fold_end(m, &f);
@@ -58,15 +65,19 @@ hl_status hli_exec_reduce(hli_machine *m, hli_op op) {
   const hli_ival *a = &m->values[src];
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
-  if (s) return s;
+  if (s)
+    return s;
   uint32_t over = 0;
   int64_t limit[HL_MAX_RANK] = {0};
-  for (uint32_t i = 0; i < hli_attr_len(m->k, op, 1); i++) over |= 1u << hli_attr(m->k, op, 1, i);
-  for (uint32_t d = 0; d < a->rank; d++) limit[d] = taking_part(m, src, d);
+  for (uint32_t i = 0; i < hli_attr_len(m->k, op, 1); i++)
+    over |= 1u << hli_attr(m->k, op, 1, i);
+  for (uint32_t d = 0; d < a->rank; d++)
+    limit[d] = taking_part(m, src, d);
   const hl_reduce_op kind = (hl_reduce_op)hli_attr(m->k, op, 0, 0);
   int64_t c[HL_MAX_RANK] = {0}, at[HL_MAX_RANK] = {0};
   for (int64_t e = 0; e < r->count; e++) {
-    for (uint32_t d = 0, next = 0; d < a->rank; d++) at[d] = over >> d & 1 ? 0 : c[next++];
+    for (uint32_t d = 0, next = 0; d < a->rank; d++)
+      at[d] = over >> d & 1 ? 0 : c[next++];
     r->data[e] = fold_over(m, hli_fold_begin(m, kind, (hl_dtype)a->dtype), a, at, over, limit);
     (void)hli_next_coord(c, r->size, r->rank);
   }
@@ -75,16 +86,19 @@ hl_status hli_exec_reduce(hli_machine *m, hli_op op) {
 
 /* ---- dot ---- */
 
-static hli_scalar dot_int(hl_dtype dtype, const hli_scalar *a, const hli_scalar *b, int64_t step, int64_t n, hli_scalar acc) {
+static hli_scalar dot_int(hl_dtype dtype, const hli_scalar *a, const hli_scalar *b, int64_t step, int64_t n,
+                          hli_scalar acc) {
   uint64_t sum = acc.u;
-  for (int64_t i = 0; i < n; i++) sum += a[i].u * b[i * step].u;
+  for (int64_t i = 0; i < n; i++)
+    sum += a[i].u * b[i * step].u;
   return hli_scalar_from_bits(dtype, sum); /* keeps the low bits: wraps */
 }
 
-static hli_scalar dot_float(const hli_machine *m, hl_dtype dtype, const hli_scalar *a, const hli_scalar *b, int64_t step, int64_t n,
-                            hli_scalar acc) {
+static hli_scalar dot_float(const hli_machine *m, hl_dtype dtype, const hli_scalar *a, const hli_scalar *b,
+                            int64_t step, int64_t n, hli_scalar acc) {
   long double sum = acc.f;
-  for (int64_t i = 0; i < n; i++) sum += (long double)a[i].f * (long double)b[i * step].f;
+  for (int64_t i = 0; i < n; i++)
+    sum += (long double)a[i].f * (long double)b[i * step].f;
   return hli_machine_round(m, dtype, sum);
 }
 
@@ -93,7 +107,8 @@ hl_status hli_exec_dot(hli_machine *m, hli_op op) {
   const hli_ival *a = &m->values[left], *b = hli_ival_operand(m, op, 1), *acc = hli_ival_operand(m, op, 2);
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
-  if (s) return s;
+  if (s)
+    return s;
   const int64_t rows = a->size[0], inner = a->size[1], columns = b->size[1];
   if (a->rank != 2 || b->rank != 2 || b->size[0] != inner || r->size[0] != rows || r->size[1] != columns)
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "shapes do not fit");

@@ -3,8 +3,8 @@
 #ifndef HLI_INTERP_PLACE_H
 #define HLI_INTERP_PLACE_H
 
-#include <stdio.h>
 #include "src/ir/interp/machine.h"
+#include <stdio.h>
 
 typedef struct hli_iplace {
   uint32_t threads, regs;
@@ -13,7 +13,8 @@ typedef struct hli_iplace {
 
 /* The place of a value of this shape in this layout; built on first use.  A layout that leaves its shape, that
  * misses an element or that does not fit the number of warps is a fault of op. */
-hl_status hli_place_of(hli_machine *m, hli_op op, uint32_t layout, const int64_t *size, uint32_t rank, const hli_iplace **out);
+hl_status hli_place_of(hli_machine *m, hli_op op, uint32_t layout, const int64_t *size, uint32_t rank,
+                       const hli_iplace **out);
 hl_status hli_place_of_value(hli_machine *m, hli_op op, hli_value v, const hli_iplace **out);
 void hli_places_free(hli_machine *m);
 

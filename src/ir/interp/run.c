@@ -1,7 +1,7 @@
 /* run.c: the interpreter's entry: sets the machine up, runs all programs, executes blocks and loops.
  *
  * An unscheduled kernel runs its body once; each top-level `tile` then starts one program per tile.
- * Any other kernel runs its body once per program of kernel.grid. */
+ * Any other kernel runs its body once per program of kernel.grid. SPDX-License-Identifier: MIT */
 #include "src/ir/interp/bind.h"
 #include "src/ir/interp/place.h"
 
@@ -10,7 +10,8 @@ static hl_status exec_block(hli_machine *m, hli_block b);
 /* One pass through a loop's region: instances of axes that it opens end with it. */
 static hl_status exec_region(hli_machine *m, hli_op op) {
   const size_t n = m->k->axes.len;
-  if (m->depth >= HLI_INTERP_DEPTH) return hli_machine_fail(m, HL_ERR_LIMIT, op, "more than %u nested loops", HLI_INTERP_DEPTH);
+  if (m->depth >= HLI_INTERP_DEPTH)
+    return hli_machine_fail(m, HL_ERR_LIMIT, op, "more than %u nested loops", HLI_INTERP_DEPTH);
   hli_axis_state *outer = m->outer + m->depth++ * n;
   memcpy(outer, m->axes, n * sizeof *outer);
   const hl_status s = exec_block(m, hli_op_get(m->k, op)->region);
@@ -26,7 +27,8 @@ static hl_status enter_carried(hli_machine *m, hli_op op, uint32_t first, uint32
   const hli_block b = hli_op_get(m->k, op)->region;
   for (uint32_t i = first; i < hli_operand_count(m->k, op); i++) {
     hl_status s = hli_ival_assign(m, hli_block_arg(m->k, b, arg + i - first), hli_operand(m->k, op, i));
-    if (s) return s;
+    if (s)
+      return s;
   }
   return HL_OK;
 }
@@ -40,8 +42,10 @@ static hl_status next_carried(hli_machine *m, hli_op op, uint32_t arg) {
   if (n && (!yield || hli_op_get(m->k, yield)->code != HLI_OP_YIELD || hli_operand_count(m->k, yield) != n))
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "the loop's region does not yield its %u carried values", n);
   hl_status s = HL_OK;
-  for (uint32_t i = 0; i < n && !s; i++) s = hli_ival_assign(m, hli_result(m->k, op, i), hli_operand(m->k, yield, i));
-  for (uint32_t i = 0; i < n && !s; i++) s = hli_ival_assign(m, hli_block_arg(m->k, b, arg + i), hli_result(m->k, op, i));
+  for (uint32_t i = 0; i < n && !s; i++)
+    s = hli_ival_assign(m, hli_result(m->k, op, i), hli_operand(m->k, yield, i));
+  for (uint32_t i = 0; i < n && !s; i++)
+    s = hli_ival_assign(m, hli_block_arg(m->k, b, arg + i), hli_result(m->k, op, i));
   return s;
 }
 
@@ -57,15 +61,20 @@ static hl_status exec_for(hli_machine *m, hli_op op) {
   const int64_t begin = hli_ival_int(hli_ival_operand(m, op, 0)), end = hli_ival_int(hli_ival_operand(m, op, 1));
   const int64_t step = hli_ival_int(hli_ival_operand(m, op, 2));
   const hli_block b = hli_op_get(m->k, op)->region;
-  if (step <= 0) return hli_machine_fail(m, HL_ERR_BUILD, op, "the step is %lld, it must be positive", (long long)step);
+  if (step <= 0)
+    return hli_machine_fail(m, HL_ERR_BUILD, op, "the step is %lld, it must be positive", (long long)step);
   hl_status s = enter_carried(m, op, 3, 1);
   for (int64_t i = begin; i < end && !s; i += step) {
     hli_ival *iv;
     s = hli_ival_prepare(m, op, hli_block_arg(m->k, b, 0), &iv);
-    if (!s) iv->data[0].i = i;
-    if (!s) s = exec_region(m, op);
-    if (!s) s = next_carried(m, op, 1);
-    if (hli_span_of(i, end) <= step) break; /* i + step may not fit */
+    if (!s)
+      iv->data[0].i = i;
+    if (!s)
+      s = exec_region(m, op);
+    if (!s)
+      s = next_carried(m, op, 1);
+    if (hli_span_of(i, end) <= step)
+      break; /* i + step may not fit */
   }
   return s ? s : leave_carried(m, op, 1);
 }
@@ -74,16 +83,20 @@ static hl_status exec_for(hli_machine *m, hli_op op) {
 static int64_t choose_block(const hli_machine *m, hli_axis axis) {
   const hli_axis_data *a = &m->k->axes.data[axis];
   static const int64_t small[] = {3, 5, 4, 2};
-  if (a->block > 0) return a->block;
-  if (axis < m->options.block_count && m->options.blocks && m->options.blocks[axis] > 0) return m->options.blocks[axis];
+  if (a->block > 0)
+    return a->block;
+  if (axis < m->options.block_count && m->options.blocks && m->options.blocks[axis] > 0)
+    return m->options.blocks[axis];
   int64_t block = small[axis % HLI_COUNT(small)];
-  if (a->block_max > 0) block = HLI_MIN(block, a->block_max);
+  if (a->block_max > 0)
+    block = HLI_MIN(block, a->block_max);
   return HLI_MAX(block, HLI_MAX(a->block_min, 1));
 }
 
 static void open_tile(hli_machine *m, hli_value v, hli_axis axis, int64_t begin, int64_t end, int64_t block) {
   m->axes[axis] = (hli_axis_state){block, HLI_MIN(block, hli_span_of(begin, end))};
-  *hli_ival_of(m, v) = (hli_ival){.kind = HLI_IVAL_TILE, .rank = 1, .size = {block}, .begin = begin, .end = end, .axis = axis};
+  *hli_ival_of(m, v) =
+      (hli_ival){.kind = HLI_IVAL_TILE, .rank = 1, .size = {block}, .begin = begin, .end = end, .axis = axis};
 }
 
 static hl_status exec_tile(hli_machine *m, hli_op op) {
@@ -102,17 +115,21 @@ static hl_status exec_tile(hli_machine *m, hli_op op) {
     any &= tiles[d] > 0;
   }
   hli_axis_state before[HL_MAX_RANK];
-  for (uint32_t d = 0; d < rank; d++) before[d] = m->axes[axis[d]];
+  for (uint32_t d = 0; d < rank; d++)
+    before[d] = m->axes[axis[d]];
   hl_status s = enter_carried(m, op, 2 * rank, rank);
   while (any && !s) {
-    if (grid) m->program++;
+    if (grid)
+      m->program++;
     for (uint32_t d = 0; d < rank; d++)
       open_tile(m, hli_block_arg(m->k, o->region, d), axis[d], begin[d] + at[d] * block[d], end[d], block[d]);
     s = exec_region(m, op);
-    if (!s) s = next_carried(m, op, rank);
+    if (!s)
+      s = next_carried(m, op, rank);
     any = hli_next_coord(at, tiles, rank);
   }
-  for (uint32_t d = 0; d < rank; d++) m->axes[axis[d]] = before[d];
+  for (uint32_t d = 0; d < rank; d++)
+    m->axes[axis[d]] = before[d];
   return s ? s : leave_carried(m, op, rank);
 }
 
@@ -122,23 +139,37 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
   const hli_opcode code = (hli_opcode)hli_op_get(m->k, op)->code;
   const hli_op_info *facts = hli_op_facts(code);
   switch (facts->family) {
-    case HLI_FAM_UNARY:
-    case HLI_FAM_BINARY:
-    case HLI_FAM_TERNARY:
-    case HLI_FAM_CAST: return hli_exec_pointwise(m, op);
-    case HLI_FAM_CONST: return hli_exec_const(m, op);
-    case HLI_FAM_SHAPE: return hli_exec_shape(m, op);
-    case HLI_FAM_SCALAR: return hli_exec_scalar(m, op);
-    case HLI_FAM_TILE: return hli_exec_tile_op(m, op);
-    case HLI_FAM_ACCESS: return hli_exec_access(m, op);
-    case HLI_FAM_REDUCE: return code == HLI_OP_REDUCE ? hli_exec_reduce(m, op) : hli_exec_lane(m, op);
-    case HLI_FAM_DOT: return hli_exec_dot(m, op);
-    case HLI_FAM_LOOP: return code == HLI_OP_TILE ? exec_tile(m, op) : exec_for(m, op);
-    case HLI_FAM_BUFFER: return hli_exec_buffer(m, op);
-    case HLI_FAM_LANE: return code == HLI_OP_CONVERT ? hli_exec_lane(m, op) : hli_exec_shared(m, op);
-    case HLI_FAM_ASYNC: return hli_exec_shared(m, op);
-    case HLI_FAM_CONTROL: return hli_exec_sync(m, op);
-    default: return hli_machine_fail(m, HL_ERR_INTERNAL, op, "the interpreter does not know '%s'", facts->text);
+  case HLI_FAM_UNARY:
+  case HLI_FAM_BINARY:
+  case HLI_FAM_TERNARY:
+  case HLI_FAM_CAST:
+    return hli_exec_pointwise(m, op);
+  case HLI_FAM_CONST:
+    return hli_exec_const(m, op);
+  case HLI_FAM_SHAPE:
+    return hli_exec_shape(m, op);
+  case HLI_FAM_SCALAR:
+    return hli_exec_scalar(m, op);
+  case HLI_FAM_TILE:
+    return hli_exec_tile_op(m, op);
+  case HLI_FAM_ACCESS:
+    return hli_exec_access(m, op);
+  case HLI_FAM_REDUCE:
+    return code == HLI_OP_REDUCE ? hli_exec_reduce(m, op) : hli_exec_lane(m, op);
+  case HLI_FAM_DOT:
+    return hli_exec_dot(m, op);
+  case HLI_FAM_LOOP:
+    return code == HLI_OP_TILE ? exec_tile(m, op) : exec_for(m, op);
+  case HLI_FAM_BUFFER:
+    return hli_exec_buffer(m, op);
+  case HLI_FAM_LANE:
+    return code == HLI_OP_CONVERT ? hli_exec_lane(m, op) : hli_exec_shared(m, op);
+  case HLI_FAM_ASYNC:
+    return hli_exec_shared(m, op);
+  case HLI_FAM_CONTROL:
+    return hli_exec_sync(m, op);
+  default:
+    return hli_machine_fail(m, HL_ERR_INTERNAL, op, "the interpreter does not know '%s'", facts->text);
   }
 }
 
@@ -149,8 +180,10 @@ static hl_status exec_block(hli_machine *m, hli_block b) {
                               (unsigned long long)m->options.max_steps);
     m->steps++;
     hl_status s = exec_op(m, op);
-    if (!s) s = hli_lane_check(m, op);
-    if (s) return s;
+    if (!s)
+      s = hli_lane_check(m, op);
+    if (s)
+      return s;
   }
   return HL_OK;
 }
@@ -163,8 +196,8 @@ static hl_status count_programs(hli_machine *m, int64_t *out) {
     const hli_grid_axis *g = &m->k->grid.data[i];
     const int64_t size = g->dim ? m->dims[g->dim] : g->constant;
     if (size < 0 || g->block <= 0 || __builtin_mul_overflow(*out, size ? (size - 1) / g->block + 1 : 0, out))
-      return hli_fail(m->diag, HL_ERR_BUILD, "kernel '%s': grid axis %u has size %lld and block %lld", m->k->name, (unsigned)i, (long long)size,
-                      (long long)g->block);
+      return hli_fail(m->diag, HL_ERR_BUILD, "kernel '%s': grid axis %u has size %lld and block %lld", m->k->name,
+                      (unsigned)i, (long long)size, (long long)g->block);
   }
   return HL_OK;
 }
@@ -180,7 +213,8 @@ static hl_status run_programs(hli_machine *m) {
     m->groups = 0;
     m->flights.len = 0;
     m->epoch++; /* shared memory begins anew */
-    for (uint32_t i = 0; i < m->k->axes.len; i++) m->axes[i].lanes = -1;
+    for (uint32_t i = 0; i < m->k->axes.len; i++)
+      m->axes[i].lanes = -1;
     s = exec_block(m, m->k->body);
     m->program += !s;
   }
@@ -195,8 +229,10 @@ static hl_status machine_open(hli_machine *m) {
   m->dims = hli_calloc(m->alloc, k->dims.len, sizeof *m->dims);
   m->tensors = hli_calloc(m->alloc, k->params.len, sizeof *m->tensors);
   m->op_checked = hli_calloc(m->alloc, k->ops.len, sizeof *m->op_checked);
-  if (!m->values || !m->axes || !m->outer || !m->dims || !m->tensors || !m->op_checked) return hli_machine_no_memory(m);
-  for (uint32_t i = 0; i < k->axes.len; i++) m->axes[i].lanes = -1;
+  if (!m->values || !m->axes || !m->outer || !m->dims || !m->tensors || !m->op_checked)
+    return hli_machine_no_memory(m);
+  for (uint32_t i = 0; i < k->axes.len; i++)
+    m->axes[i].lanes = -1;
   m->warp_size = 32;
   m->threads = m->warp_size * HLI_MAX(k->launch.warps, 1u);
   return HL_OK;
@@ -204,7 +240,8 @@ static hl_status machine_open(hli_machine *m) {
 
 static void machine_close(hli_machine *m) {
   const hl_kernel *k = m->k;
-  for (uint32_t i = 0; m->values && i < k->values.len; i++) hli_ival_free(m, &m->values[i]);
+  for (uint32_t i = 0; m->values && i < k->values.len; i++)
+    hli_ival_free(m, &m->values[i]);
   for (uint32_t i = 0; m->tensors && i < k->params.len; i++)
     hli_release(m->alloc, m->tensors[i].touch, (size_t)m->tensors[i].count * sizeof(hli_touch));
   for (uint32_t i = 0; i < m->memory.len; i++)
@@ -223,10 +260,13 @@ static void machine_close(hli_machine *m) {
 static hl_status open_and_run(const hl_kernel *k, const hl_allocator *alloc, const hl_arg *args, size_t count,
                               const hli_interp_options *options, bool run, hl_diag *diag) {
   hli_machine m = {.k = k, .alloc = alloc, .diag = diag, .program = -1};
-  if (options) m.options = *options;
+  if (options)
+    m.options = *options;
   hl_status s = machine_open(&m);
-  if (!s) s = hli_bind(&m, args, count);
-  if (!s && run) s = run_programs(&m);
+  if (!s)
+    s = hli_bind(&m, args, count);
+  if (!s && run)
+    s = run_programs(&m);
   machine_close(&m);
   return s;
 }
