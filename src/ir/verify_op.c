@@ -244,8 +244,8 @@ static void check_access(hli_verifier *v, hli_op op) {
   if (check >= 0 && hli_attr_len(k, op, (uint32_t)check) && hli_attr_len(k, op, (uint32_t)check) != rank)
     hli_complain(v, op, "check has %u entries for %u dimensions", hli_attr_len(k, op, (uint32_t)check), rank);
   for (uint32_t d = 0; check >= 0 && d < hli_attr_len(k, op, (uint32_t)check); d++)
-    if (hli_attr(k, op, (uint32_t)check, d) & ~(int64_t)1)
-      hli_complain(v, op, "check[%u] is %lld: it is 0 or 1", d, (long long)hli_attr(k, op, (uint32_t)check, d));
+    if (hli_attr(k, op, (uint32_t)check, d) < 0 || hli_attr(k, op, (uint32_t)check, d) > 2)
+      hli_complain(v, op, "check[%u] is %lld: it is 0, 1 or 2", d, (long long)hli_attr(k, op, (uint32_t)check, d));
   if (c < 0 || c > 2)
     hli_complain(v, op, "cache is %lld: 0 none, 1 streaming, 2 read-only", (long long)c);
 }
