@@ -174,17 +174,18 @@ void hli_swizzle_choose(const int64_t *shape, uint32_t rank, uint32_t element_by
   pattern p[MAX_USES];
   hli_layout candidate;
   n = HLI_MIN(n, MAX_USES);
-  *out = (hli_layout){.kind = 1};
+  *out = (hli_layout){.kind = 1, .rank = (uint8_t)rank};
   if (rank < 2) return;
   for (uint32_t i = 0; i < n; i++) make_pattern(&uses[i], rank, element_bytes, &p[i]);
   uint32_t best = total_cost(out, shape, rank, element_bytes, p, n);
   for (uint32_t bytes = 16; bytes >= 4; bytes = bytes == 16 ? 32 : bytes == 32 ? 8 : bytes / 2) {
     if (!piece_swizzle(shape[rank - 1], element_bytes, bytes, &candidate)) continue;
+    candidate.rank = (uint8_t)rank;
     const uint32_t cost = total_cost(&candidate, shape, rank, element_bytes, p, n);
     if (cost < best) best = cost, *out = candidate;
   }
   for (uint32_t bytes = 4; bytes <= 16; bytes *= 2) {
-    candidate = (hli_layout){.kind = 1, .sw_pad = (uint16_t)HLI_MAX(bytes / element_bytes, 1u)};
+    candidate = (hli_layout){.kind = 1, .rank = (uint8_t)rank, .sw_pad = (uint16_t)HLI_MAX(bytes / element_bytes, 1u)};
     const uint32_t cost = total_cost(&candidate, shape, rank, element_bytes, p, n);
     if (cost < best) best = cost, *out = candidate;
   }

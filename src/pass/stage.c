@@ -190,11 +190,17 @@ static void store_stage(hli_cursor *c, const ring *r, hli_value slot) {
   for (uint32_t i = 0; i < r->find->loads; i++) store_shared(c, r->buffer[i], slot, r->next[i]);
 }
 
+/* begin + n step, folded where it is constant: checks are dropped by it. */
+static hli_value ahead_of(hli_cursor *c, hli_value begin, hli_value step, int64_t n) {
+  hli_scalar b, d;
+  if (hli_const_value(c->k, begin, &b) && hli_const_value(c->k, step, &d)) return hli_make_i64(c, b.i + n * d.i);
+  return n ? add(c, begin, times(c, step, n)) : begin;
+}
+
 static void prologue(stager *s, hli_cursor *c, ring *r) {
   for (uint32_t i = 0; i < r->find->loads; i++) r->buffer[i] = make_buffer(s, c, &r->find->load[i], r->stages);
   for (uint32_t n = 0; n + 1 < r->stages; n++) {
-    const hli_value iv = n ? add(c, r->begin, times(c, r->step, n)) : r->begin;
-    fetch_stage(s, c, r, iv, hli_make_i64(c, n));
+    fetch_stage(s, c, r, ahead_of(c, r->begin, r->step, n), hli_make_i64(c, n));
   }
   if (!r->find->async) store_stage(c, r, hli_make_i64(c, 0));
 }
