@@ -6,6 +6,7 @@
  *   %a = mul %pid, %c1 : i64
  *   %b = mul %pid, %c1 : i64        ->      (uses of %a, %b become %pid)
  */
+#include "src/ir/layout_access.h"
 #include "src/pass/pass.h"
 
 typedef struct simplifier {
@@ -119,6 +120,17 @@ static hli_value identity(simplifier *s, hli_op op) {
   }
 }
 
+/* where with a known condition; in_bounds of a tile that provably lies inside. */
+static hli_value known_choice(simplifier *s, hli_op op) {
+  hl_kernel *k = s->k;
+  const hli_op_data o = *hli_op_get(k, op);
+  hli_scalar c;
+  if (o.code == HLI_OP_WHERE && hli_const_value(k, hli_operand(k, op, 0), &c)) return hli_operand(k, op, c.i ? 1 : 2);
+  if (o.code != HLI_OP_IN_BOUNDS || !k->scheduled || k->stage != HLI_STAGE_TILE || !hli_range_inside(k, hli_operand(k, op, 0))) return 0;
+  hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
+  return hli_make_splat(&at, hli_make_const(&at, HL_BOOL, 1), k->values.data[o.results].type);
+}
+
 /* A broadcast of a broadcast is one broadcast. */
 static hli_value merge_broadcasts(simplifier *s, hli_op op) {
   hl_kernel *k = s->k;
@@ -175,6 +187,7 @@ static void simplify_op(simplifier *s, hli_op op) {
   hli_value r = fold(s, op);
   if (!r) r = identity(s, op);
   if (!r) r = merge_broadcasts(s, op);
+  if (!r) r = known_choice(s, op);
   if (!r) {
     enter(s, op);
     return;
