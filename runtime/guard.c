@@ -234,7 +234,7 @@ static hl_status check_memory(const guard *g, uint32_t p, const hl_tensor *t, by
   uintptr_t address = (uintptr_t)t->data + t->byte_offset;
   if (!t->data)
     return misfit(g, p, "the tensor's data is NULL, but it is not empty");
-  if (address % param->align != 0)
+  if (address & (param->align - 1)) /* a power of two */
     return misfit(g, p,
                   "its data (%#llx) is not aligned to %u bytes: use an aligned buffer or make a plan for less "
                   "alignment",
@@ -370,6 +370,14 @@ static hl_status ask_driver(const guard *g, const byte_range *ranges) {
 
 /* ---- grids --------------------------------------------------------------------------------- */
 
+static uint64_t blocks_of(uint64_t size, uint32_t block) {
+  if (size <= UINT32_MAX) { /* the usual case; 64-bit division is slow on many processors */
+    uint32_t narrow = (uint32_t)size;
+    return narrow / block + (narrow % block != 0);
+  }
+  return size / block + (size % block != 0);
+}
+
 static hl_status bind_grids(const guard *g) {
   const hlr_program *prog = &g->plan->program;
   uint64_t limit = g->plan->dev->driver->max_programs;
@@ -379,8 +387,8 @@ static hl_status bind_grids(const guard *g) {
     bool overflow = false;
     for (uint32_t i = 0; i < step->extent_count; i++) {
       const hlr_extent *e = &step->extents[i];
-      uint64_t size = (uint64_t)(e->dim == HLR_DYNAMIC ? e->constant : g->bound->dims[e->dim]);
-      uint64_t block = (uint64_t)e->block, blocks = size / block + (size % block != 0);
+      int64_t size = e->dim == HLR_DYNAMIC ? e->constant : g->bound->dims[e->dim];
+      uint64_t blocks = blocks_of((uint64_t)size, (uint32_t)e->block);
       if (blocks == 0) {
         programs = 0;
         overflow = false; /* whatever the other extents made of it */
