@@ -382,11 +382,43 @@ static void test_shared_races(void **state) {
   box_free(&out);
 }
 
+/* Buffers that share bytes: fine one after the other, and no way to see one through the other. */
+static void test_overlap(void **state) {
+  (void)state;
+#define OVERLAP(lines)                                                                                                 \
+  "hl 1 lane\nkernel @o {\n  param %out : tensor<f32[1]> out\n  axis $r tile block 32\n"                               \
+  "  layout #1 = {rank = 1, regs = [], lanes = [[1], [2], [4], [8], [16]], warps = []}\n"                              \
+  "  grid [1 / 1]\n  launch warps 1 shared 256\n  body {\n    %c0 = const {value = 0} : i64\n"                         \
+  "    %c32 = const {value = 32} : i64\n    %r = range %c0, %c32 {axis = $r} : tile<$r>\n"                             \
+  "    %a = shared {slots = 1, offset = 0} : buffer<i64[32]>\n"                                                        \
+  "    %b = shared {slots = 1, offset = 64} : buffer<i32[32]>\n    %x = tile_index %r : i64[$r]#1\n"                   \
+  "    %y = cast %x : i32[$r]#1\n" lines "  }\n}\n"
+#define PUT_A "    shared_store %a, %c0, %x\n"
+#define PUT_B "    shared_store %b, %c0, %y\n"
+#define GET_A "    %u = shared_load %a, %c0 : i64[$r]#1\n"
+#define GET_B "    %v = shared_load %b, %c0 : i32[$r]#1\n"
+#define SYNC  "    barrier\n"
+  BOX1(out, HL_F32, 1);
+  const hl_arg args[] = {arg_of(&out)};
+  run_ok(OVERLAP(PUT_A SYNC GET_A SYNC PUT_B SYNC GET_B), args, 1, NULL);
+  run_fails(OVERLAP(PUT_A SYNC GET_A PUT_B SYNC GET_B), args, 1, NULL, HL_ERR_BUILD,
+            "race: thread 0 writes element [0] of slot 0 of a shared buffer, which thread 8 read with no barrier");
+  run_fails(OVERLAP(PUT_A PUT_B), args, 1, NULL, HL_ERR_BUILD,
+            "which thread 8 wrote differently with no barrier between");
+  run_fails(OVERLAP(PUT_A SYNC PUT_B SYNC GET_A), args, 1, NULL, HL_ERR_BUILD,
+            "thread 8 reads element [8] of slot 0 of a shared buffer, whose bytes another buffer has overwritten");
+  run_fails(OVERLAP(PUT_A SYNC GET_B), args, 1, NULL, HL_ERR_BUILD, "whose bytes another buffer has overwritten");
+  run_fails(OVERLAP("    %c = shared {slots = 1, offset = 200} : buffer<i16[32]>\n"), args, 1, NULL, HL_ERR_BUILD,
+            "the buffer ends at byte 264, the kernel has 256");
+  box_free(&out);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_vector_add), cmocka_unit_test(test_row_sum),     cmocka_unit_test(test_ownership),
       cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_bad_layouts), cmocka_unit_test(test_ring),
       cmocka_unit_test(test_ring_races), cmocka_unit_test(test_shared),      cmocka_unit_test(test_shared_races),
+      cmocka_unit_test(test_overlap),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

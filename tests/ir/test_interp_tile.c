@@ -395,6 +395,31 @@ static void test_dropped_check(void **state) {
   box_free(&x), box_free(&y);
 }
 
+/* check = 2: a tile inside or outside as a whole; outside it loads 0. */
+static void test_whole_check(void **state) {
+  (void)state;
+  static const char text[] = "hl 1 tile\nkernel @whole {\n  dim N\n  param %x : tensor<i32[N]> in\n"
+                             "  param %out : tensor<i32[1]> out\n  axis $i tile block 4\n  grid [1 / 1]\n  body {\n"
+                             "    %n = size %x {dim = 0} : i64\n    %c0 = const {value = 0} : i64\n"
+                             "    %c4 = const {value = 4} : i64\n    %c12 = const {value = 12} : i64\n"
+                             "    %z = const {value = 0} : i32\n"
+                             "    %s = for %c0, %c12, %c4, %z (%b : i64, %a : i32) {\n"
+                             "      %i = range %b, %n {axis = $i} : tile<$i>\n"
+                             "      %v = load %x[%i] {check = [2]} : i32[$i]\n"
+                             "      %r = reduce %v {op = sum, axes = [0]} : i32\n      %t = add %a, %r : i32\n"
+                             "      yield %t\n    } : i32\n    store %out[%c0], %s\n  }\n}\n";
+  BOX1(x, HL_I32, 8);
+  BOX1(y, HL_I32, 9);
+  BOX1(out, HL_I32, 1);
+  for (int i = 0; i < 8; i++)
+    box_set(&x, i, 0, i);
+  box_fill(&y, 1);
+  run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL);
+  assert_int_equal(box_get(&out, 0, 0), 28);
+  run_fails(text, (hl_arg[]){arg_of(&y), arg_of(&out)}, 2, NULL, HL_ERR_BUILD, "1 of the tile's 4 lanes lie inside");
+  box_free(&x), box_free(&y), box_free(&out);
+}
+
 static void test_steps(void **state) {
   (void)state;
   BOX1(x, HL_F32, 40);
@@ -449,6 +474,7 @@ int main(void) {
       cmocka_unit_test(test_dropped_check), cmocka_unit_test(test_steps),
       cmocka_unit_test(test_program_check), cmocka_unit_test(test_bad_step),
       cmocka_unit_test(test_axis_scope),    cmocka_unit_test(test_extremes),
+      cmocka_unit_test(test_whole_check),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,4 +21,8 @@ hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const 
                            bool *inside);
 hl_status hli_reach_read(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, hli_scalar *out);
 
+/* Describes the buffer that a buffer or shared op makes; its place in machine.memory (.len: not there yet). */
+hl_status hli_memory_describe(hli_machine *m, hli_op op, hli_imemory *b);
+uint32_t hli_memory_find(const hli_machine *m, hli_op op);
+
 #endif

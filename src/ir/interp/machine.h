@@ -51,31 +51,46 @@ typedef struct hli_itensor {
   hli_touch *touch; /* program_check: by row-major index; else NULL */
 } hli_itensor;
 
-/* One element of a buffer.  Threads: -1 = none; `2` is another one than the first. */
+/* One element of a LOOP buffer. */
 typedef struct hli_icell {
   hli_scalar value;
-  hli_scalar landing;               /* in flight: what will be here */
+  bool known;
+} hli_icell;
+
+/* One byte of a block's shared memory.  Threads: -1 = none; `2` is another one than the first. */
+typedef struct hli_ibyte {
+  hli_scalar value;                 /* of the element that begins here */
+  hli_scalar landing;               /* in flight: what it will be */
+  uint32_t run;                     /* program + 1 that wrote it last; 0 = none */
+  uint32_t owner;                   /* machine.memory index of the buffer that it was written as */
   uint32_t write_epoch, read_epoch; /* barriers before the last write and read */
   int32_t writer, writer2;          /* threads that wrote in that epoch */
   int32_t reader, reader2;
   hli_op write_op, read_op, copy_op;
   int32_t copier; /* in flight: thread */
   uint32_t group; /* in flight: number of its group */
-  bool known, in_flight;
-} hli_icell;
+  bool in_flight;
+} hli_ibyte;
 
-/* A buffer of LOOP or a shared buffer of LANE. */
+/* A buffer of LOOP, with its own cells, or a shared buffer of LANE, in the block's bytes. */
 typedef struct hli_imemory {
   hli_op op;
   hl_dtype dtype;
-  bool shared;
   uint32_t rank;
   int64_t size[HL_MAX_RANK];
-  int64_t slots;
-  int64_t row, rows; /* shared: elements per row with padding, rows of one slot */
-  int64_t cell_count;
-  hli_icell *cells;
+  int64_t count;    /* elements (of one slot, with padding) */
+  hli_icell *cells; /* LOOP */
+  int64_t slots;    /* LANE */
+  int64_t row;      /* LANE: elements per row with padding */
+  int64_t first;    /* LANE: byte where it begins */
+  uint32_t swizzle; /* LANE: layout id, 0 = none */
 } hli_imemory;
+
+/* An asynchronous write of one element that has not landed. */
+typedef struct hli_flight {
+  uint32_t memory;
+  int64_t at; /* first byte */
+} hli_flight;
 
 typedef struct hli_machine {
   const hl_kernel *k;
@@ -95,9 +110,10 @@ typedef struct hli_machine {
   uint64_t steps;
   /* LANE */
   uint32_t threads, warp_size;
-  uint32_t epoch;               /* barriers so far */
-  uint32_t groups;              /* committed so far: copies now belong to group number `groups` */
-  HLI_VEC(hli_icell *) flights; /* asynchronous writes that have not landed */
+  uint32_t epoch;  /* barriers and programs so far */
+  uint32_t groups; /* committed so far: copies now belong to group number `groups` */
+  HLI_VEC(hli_ibyte) shared;
+  HLI_VEC(hli_flight) flights;
 } hli_machine;
 
 /* ---- value.c ------------------------------------------------------------------------ */

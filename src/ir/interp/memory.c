@@ -3,7 +3,27 @@
  * can remember which program touched an element (options.program_check). SPDX-License-Identifier: MIT */
 #include "src/ir/interp/access.h"
 
+/* What an access' `check` says of a dimension (ops.def). */
+enum { CHECK_NONE, CHECK_LANES, CHECK_WHOLE };
+
 /* ---- where an access goes ---- */
+
+/* What `check` claims of the tiles is true? */
+static hl_status check_claims(hli_machine *m, hli_op op, const hli_access *a) {
+  for (uint32_t d = 0; d < a->rank; d++) {
+    const hli_ival *tile = a->kind[d] == 't' ? &m->values[a->index[d]] : NULL;
+    const int64_t claim = hli_attr_or(m->k, op, 2, d, CHECK_LANES);
+    if (!tile || claim == CHECK_LANES)
+      continue;
+    const int64_t inside = HLI_MIN(hli_span_of(tile->begin, tile->end), tile->size[0]);
+    if (inside < tile->size[0] && (inside || claim == CHECK_NONE))
+      return hli_machine_fail(
+          m, HL_ERR_BUILD, op,
+          "dimension %u: a check was dropped without cause: %lld of the tile's %lld lanes lie inside", d,
+          (long long)inside, (long long)tile->size[0]);
+  }
+  return HL_OK;
+}
 
 hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t) {
   *t = (hli_reach){0};
@@ -19,12 +39,11 @@ hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t) {
   t->param = base->object;
   if (t->rank != t->access.rank)
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "%u indices for rank %u", t->access.rank, t->rank);
-  return HL_OK;
+  return check_claims(m, op, &t->access);
 }
 
 /* The index along dimension d for the lane at coord; false if it is masked. */
-static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const int64_t *coord, int64_t *out,
-                     bool *unchecked) {
+static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const int64_t *coord, int64_t *out) {
   const hli_access *a = &t->access;
   const int64_t lane = a->value_dim[d] >= 0 ? coord[a->value_dim[d]] : 0;
   const hli_ival *index = a->index[d] ? &m->values[a->index[d]] : NULL;
@@ -37,10 +56,7 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
     return true;
   case 't':
     *out = (int64_t)((uint64_t)index->begin + (uint64_t)lane);
-    if (lane < hli_span_of(index->begin, index->end))
-      return true;
-    *unchecked |= !a->check[d];
-    return false;
+    return lane < hli_span_of(index->begin, index->end);
   default:
     *out = lane;
     return lane < t->size[d];
@@ -49,18 +65,14 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
 
 hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index,
                            bool *inside) {
-  bool unchecked = false;
   uint32_t bad = t->rank;
   *inside = true;
   for (uint32_t d = 0; d < t->rank; d++) {
-    if (!index_of(m, t, d, coord, &index[d], &unchecked))
+    if (!index_of(m, t, d, coord, &index[d]))
       *inside = false;
     else if (index[d] < 0 || index[d] >= t->size[d])
       bad = HLI_MIN(bad, d);
   }
-  if (unchecked)
-    return hli_machine_fail(m, HL_ERR_BUILD, op,
-                            "a lane beyond the tile's end is not masked: its check was dropped without cause");
   if (!*inside || bad == t->rank)
     return HL_OK;
   char text[256];
@@ -217,53 +229,53 @@ hl_status hli_exec_access(hli_machine *m, hli_op op) {
 
 /* ---- buffers ---- */
 
-/* Rows of a shared buffer may be longer than its last dimension. */
-static void shared_shape(hli_machine *m, hli_op op, hli_imemory *b) {
-  const uint32_t id = hli_type_of(m->k, hli_result(m->k, op, 0))->layout;
-  b->shared = hli_op_get(m->k, op)->code == HLI_OP_SHARED;
-  b->slots = b->shared ? hli_attr_or(m->k, op, 0, 0, 1) : 1;
-  b->row = b->rank ? b->size[b->rank - 1] : 1;
-  b->rows = 1;
-  for (uint32_t d = 0; d + 1 < b->rank; d++)
-    b->rows *= b->size[d];
-  if (b->shared && id)
-    b->row += m->k->layouts.data[id].sw_pad;
-  b->cell_count = b->row * b->rows * b->slots;
-}
-
-static hl_status new_memory(hli_machine *m, hli_op op, hli_imemory *b) {
+/* Rank, sizes and their product from the op's type; rows of a shared buffer may be longer than its last dimension. */
+hl_status hli_memory_describe(hli_machine *m, hli_op op, hli_imemory *b) {
   const hli_type_data *t = hli_type_of(m->k, hli_result(m->k, op, 0));
-  *b = (hli_imemory){.op = op, .dtype = (hl_dtype)t->dtype, .rank = t->rank};
-  int64_t count = 1;
+  *b = (hli_imemory){.op = op, .dtype = (hl_dtype)t->dtype, .rank = t->rank, .count = 1, .swizzle = t->layout};
+  b->row = b->swizzle ? m->k->layouts.data[b->swizzle].sw_pad : 0;
+  b->row += t->rank ? m->k->axes.data[t->dims[t->rank - 1]].block : 1;
   for (uint32_t d = 0; d < t->rank; d++) {
     b->size[d] = m->k->axes.data[t->dims[d]].block;
-    if (b->size[d] <= 0 || __builtin_mul_overflow(count, b->size[d], &count) || count > HLI_INTERP_MAX_ELEMENTS)
-      return hli_machine_fail(m, HL_ERR_LIMIT, op, "the buffer's dimension %u has size %lld", d, (long long)b->size[d]);
+    const int64_t factor = d + 1 < t->rank ? b->size[d] : b->row;
+    if (b->size[d] <= 0 || __builtin_mul_overflow(b->count, factor, &b->count) || b->count > HLI_INTERP_MAX_ELEMENTS)
+      return hli_machine_fail(m, HL_ERR_LIMIT, op,
+                              "the buffer's dimension %u has size %lld: a buffer may have %lld elements", d,
+                              (long long)b->size[d], (long long)HLI_INTERP_MAX_ELEMENTS);
   }
-  shared_shape(m, op, b);
-  if (b->slots < 1 || b->cell_count / b->slots > HLI_INTERP_MAX_ELEMENTS / b->slots)
-    return hli_machine_fail(m, HL_ERR_LIMIT, op, "the buffer has %lld slots", (long long)b->slots);
-  b->cells = hli_alloc(m->alloc, (size_t)b->cell_count * sizeof *b->cells, 16);
-  if (!b->cells)
-    return hli_machine_no_memory(m);
-  if (hli_vec_push(m->alloc, &m->memory, *b))
+  return HL_OK;
+}
+
+static hl_status new_buffer(hli_machine *m, hli_op op) {
+  hli_imemory b;
+  hl_status s = hli_memory_describe(m, op, &b);
+  if (s)
+    return s;
+  b.cells = hli_calloc(m->alloc, (size_t)b.count, sizeof *b.cells);
+  if (b.cells && hli_vec_push(m->alloc, &m->memory, b))
     return HL_OK;
-  hli_release(m->alloc, b->cells, (size_t)b->cell_count * sizeof *b->cells);
+  hli_release(m->alloc, b.cells, (size_t)b.count * sizeof *b.cells);
   return hli_machine_no_memory(m);
 }
 
-/* buffer, shared: the same storage each time the op runs, forgotten anew. */
-hl_status hli_exec_buffer(hli_machine *m, hli_op op) {
+uint32_t hli_memory_find(const hli_machine *m, hli_op op) {
   uint32_t at = 0;
   while (at < m->memory.len && m->memory.data[at].op != op)
     at++;
-  hli_imemory fresh;
-  hl_status s = at == m->memory.len ? new_memory(m, op, &fresh) : HL_OK;
+  return at;
+}
+
+/* buffer: the same storage each time the op runs, forgotten anew. */
+hl_status hli_exec_buffer(hli_machine *m, hli_op op) {
+  if (hli_op_get(m->k, op)->code == HLI_OP_SHARED)
+    return hli_exec_shared(m, op);
+  const uint32_t at = hli_memory_find(m, op);
+  hl_status s = at == m->memory.len ? new_buffer(m, op) : HL_OK;
   if (s)
     return s;
   hli_imemory *b = &m->memory.data[at];
-  for (int64_t i = 0; i < b->cell_count; i++)
-    b->cells[i] = (hli_icell){.writer = -1, .writer2 = -1, .reader = -1, .reader2 = -1};
+  for (int64_t i = 0; i < b->count; i++)
+    b->cells[i].known = false;
   *hli_ival_of(m, hli_result(m->k, op, 0)) =
       (hli_ival){.kind = HLI_IVAL_MEMORY, .dtype = (uint8_t)b->dtype, .object = at};
   return HL_OK;

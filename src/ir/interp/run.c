@@ -4,6 +4,7 @@
  * Any other kernel runs its body once per program of kernel.grid. SPDX-License-Identifier: MIT */
 #include "src/ir/interp/bind.h"
 #include "src/ir/interp/place.h"
+#include "src/ir/interp/race.h"
 
 static hl_status exec_block(hli_machine *m, hli_block b);
 
@@ -210,9 +211,7 @@ static hl_status run_programs(hli_machine *m) {
   int64_t programs;
   hl_status s = count_programs(m, &programs);
   for (m->program = 0; m->program < programs && !s;) {
-    m->groups = 0;
-    m->flights.len = 0;
-    m->epoch++; /* shared memory begins anew */
+    hli_shared_begin(m);
     for (uint32_t i = 0; i < m->k->axes.len; i++)
       m->axes[i].lanes = -1;
     s = exec_block(m, m->k->body);
@@ -245,8 +244,9 @@ static void machine_close(hli_machine *m) {
   for (uint32_t i = 0; m->tensors && i < k->params.len; i++)
     hli_release(m->alloc, m->tensors[i].touch, (size_t)m->tensors[i].count * sizeof(hli_touch));
   for (uint32_t i = 0; i < m->memory.len; i++)
-    hli_release(m->alloc, m->memory.data[i].cells, (size_t)m->memory.data[i].cell_count * sizeof(hli_icell));
+    hli_release(m->alloc, m->memory.data[i].cells, (size_t)m->memory.data[i].count * sizeof(hli_icell));
   hli_vec_free(m->alloc, &m->memory);
+  hli_vec_free(m->alloc, &m->shared);
   hli_vec_free(m->alloc, &m->flights);
   hli_places_free(m);
   hli_release(m->alloc, m->values, k->values.len * sizeof *m->values);
