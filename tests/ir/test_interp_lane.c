@@ -413,12 +413,42 @@ static void test_overlap(void **state) {
   box_free(&out);
 }
 
+/* A tensor that is written and read again by other threads of the block. */
+static void test_tensor_races(void **state) {
+  (void)state;
+#define REREAD(lines)                                                                                                  \
+  "hl 1 lane\nkernel @t {\n  param %x : tensor<i64[32]> inout\n  axis $r tile block 32\n"                              \
+  "  layout #1 = {rank = 1, regs = [], lanes = [[1], [2], [4], [8], [16]], warps = []}\n"                              \
+  "  layout #2 = {rank = 1, regs = [], lanes = [[2], [1], [4], [8], [16]], warps = []}\n"                              \
+  "  swizzle #3 = {rank = 1, vec = 0, shift = 0, mask = 0, pad = 0}\n"                                                 \
+  "  grid [1 / 1]\n  launch warps 1\n  body {\n    %c0 = const {value = 0} : i64\n"                                    \
+  "    %c30 = const {value = 30} : i64\n    %r = range %c0, %c30 {axis = $r} : tile<$r>\n"                             \
+  "    %i = tile_index %r : i64[$r]#1\n    %j = tile_index %r : i64[$r]#2\n    %jj = add %j, %j : i64[$r]#2\n"         \
+  "    store %x[%r], %i\n" lines "  }\n}\n"
+  BOX1(x, HL_I64, 32);
+  box_fill(&x, 1);
+  const hl_arg args[] = {arg_of(&x)};
+  run_ok(REREAD("    %v = load %x[%r] : i64[$r]#1\n    store %x[%r], %v\n"), args, 1, NULL);
+  run_ok(REREAD("    barrier\n    %v = load %x[%r] : i64[$r]#2\n    barrier\n    store %x[%r], %i\n"), args, 1, NULL);
+  run_fails(REREAD("    %v = load %x[%r] : i64[$r]#2\n"), args, 1, NULL, HL_ERR_BUILD,
+            "race: thread 1 reads element [2] of a tensor, which thread 2 wrote with no barrier between: store %x");
+  run_fails(REREAD("    barrier\n    %v = load %x[%r] : i64[$r]#1\n    store %x[%r], %jj\n"), args, 1, NULL,
+            HL_ERR_BUILD, "race: thread 1 writes element [2] of a tensor, which thread 2 read with no barrier between");
+  run_fails(REREAD("    store %x[%r], %jj\n"), args, 1, NULL, HL_ERR_BUILD, "which thread 2 wrote differently");
+  run_fails(REREAD("    %v = load %x[%c0] : i64\n"), args, 1, NULL, HL_ERR_BUILD,
+            "race: thread 1 reads element [0] of a tensor, which thread 0 wrote");
+  run_fails(REREAD("    %b = shared {slots = 1} : buffer<i64[32]>#3\n    async_copy %x[%r], %b, %c0 {layout = #2}\n"),
+            args, 1, NULL, HL_ERR_BUILD, "race: thread 1 reads element [2] of a tensor, which thread 2 wrote");
+  run_ok(REREAD("    %v = load %x[%r] : i64[$r]#2\n"), args, 1, &no_races);
+  box_free(&x);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vector_add), cmocka_unit_test(test_row_sum),     cmocka_unit_test(test_ownership),
-      cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_bad_layouts), cmocka_unit_test(test_ring),
-      cmocka_unit_test(test_ring_races), cmocka_unit_test(test_shared),      cmocka_unit_test(test_shared_races),
-      cmocka_unit_test(test_overlap),
+      cmocka_unit_test(test_vector_add), cmocka_unit_test(test_row_sum),      cmocka_unit_test(test_ownership),
+      cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_bad_layouts),  cmocka_unit_test(test_ring),
+      cmocka_unit_test(test_ring_races), cmocka_unit_test(test_shared),       cmocka_unit_test(test_shared_races),
+      cmocka_unit_test(test_overlap),    cmocka_unit_test(test_tensor_races),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

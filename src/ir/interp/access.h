@@ -20,6 +20,8 @@ hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t);
 hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index,
                            bool *inside);
 hl_status hli_reach_read(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, hli_scalar *out);
+/* Would storing the value change the tensor's element? */
+bool hli_reach_changes(const hli_reach *t, const int64_t *index, hli_scalar value);
 
 /* Describes the buffer that a buffer or shared op makes; its place in machine.memory (.len: not there yet). */
 hl_status hli_memory_describe(hli_machine *m, hli_op op, hli_imemory *b);

@@ -63,10 +63,13 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
   if (!a->data && t->count)
     return bad(m, HL_ERR_ARG, p, "the tensor's data is NULL");
   t->data = a->data ? (unsigned char *)a->data + a->byte_offset : NULL;
-  if (!m->options.program_check || !t->count)
+  if (!t->count)
     return HL_OK;
-  t->touch = hli_calloc(m->alloc, (size_t)t->count, sizeof *t->touch);
-  return t->touch ? HL_OK : hli_machine_no_memory(m);
+  const bool ordered = m->options.race_check && m->k->stage == HLI_STAGE_LANE && p->is_input && p->is_output;
+  t->touch = m->options.program_check ? hli_calloc(m->alloc, (size_t)t->count, sizeof *t->touch) : NULL;
+  t->order = ordered ? hli_calloc(m->alloc, (size_t)t->count, sizeof *t->order) : NULL;
+  const bool enough = (t->touch || !m->options.program_check) && (t->order || !ordered);
+  return enough ? HL_OK : hli_machine_no_memory(m);
 }
 
 static hl_status bind_scalar(hli_machine *m, const hli_param *p, const hl_arg *a) {

@@ -42,6 +42,14 @@ typedef struct hli_touch {
   uint32_t writer, reader;
 } hli_touch;
 
+/* Threads that touched a place since the last barrier: -1 = none; `2` is another one than the first. */
+typedef struct hli_order {
+  uint32_t write_epoch, read_epoch; /* barriers before the last write and read */
+  int32_t writer, writer2;          /* threads that wrote in that epoch */
+  int32_t reader, reader2;
+  hli_op write_op, read_op;
+} hli_order;
+
 typedef struct hli_itensor {
   unsigned char *data;
   hl_dtype dtype; /* of the storage */
@@ -49,6 +57,7 @@ typedef struct hli_itensor {
   int64_t size[HL_MAX_RANK], stride[HL_MAX_RANK]; /* elements */
   int64_t count;
   hli_touch *touch; /* program_check: by row-major index; else NULL */
+  hli_order *order; /* LANE, race_check: of a tensor that is read and written; else NULL */
 } hli_itensor;
 
 /* One element of a LOOP buffer. */
@@ -57,19 +66,17 @@ typedef struct hli_icell {
   bool known;
 } hli_icell;
 
-/* One byte of a block's shared memory.  Threads: -1 = none; `2` is another one than the first. */
+/* One byte of a block's shared memory. */
 typedef struct hli_ibyte {
-  hli_scalar value;                 /* of the element that begins here */
-  hli_scalar landing;               /* in flight: what it will be */
-  uint32_t run;                     /* program + 1 that wrote it last; 0 = none */
-  uint32_t owner;                   /* machine.memory index of the buffer that it was written as */
-  uint32_t write_epoch, read_epoch; /* barriers before the last write and read */
-  int32_t writer, writer2;          /* threads that wrote in that epoch */
-  int32_t reader, reader2;
-  hli_op write_op, read_op, copy_op;
-  int32_t copier; /* in flight: thread */
-  uint32_t group; /* in flight: number of its group */
-  bool in_flight;
+  hli_scalar value;   /* of the element that begins here */
+  hli_scalar landing; /* in flight: what it will be */
+  uint32_t run;       /* program + 1 that wrote it last; 0 = none */
+  uint32_t owner;     /* machine.memory index of the buffer that it was written as */
+  hli_order order;
+  bool in_flight; /* an asynchronous copy has not landed: */
+  hli_op copy_op;
+  int32_t copier; /* thread */
+  uint32_t group;
 } hli_ibyte;
 
 /* A buffer of LOOP, with its own cells, or a shared buffer of LANE, in the block's bytes. */

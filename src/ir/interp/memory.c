@@ -2,6 +2,7 @@
  * checked against the base's sizes; buffers know which of their elements were ever written; tensors
  * can remember which program touched an element (options.program_check). SPDX-License-Identifier: MIT */
 #include "src/ir/interp/access.h"
+#include "src/ir/interp/order.h"
 
 /* What an access' `check` says of a dimension (ops.def). */
 enum { CHECK_NONE, CHECK_LANES, CHECK_WHOLE };
@@ -172,6 +173,13 @@ hl_status hli_reach_read(hli_machine *m, hli_op op, const hli_reach *t, const in
   return HL_OK;
 }
 
+bool hli_reach_changes(const hli_reach *t, const int64_t *index, hli_scalar value) {
+  const unsigned char *p = element(t->tensor, index);
+  unsigned char now[8] = {0};
+  write_bits(now, t->tensor->dtype, hli_scalar_to_bits(t->tensor->dtype, value));
+  return memcmp(now, p, hl_dtype_size(t->tensor->dtype)) != 0;
+}
+
 static hl_status write_one(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, hli_scalar value) {
   if (t->tensor) {
     unsigned char *p = element(t->tensor, index);
@@ -218,6 +226,7 @@ hl_status hli_exec_access(hli_machine *m, hli_op op) {
     s = hli_ival_prepare(m, op, t.access.value, &value);
   if (s)
     return s;
+  s = hli_order_access(m, op, &t);
   value = &m->values[t.access.value];
   int64_t coord[HL_MAX_RANK] = {0};
   for (int64_t e = 0; e < value->count && !s; e++) {

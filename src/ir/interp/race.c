@@ -1,10 +1,6 @@
 /* race.c: shared memory byte by byte, and the race check.
  *
- * All threads of a block run each op in step, but nothing orders two threads, not even of one warp, except
- * a barrier.  Each byte remembers who wrote and who read it since the last barrier:
- *   read  after a write by another thread, or
- *   write after a read by another thread, or
- *   write after a different write by another thread      with no barrier between is a race.
+ * All threads of a block run each op in step; order.c says when two accesses race.
  * An asynchronous copy writes from its start until an async_wait covers its group: whoever touches the bytes
  * meanwhile races; then they count as written by the thread that issued it.
  *
@@ -13,27 +9,20 @@
  * element's first byte, as a scalar and not as bytes: in exact mode it is wider than its dtype.
  * SPDX-License-Identifier: MIT */
 #include "src/ir/interp/race.h"
+#include "src/ir/interp/order.h"
 #include <stdio.h>
 
 /* ---- faults ---- */
 
-static hl_status race(hli_machine *m, const hli_touched *t, const char *does, const char *did, int32_t other,
-                      hli_op other_op) {
-  const hli_imemory *b = &m->memory.data[t->memory];
-  char text[256];
-  hli_strbuf line;
-  hli_sb_init(&line, m->alloc);
-  if (other_op)
-    hli_print_op(m->k, other_op, &line);
-  const char *other_text = line.data && !line.failed ? line.data : "";
-  while (*other_text == ' ')
-    other_text++;
-  hl_status s = hli_machine_fail(
-      m, HL_ERR_BUILD, t->op, "race: thread %d %s element %s of slot %lld of a shared buffer, which thread %d %s%s%.*s",
-      (int)t->thread, does, hli_coord_text(text, sizeof text, t->coord, b->rank), (long long)t->slot, (int)other, did,
-      *other_text ? ": " : "", (int)strcspn(other_text, "\n"), other_text);
-  hli_sb_free(&line);
-  return s;
+static hl_status race(hli_machine *m, const hli_touched *t, const char *does, const hli_conflict *c) {
+  char where[320], at[256];
+  snprintf(where, sizeof where, "element %s of slot %lld of a shared buffer",
+           hli_coord_text(at, sizeof at, t->coord, m->memory.data[t->memory].rank), (long long)t->slot);
+  return hli_order_fault(m, t->op, t->thread, does, where, c);
+}
+
+static hli_conflict flight_of(const hli_ibyte *x) {
+  return (hli_conflict){x->copier, x->copy_op, "is still filling asynchronously (no async_wait covers it)"};
 }
 
 static hl_status unknown(hli_machine *m, const hli_touched *t, const char *why) {
@@ -76,27 +65,16 @@ static bool holds(const hli_machine *m, const hli_touched *t, const hli_ibyte *x
 /* ---- reading ---- */
 
 static hl_status may_read(hli_machine *m, const hli_touched *t, const hli_ibyte *x) {
+  const hli_conflict flight = flight_of(x), order = hli_order_read(m, &x->order, t->thread);
   if (m->options.race_check && x->in_flight)
-    return race(m, t, "reads", "is still filling asynchronously (no async_wait covers it)", x->copier, x->copy_op);
+    return race(m, t, "reads", &flight);
   if (x->run != (uint32_t)(m->program + 1))
     return unknown(m, t, "which nothing has written");
-  if (m->options.race_check && x->write_epoch == m->epoch && (x->writer != t->thread || x->writer2 >= 0))
-    return race(m, t, "reads", "wrote with no barrier between", x->writer != t->thread ? x->writer : x->writer2,
-                x->write_op);
+  if (m->options.race_check && order.thread >= 0)
+    return race(m, t, "reads", &order);
   if (x->owner != t->memory)
     return unknown(m, t, "whose bytes another buffer has overwritten");
   return HL_OK;
-}
-
-static void note_read(const hli_machine *m, const hli_touched *t, hli_ibyte *x) {
-  if (x->read_epoch != m->epoch)
-    x->reader = x->reader2 = -1;
-  x->read_epoch = m->epoch;
-  x->read_op = t->op;
-  if (x->reader < 0)
-    x->reader = t->thread;
-  else if (x->reader != t->thread)
-    x->reader2 = t->thread;
 }
 
 hl_status hli_shared_read(hli_machine *m, const hli_touched *t, hli_scalar *out) {
@@ -105,7 +83,7 @@ hl_status hli_shared_read(hli_machine *m, const hli_touched *t, hli_scalar *out)
   for (uint32_t i = 0; i < bytes_of(m, t) && !s; i++) {
     hli_ibyte *x = &m->shared.data[at + i];
     s = may_read(m, t, x);
-    note_read(m, t, x);
+    hli_order_note_read(m, &x->order, t->thread, t->op);
   }
   if (!s)
     *out = m->shared.data[at].value;
@@ -124,16 +102,14 @@ static bool same_copy(const hli_machine *m, const hli_touched *t, const hli_ibyt
 
 static hl_status may_write(hli_machine *m, const hli_touched *t, int64_t at, hli_scalar value) {
   const hli_ibyte *first = &m->shared.data[at];
+  const bool differs = !holds(m, t, first, value);
   for (uint32_t i = 0; i < bytes_of(m, t) && m->options.race_check; i++) {
     const hli_ibyte *x = first + i;
+    const hli_conflict flight = flight_of(x), order = hli_order_write(m, &x->order, t->thread, differs);
     if (x->in_flight && !same_copy(m, t, x, first, value))
-      return race(m, t, "writes", "is still filling asynchronously (no async_wait covers it)", x->copier, x->copy_op);
-    if (x->read_epoch == m->epoch && (x->reader != t->thread || x->reader2 >= 0))
-      return race(m, t, "writes", "read with no barrier between", x->reader != t->thread ? x->reader : x->reader2,
-                  x->read_op);
-    if (x->write_epoch == m->epoch && (x->writer != t->thread || x->writer2 >= 0) && !holds(m, t, first, value))
-      return race(m, t, "writes", "wrote differently with no barrier between",
-                  x->writer != t->thread ? x->writer : x->writer2, x->write_op);
+      return race(m, t, "writes", &flight);
+    if (order.thread >= 0)
+      return race(m, t, "writes", &order);
   }
   return HL_OK;
 }
@@ -141,14 +117,7 @@ static hl_status may_write(hli_machine *m, const hli_touched *t, int64_t at, hli
 static void land(hli_machine *m, uint32_t memory, int64_t at, int32_t thread, hli_op op, hli_scalar value) {
   for (uint32_t i = 0; i < hl_dtype_size(m->memory.data[memory].dtype); i++) {
     hli_ibyte *x = &m->shared.data[at + i];
-    if (x->write_epoch != m->epoch)
-      x->writer = x->writer2 = -1;
-    x->write_epoch = m->epoch;
-    x->write_op = op;
-    if (x->writer < 0)
-      x->writer = thread;
-    else if (x->writer != thread)
-      x->writer2 = thread;
+    hli_order_note_write(m, &x->order, thread, op);
     x->run = (uint32_t)(m->program + 1);
     x->owner = memory;
     x->in_flight = false;

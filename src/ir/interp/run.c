@@ -241,8 +241,10 @@ static void machine_close(hli_machine *m) {
   const hl_kernel *k = m->k;
   for (uint32_t i = 0; m->values && i < k->values.len; i++)
     hli_ival_free(m, &m->values[i]);
-  for (uint32_t i = 0; m->tensors && i < k->params.len; i++)
+  for (uint32_t i = 0; m->tensors && i < k->params.len; i++) {
     hli_release(m->alloc, m->tensors[i].touch, (size_t)m->tensors[i].count * sizeof(hli_touch));
+    hli_release(m->alloc, m->tensors[i].order, (size_t)m->tensors[i].count * sizeof(hli_order));
+  }
   for (uint32_t i = 0; i < m->memory.len; i++)
     hli_release(m->alloc, m->memory.data[i].cells, (size_t)m->memory.data[i].count * sizeof(hli_icell));
   hli_vec_free(m->alloc, &m->memory);

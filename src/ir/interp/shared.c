@@ -1,6 +1,7 @@
 /* shared.c: ops of LANE on shared memory, element by element: who holds what comes from the layouts, who may touch
  * what from race.c.  SPDX-License-Identifier: MIT */
 #include "src/ir/interp/access.h"
+#include "src/ir/interp/order.h"
 #include "src/ir/interp/place.h"
 #include "src/ir/interp/race.h"
 
@@ -107,6 +108,8 @@ static hl_status copy_one(hli_machine *m, const hli_touched *t, const hli_reach 
   bool inside;
   hli_scalar value = hli_scalar_from_bits(m->memory.data[t->memory].dtype, 0);
   hl_status s = hli_reach_locate(m, t->op, from, t->coord, index, &inside);
+  if (!s && inside)
+    s = hli_order_copy(m, t->op, from, index, t->thread);
   if (!s && inside)
     s = hli_reach_read(m, t->op, from, index, &value);
   return s ? s : hli_shared_launch(m, t, value);
