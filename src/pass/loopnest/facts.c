@@ -1,0 +1,207 @@
+/* facts.c: questions that loopnest asks about the scheduled TILE kernel. */
+#include "src/pass/loopnest/nest.h"
+
+hli_op ln_def(const ln *c, hli_value v) { return c->src->values.data[v].def; }
+
+bool ln_is_pointwise(hli_opcode code) {
+  switch (hli_op_facts(code)->family) {
+  case HLI_FAM_UNARY:
+  case HLI_FAM_BINARY:
+  case HLI_FAM_TERNARY:
+  case HLI_FAM_CAST: return true;
+  default: return false;
+  }
+}
+
+bool ln_encloses(const ln *c, hli_block outer, hli_block inner) {
+  while (inner && inner != outer) {
+    hli_op parent = c->src->blocks.data[inner].parent;
+    inner = parent ? c->src->ops.data[parent].block : 0;
+  }
+  return inner == outer;
+}
+
+bool ln_is_zero(const ln *c, hli_value v) {
+  hli_scalar s;
+  return hli_const_value(c->src, v, &s) && s.u == 0;
+}
+
+bool ln_is_lazy(const ln *c, hli_value v) {
+  hli_op op = ln_def(c, v);
+  if (!op) return false;
+  uint16_t code = c->src->ops.data[op].code;
+  return code != HLI_OP_REDUCE && code != HLI_OP_DOT && code != HLI_OP_FOR;
+}
+
+uint8_t ln_shared_var(const ln *c, hli_axis axis) {
+  for (uint32_t i = 0; i < c->shared_count; i++)
+    if (c->var[c->shared[i]].dim.axis == axis) return c->shared[i];
+  return 0;
+}
+
+/* ---- indexing of operands ---------------------------------------------------------------- */
+
+/* Dimension d of operand 0 for shape ops; result dimension per source dimension, -1: index 0. */
+static void shape_map(const ln *c, hli_op op, int8_t *to) {
+  const hl_kernel *k = c->src;
+  const hli_type_data *s = hli_type_of(k, hli_operand(k, op, 0)), *r = hli_type_of(k, hli_result(k, op, 0));
+  uint32_t next = 0;
+  for (uint32_t d = 0; d < s->rank; d++)
+    to[d] = -1;
+  switch (k->ops.data[op].code) {
+  case HLI_OP_BROADCAST:
+    for (uint32_t d = 0; d < s->rank; d++) {
+      int64_t at = hli_attr(k, op, 0, d);
+      if (s->dims[d] == r->dims[at]) to[d] = (int8_t)at;
+    }
+    return;
+  case HLI_OP_TRANSPOSE:
+    for (uint32_t d = 0; d < r->rank; d++)
+      to[hli_attr(k, op, 0, d)] = (int8_t)d;
+    return;
+  default: /* squeeze, reduce: the named axes are gone */
+    for (uint32_t d = 0; d < s->rank; d++) {
+      bool gone = false;
+      uint32_t attr = k->ops.data[op].code == HLI_OP_REDUCE ? 1 : 0;
+      for (uint32_t i = 0; i < hli_attr_len(k, op, attr); i++)
+        gone |= hli_attr(k, op, attr, i) == (int64_t)d;
+      if (!gone) to[d] = (int8_t)next++;
+    }
+  }
+}
+
+static bool is_shape_op(uint16_t code) {
+  return code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
+}
+
+hli_value ln_source_at(const ln *c, hli_op op, uint32_t operand, const uint8_t *at, uint8_t *out) {
+  const hl_kernel *k = c->src;
+  hli_value v = hli_operand(k, op, operand);
+  const hli_type_data *t = hli_type_of(k, v);
+  if (!is_shape_op(k->ops.data[op].code)) {
+    for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++)
+      out[d] = at[d];
+    return v;
+  }
+  int8_t to[HL_MAX_RANK];
+  shape_map(c, op, to);
+  for (uint32_t d = 0; d < t->rank; d++)
+    out[d] = to[d] < 0 ? 0 : at[to[d]];
+  return v;
+}
+
+/* ---- which lanes are valid ------------------------------------------------------------------- */
+
+static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth);
+
+static hli_value trace_access(const ln *c, hli_op op, uint32_t d) {
+  hli_access a;
+  hli_access_get(c->src, op, &a);
+  for (uint32_t i = 0; i < a.rank; i++)
+    if (a.value_dim[i] == (int)d && a.kind[i] == 't') return a.index[i];
+  return 0;
+}
+
+static hli_value trace_shape(ln *c, hli_op op, uint32_t d, uint32_t depth) {
+  int8_t to[HL_MAX_RANK];
+  shape_map(c, op, to);
+  hli_value source = hli_operand(c->src, op, 0);
+  for (uint32_t s = 0; s < hli_type_of(c->src, source)->rank; s++)
+    if (to[s] == (int)d) return trace(c, source, s, depth);
+  return 0;
+}
+
+static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
+  const hl_kernel *k = c->src;
+  uint16_t code = k->ops.data[op].code;
+  switch (code) {
+  case HLI_OP_LOAD: return trace_access(c, op, d);
+  case HLI_OP_TILE_INDEX:
+  case HLI_OP_IN_BOUNDS: return hli_operand(k, op, 0);
+  case HLI_OP_DOT: return trace(c, hli_operand(k, op, d == 0 ? 0 : 1), d == 0 ? 0 : 1, depth);
+  case HLI_OP_BROADCAST:
+  case HLI_OP_TRANSPOSE:
+  case HLI_OP_SQUEEZE:
+  case HLI_OP_REDUCE: return trace_shape(c, op, d, depth);
+  default: break;
+  }
+  hli_value r = 0;
+  for (uint32_t i = 0; ln_is_pointwise((hli_opcode)code) && !r && i < hli_operand_count(k, op); i++)
+    r = trace(c, hli_operand(k, op, i), d, depth);
+  return r;
+}
+
+/* A carried value: what its initial value or its next one says. */
+static hli_value trace_carried(ln *c, hli_op loop, uint32_t i, uint32_t d, uint32_t depth) {
+  const hl_kernel *k = c->src;
+  hli_value r = trace(c, hli_operand(k, loop, 3 + i), d, depth);
+  return r ? r : trace(c, hli_operand(k, k->blocks.data[k->ops.data[loop].region].last, i), d, depth);
+}
+
+static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth) {
+  ln_state *s = &c->state[v];
+  if (s->traced >> d & 1) return s->range[d];
+  if (depth > 200) return 0;
+  s->traced |= (uint8_t)(1u << d); /* a cycle through a loop finds 0 here */
+  const hli_value_data *x = &c->src->values.data[v];
+  hli_op loop = x->def ? x->def : x->owner ? c->src->blocks.data[x->owner].parent : 0;
+  hli_value r = 0;
+  if (loop && c->src->ops.data[loop].code == HLI_OP_FOR)
+    r = x->def ? trace_carried(c, loop, x->index, d, depth + 1) : x->index ? trace_carried(c, loop, x->index - 1, d, depth + 1) : 0;
+  else if (x->def) r = trace_op(c, x->def, d, depth + 1);
+  return c->state[v].range[d] = r;
+}
+
+static hli_block block_of(const ln *c, hli_value range) { return c->src->ops.data[ln_def(c, range)].block; }
+
+/* The only range of this axis that is visible from `where`; 0 if there are none or several. */
+static hli_value visible_range(const ln *c, hli_axis axis, hli_block where) {
+  hli_value found = 0;
+  for (hli_op op = 1; op < c->src->ops.len; op++) {
+    const hli_op_data *o = &c->src->ops.data[op];
+    if (o->dead || o->code != HLI_OP_RANGE || hli_attr(c->src, op, 0, 0) != (int64_t)axis || !ln_encloses(c, o->block, where)) continue;
+    if (found) return 0;
+    found = o->results;
+  }
+  return found;
+}
+
+ln_dim ln_value_dim(ln *c, hli_value v, uint32_t d, hli_block where) {
+  ln_dim x = {hli_type_of(c->src, v)->dims[d], trace(c, v, d, 0)};
+  if (x.range && !ln_encloses(c, block_of(c, x.range), where)) x.range = 0;
+  if (!x.range) x.range = visible_range(c, x.axis, where);
+  return x;
+}
+
+void ln_value_dims(ln *c, hli_value v, hli_block where, ln_dim *dims, uint32_t *rank) {
+  *rank = hli_type_of(c->src, v)->rank;
+  for (uint32_t d = 0; d < *rank; d++)
+    dims[d] = ln_value_dim(c, v, d, where);
+}
+
+void ln_store_dims(ln *c, hli_op op, ln_dim *dims, uint32_t *rank) {
+  hli_access a;
+  hli_access_get(c->src, op, &a);
+  *rank = hli_type_of(c->src, a.value)->rank;
+  for (uint32_t i = 0; i < a.rank; i++)
+    if (a.kind[i] == 't') dims[a.value_dim[i]] = (ln_dim){hli_type_of(c->src, a.index[i])->dims[0], a.index[i]};
+}
+
+int64_t ln_bound(const ln *c, ln_dim d) {
+  int64_t bound = hli_axis_lanes(c->src, d.axis);
+  if (bound <= 0) bound = -1;
+  hli_scalar b = {.i = 0}, e;
+  hli_op range = d.range ? ln_def(c, d.range) : 0;
+  if (range && hli_const_value(c->src, hli_operand(c->src, range, 1), &e)) {
+    if (!hli_const_value(c->src, hli_operand(c->src, range, 0), &b)) b.i = 0;
+    int64_t most = HLI_MAX(e.i - HLI_MAX(b.i, 0), 0);
+    bound = bound < 0 ? most : HLI_MIN(bound, most);
+  }
+  return bound;
+}
+
+bool ln_same_dims(const ln_dim *a, const ln_dim *b, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    if (a[i].axis != b[i].axis || a[i].range != b[i].range) return false;
+  return true;
+}

@@ -1,0 +1,267 @@
+/* group.c: one nest of loops for a group of stores, reductions, kept and carried values that share their
+ * iteration space.
+ *
+ * Kept dimensions are the outer loops, reduced ones the inner; the vector dimension (stride 1 in most
+ * accesses) is the innermost of its kind.  A reduction along the vector has one wide accumulator in the main
+ * loop (several registers: independent chains) and one of a single register for the rest; they are combined in
+ * an order that depends on nothing but the sizes.
+ *
+ *   %s = reduce %e {op = sum, axes = [1]}    ->    %a = for %j = 0, 4096, 64, %zero (%p) { %q = add %p, %e_j; yield %q }
+ *                                                  %s = reduce %a {op = sum, axes = [0]} */
+#include "src/pass/loopnest/nest.h"
+
+typedef struct nest {
+  ln_root *root;
+  uint32_t n, rank;
+  hli_block block;
+  uint32_t order[HL_MAX_RANK]; /* dimensions, outermost first */
+  uint32_t kept;               /* how many of them are not reduced */
+  uint32_t vector;             /* position in order that is a vector; rank: none */
+  int64_t lanes;               /* of its main loop */
+  uint8_t var[HL_MAX_RANK];    /* by dimension */
+  uint32_t at;                 /* position in order being opened */
+  uint32_t accs;               /* accumulators: [0, accs) wide, [accs, 2 accs) of one register */
+  hli_value acc[2 * LN_MAX_ACCS];
+} nest;
+
+/* ---- shape of the nest ----------------------------------------------------------------------- */
+
+static int64_t shared_lanes(const ln *c) {
+  int64_t lanes = 0;
+  for (uint32_t i = 0; i < c->shared_count; i++)
+    lanes = HLI_MAX(lanes, c->var[c->shared[i]].lanes);
+  return lanes;
+}
+
+static uint32_t reduced_of(const nest *t) {
+  for (uint32_t i = 0; i < t->n; i++)
+    if (t->root[i].reduced) return t->root[i].reduced;
+  return 0;
+}
+
+static void order_dims(ln *c, nest *t) {
+  int32_t score[HL_MAX_RANK] = {0};
+  const uint32_t reduced = reduced_of(t);
+  uint32_t best = t->rank, next = 0;
+  if (t->rank && !shared_lanes(c)) {
+    best = ln_score(c, t->root, t->n, score);
+    if (score[best] <= -1000) best = t->rank; /* one element, or twice in one access */
+  }
+  for (uint32_t want = 0; want < 2; want++) {
+    for (uint32_t d = 0; d < t->rank; d++)
+      if ((reduced >> d & 1) == want && d != best) t->order[next++] = d;
+    if (best < t->rank && (reduced >> best & 1) == want) t->order[next++] = best;
+    if (want == 0) t->kept = next;
+  }
+  t->vector = t->rank;
+  for (uint32_t i = 0; i < t->rank; i++)
+    if (t->order[i] == best) t->vector = i;
+}
+
+static hl_dtype widest(const ln *c, const nest *t) {
+  hl_dtype w = HL_I8;
+  for (uint32_t i = 0; i < t->n; i++) {
+    hl_dtype d = hli_dtype_of(c->src, t->root[i].value);
+    if (hl_dtype_size(d) > hl_dtype_size(w)) w = d;
+  }
+  return w;
+}
+
+/* A sum of loads waits for its adds: twice the registers.  Anything longer has work enough. */
+static bool is_light(const ln *c, const nest *t) {
+  for (uint32_t i = 0; i < t->n; i++) {
+    hli_op op = ln_def(c, t->root[i].value);
+    if (t->root[i].kind != LN_REDUCE || !op) return false;
+    uint16_t code = c->src->ops.data[op].code;
+    if (code != HLI_OP_LOAD && code != HLI_OP_CAST) return false;
+  }
+  return true;
+}
+
+/* ---- the innermost body --------------------------------------------------------------------------- */
+
+/* Variables of the root's value, one per dimension. */
+static void vars_of(const ln *c, const nest *t, hli_value shape, uint8_t *at) {
+  const hli_type_data *type = hli_type_of(c->src, shape);
+  uint32_t next = 0;
+  for (uint32_t d = 0; d < type->rank; d++) {
+    uint8_t shared = ln_shared_var(c, type->dims[d]);
+    at[d] = shared ? shared : t->var[next++];
+  }
+}
+
+static hl_dtype acc_dtype(hl_dtype d) { return d == HL_F16 || d == HL_BF16 ? HL_F32 : d; }
+
+static hli_opcode combine_of(const ln *c, const ln_root *r) {
+  return hli_reduce_combine((hl_reduce_op)hli_attr(c->src, r->op, 0, 0));
+}
+
+static hli_value identity(ln *c, const ln_root *r, int64_t lanes) {
+  hl_dtype d = acc_dtype(hli_dtype_of(c->src, r->value));
+  hli_opcode code = combine_of(c, r);
+  hli_value one = code == HLI_OP_AND ? hli_make_const(ln_at(c, 0), d, 1) /* of bools */
+                                     : hli_make_identity(ln_at(c, 0), d, (hli_identity)hli_op_facts(code)->identity);
+  return ln_splat(c, (ln_val){one, 0}, lanes).v;
+}
+
+/* Is the vector along a reduced dimension? */
+static bool vector_reduced(const nest *t) { return t->vector < t->rank && t->vector >= t->kept; }
+
+static int64_t vector_lanes(const ln *c, const nest *t) {
+  if (t->vector < t->rank) return c->var[t->var[t->order[t->vector]]].lanes;
+  return shared_lanes(c);
+}
+
+static void accumulate(ln *c, nest *t, const ln_root *r, uint32_t number, ln_val x) {
+  int64_t lanes = vector_lanes(c, t);
+  bool wide = !vector_reduced(t) || lanes > c->width;
+  hli_value *acc = &t->acc[wide ? number : t->accs + number];
+  x.v = hli_make_cast(ln_at(c, x.level), x.v, acc_dtype(hli_dtype_of(c->src, r->value)));
+  x = ln_splat(c, x, lanes);
+  const ln_var *v = vector_reduced(t) ? &c->var[t->var[t->order[t->vector]]] : NULL;
+  if (v && v->mask.v) { /* lanes beyond the end must not be seen */
+    ln_val fill = {identity(c, r, lanes), 0};
+    uint32_t level = HLI_MAX(x.level, v->mask.level);
+    x = (ln_val){hli_make_where(ln_at(c, level), v->mask.v, x.v, fill.v), level};
+  }
+  *acc = hli_make_binary(ln_at(c, c->top), combine_of(c, r), *acc, x.v);
+  if (!*acc) ln_fail(c, HL_ERR_INTERNAL, "a reduction step could not be built");
+}
+
+/* First everything is evaluated, then stored: a store may overwrite what another value reads. */
+static void innermost(ln *c, nest *t) {
+  uint8_t at[HL_MAX_RANK];
+  ln_val x[64];
+  uint32_t number = 0;
+  for (uint32_t i = 0; i < t->n && i < 64 && !ln_failed(c); i++) {
+    vars_of(c, t, t->root[i].value, at);
+    x[i] = ln_eval(c, t->root[i].value, at);
+  }
+  for (uint32_t i = 0; i < t->n && i < 64 && !ln_failed(c); i++) {
+    const ln_root *r = &t->root[i];
+    vars_of(c, t, r->value, at);
+    switch (r->kind) {
+    case LN_STORE: ln_store(c, r->op, at); break;
+    case LN_KEEP: ln_buffer_store(c, r->value, x[i], at); break;
+    case LN_YIELD: ln_buffer_store(c, r->target, x[i], at); break;
+    default: accumulate(c, t, r, number++, x[i]);
+    }
+  }
+}
+
+/* ---- loops ---------------------------------------------------------------------------------------------- */
+
+static void open_next(ln *c, nest *t);
+
+static void loop_body(ln *c, void *ctx, uint8_t var) {
+  nest *t = ctx;
+  t->var[t->order[t->at]] = var;
+  t->at++;
+  open_next(c, t);
+  t->at--;
+}
+
+static void start_accumulators(ln *c, nest *t) {
+  int64_t lanes = vector_lanes(c, t), number = 0;
+  for (uint32_t i = 0; i < t->n; i++) {
+    if (t->root[i].kind != LN_REDUCE) continue;
+    t->acc[number] = identity(c, &t->root[i], vector_reduced(t) ? t->lanes : lanes);
+    t->acc[t->accs + number] = vector_reduced(t) ? identity(c, &t->root[i], c->width) : 0;
+    number++;
+  }
+}
+
+/* Wide and single-register accumulators to one scalar. */
+static ln_val horizontal(ln *c, const nest *t, const ln_root *r, uint32_t number) {
+  int64_t axis = 0;
+  hli_cursor *at = ln_at(c, c->top);
+  hl_reduce_op op = (hl_reduce_op)hli_attr(c->src, r->op, 0, 0);
+  hli_value sum = 0;
+  for (uint32_t i = 0; i < 2; i++) {
+    hli_value a = t->acc[i * t->accs + number];
+    bool untouched = c->dst->values.data[a].def && c->dst->ops.data[c->dst->values.data[a].def].code == HLI_OP_BROADCAST;
+    if (untouched && !(i == 1 && !sum)) continue;
+    hli_value s = hli_make_reduce(at, op, a, &axis, 1);
+    sum = sum ? hli_make_binary(at, combine_of(c, r), sum, s) : s;
+  }
+  return (ln_val){sum, c->top};
+}
+
+/* Results go where their kept dimensions say: a buffer, or the value itself. */
+static void finish_accumulators(ln *c, nest *t) {
+  uint32_t number = 0;
+  for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
+    const ln_root *r = &t->root[i];
+    if (r->kind != LN_REDUCE) continue;
+    uint8_t at[HL_MAX_RANK], from[HL_MAX_RANK];
+    hli_value result = hli_result(c->src, r->op, 0);
+    const hli_type_data *type = hli_type_of(c->src, r->value);
+    ln_val x = vector_reduced(t) ? horizontal(c, t, r, number) : (ln_val){t->acc[number], c->top};
+    number++;
+    x.v = hli_make_cast(ln_at(c, c->top), x.v, hli_dtype_of(c->src, result));
+    vars_of(c, t, r->value, from);
+    for (uint32_t d = 0, next = 0; d < type->rank; d++) {
+      bool gone = false;
+      for (uint32_t a = 0; a < hli_attr_len(c->src, r->op, 1); a++)
+        gone |= hli_attr(c->src, r->op, 1, a) == (int64_t)d;
+      if (!gone) at[next++] = from[d];
+    }
+    const char *name = c->src->values.data[result].name;
+    if (x.v && *name && !*c->dst->values.data[x.v].name) hli_value_set_name(c->dst, x.v, name);
+    if (t->kept) ln_buffer_store(c, result, x, at);
+    else ln_put(c, result, x, at);
+  }
+}
+
+static void open_next(ln *c, nest *t) {
+  const bool begins = t->at == t->kept && t->accs;
+  if (ln_failed(c)) return;
+  if (begins) start_accumulators(c, t);
+  if (t->at == t->rank) {
+    innermost(c, t);
+  } else {
+    ln_dim d = t->root[0].dims[t->order[t->at]];
+    bool inside = t->at >= t->kept && t->accs;
+    uint32_t both = !inside ? 0 : vector_reduced(t) ? 2 * t->accs : t->accs;
+    ln_carried all = {t->acc, both}, wide = {t->acc, inside ? t->accs : 0}, rest = {t->acc + t->accs, inside ? t->accs : 0};
+    if (t->at != t->vector) ln_scalar_loop(c, d, all, loop_body, t);
+    else if (inside) ln_vector_loops(c, d, t->lanes, wide, rest, loop_body, t);
+    else ln_vector_loops(c, d, t->lanes, (ln_carried){0}, (ln_carried){0}, loop_body, t);
+  }
+  if (begins) finish_accumulators(c, t);
+}
+
+/* ---- the group --------------------------------------------------------------------------------------------- */
+
+/* The values a group leaves in memory hold from now on. */
+static void mark_buffered(ln *c, hli_value v) {
+  ln_state *s = &c->state[v];
+  s->buffered = true;
+  s->buffer_level = c->top;
+  s->buffer_epoch = c->level[c->top].epoch;
+}
+
+static void prepare(ln *c, nest *t) {
+  for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
+    const ln_root *r = &t->root[i];
+    if (r->kind == LN_REDUCE) t->accs++;
+    if (r->kind == LN_REDUCE && t->kept) ln_make_buffer(c, hli_result(c->src, r->op, 0), t->block);
+    if (r->kind == LN_KEEP) ln_make_buffer(c, r->value, t->block);
+  }
+  if (t->accs > LN_MAX_ACCS) ln_fail(c, HL_ERR_LIMIT, "more than %d reductions in one nest", LN_MAX_ACCS);
+}
+
+void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
+  nest t = {.root = roots, .n = n, .rank = roots[0].rank, .block = block};
+  if (n > 64) ln_fail(c, HL_ERR_LIMIT, "more than 64 stores and reductions in one nest");
+  order_dims(c, &t);
+  prepare(c, &t);
+  if (ln_failed(c)) return;
+  int64_t registers = c->unroll * (is_light(c, &t) ? 2 : 1);
+  if (t.vector < t.rank) t.lanes = ln_main_lanes(c, roots[0].dims[t.order[t.vector]], registers, widest(c, &t));
+  open_next(c, &t);
+  for (uint32_t i = 0; i < n; i++) {
+    if (roots[i].kind == LN_KEEP) mark_buffered(c, roots[i].value);
+    if (roots[i].kind == LN_REDUCE && t.kept) mark_buffered(c, hli_result(c->src, roots[i].op, 0));
+  }
+}

@@ -1,0 +1,410 @@
+/* plan.c: the roots of a block in order, which of them share a nest, which values are worth keeping.
+ *
+ * Softmax's block, rows shared:   roots                         groups
+ *   %m = reduce max               REDUCE over $N                1
+ *   %s = reduce sum (exp ..)      REDUCE over $N, needs %m      2   (exp is wanted by two groups and costly: kept)
+ *   store                         STORE, needs %s               3
+ */
+#include "src/pass/loopnest/nest.h"
+
+/* A value whose pointwise ops cost this much per element is kept when two nests want it: about what a load
+ * and a store of a buffer in the cache cost. */
+#define KEEP_COST 8
+
+/* ---- walking lazy values ------------------------------------------------------------------ */
+
+typedef void (*visit_fn)(ln *c, void *ctx, hli_value v);
+
+/* Visits v and what it is evaluated from, operands first, each once per stamp.  Roots' results are visited
+ * but not entered. */
+static void walk(ln *c, hli_value v, visit_fn visit, void *ctx) {
+  ln_state *s = &c->state[v];
+  if (s->stamp == c->stamp) return;
+  s->stamp = c->stamp;
+  hli_op op = ln_def(c, v);
+  if (op && ln_is_lazy(c, v))
+    for (uint32_t i = 0; i < hli_operand_count(c->src, op); i++)
+      walk(c, hli_operand(c->src, op, i), visit, ctx);
+  visit(c, ctx, v);
+}
+
+/* All values that a root evaluates: of a dot its operands, of a `for` everything inside. */
+static void walk_op(ln *c, hli_op op, visit_fn visit, void *ctx) {
+  for (uint32_t i = 0; i < hli_operand_count(c->src, op); i++)
+    walk(c, hli_operand(c->src, op, i), visit, ctx);
+  hli_block region = c->src->ops.data[op].region;
+  for (hli_op o = region ? hli_first(c->src, region) : 0; o; o = hli_next(c->src, o)) {
+    uint16_t code = c->src->ops.data[o].code;
+    if (code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR || code == HLI_OP_YIELD)
+      walk_op(c, o, visit, ctx);
+  }
+}
+
+static void walk_root(ln *c, const ln_root *r, visit_fn visit, void *ctx) {
+  if (r->kind == LN_YIELD || r->kind == LN_KEEP || r->kind == LN_REDUCE) walk(c, r->value, visit, ctx);
+  else walk_op(c, r->op, visit, ctx);
+}
+
+/* ---- roots ------------------------------------------------------------------------------------ */
+
+static bool is_used(const ln *c, hli_value v) { return c->use_at[v] != c->use_at[v + 1]; }
+
+static void drop_shared(const ln *c, ln_root *r, const ln_dim *dims, uint32_t rank, uint32_t reduced) {
+  for (uint32_t d = 0; d < rank; d++) {
+    if (ln_shared_var(c, dims[d].axis)) continue;
+    if (reduced >> d & 1) r->reduced |= 1u << r->rank;
+    r->dims[r->rank++] = dims[d];
+  }
+}
+
+static uint32_t reduced_bits(const ln *c, hli_op op) {
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < hli_attr_len(c->src, op, 1); i++)
+    bits |= 1u << hli_attr(c->src, op, 1, i);
+  return bits;
+}
+
+static ln_root root_of(ln *c, hli_op op, hli_block block) {
+  ln_root r = {.op = op};
+  ln_dim dims[HL_MAX_RANK];
+  uint32_t rank = 0;
+  switch (c->src->ops.data[op].code) {
+  case HLI_OP_STORE: {
+    hli_access a;
+    hli_access_get(c->src, op, &a);
+    r.kind = LN_STORE;
+    r.value = a.value;
+    ln_store_dims(c, op, dims, &rank);
+    drop_shared(c, &r, dims, rank, 0);
+    break;
+  }
+  case HLI_OP_REDUCE:
+    r.kind = LN_REDUCE;
+    r.value = hli_operand(c->src, op, 0);
+    ln_value_dims(c, r.value, block, dims, &rank);
+    drop_shared(c, &r, dims, rank, reduced_bits(c, op));
+    break;
+  case HLI_OP_DOT:
+    r.kind = LN_DOT;
+    r.value = hli_result(c->src, op, 0);
+    ln_value_dims(c, r.value, block, dims, &rank);
+    drop_shared(c, &r, dims, rank, 0);
+    break;
+  default: r.kind = LN_FOR;
+  }
+  return r;
+}
+
+static ln_root root_of_value(ln *c, ln_root_kind kind, hli_value v, hli_value target, hli_block block) {
+  ln_root r = {.kind = (uint8_t)kind, .value = v, .target = target};
+  ln_dim dims[HL_MAX_RANK];
+  uint32_t rank = 0;
+  ln_value_dims(c, target ? target : v, block, dims, &rank);
+  drop_shared(c, &r, dims, rank, 0);
+  return r;
+}
+
+static void push(ln *c, ln_roots *roots, ln_root r) {
+  if (!hli_vec_push(c->env->alloc, roots, r)) ln_fail(c, HL_ERR_MEMORY, "out of memory");
+}
+
+/* ---- memory hazards ------------------------------------------------------------------------------ */
+
+static uint32_t alias_set(const ln *c, hli_value base) {
+  const hl_kernel *k = c->src;
+  for (uint32_t p = 0; p < k->params.len && p < 32; p++) {
+    if (k->params.data[p].value != base) continue;
+    uint32_t set = 1u << p | k->params.data[p].may_alias;
+    for (uint32_t q = 0; q < k->params.len && q < 32; q++)
+      if (k->params.data[q].may_alias >> p & 1) set |= 1u << q;
+    return set;
+  }
+  return 0;
+}
+
+static bool may_overlap(const ln *c, hli_op load, hli_op store) {
+  hli_value a = hli_operand(c->src, load, 0), b = hli_operand(c->src, store, 0);
+  return a == b || (alias_set(c, a) & alias_set(c, b));
+}
+
+/* Same tensor, same indices: element for element. */
+static bool same_elements(const ln *c, hli_op load, hli_op store) {
+  hli_access a, b;
+  hli_access_get(c->src, load, &a);
+  hli_access_get(c->src, store, &b);
+  if (a.base != b.base) return false;
+  for (uint32_t d = 0; d < a.rank; d++)
+    if (a.kind[d] != b.kind[d] || a.index[d] != b.index[d]) return false;
+  return true;
+}
+
+static bool is_store(const ln *c, hli_op op) { return !c->src->ops.data[op].dead && c->src->ops.data[op].code == HLI_OP_STORE; }
+
+static void ignore(ln *c, void *ctx, hli_value v) {
+  (void)c;
+  (void)ctx;
+  (void)v;
+}
+
+typedef struct reads { hli_op store; bool found; } reads;
+static void find_reads(ln *c, void *ctx, hli_value v) {
+  reads *r = ctx;
+  hli_op op = ln_def(c, v);
+  if (op && c->src->ops.data[op].code == HLI_OP_LOAD && may_overlap(c, op, r->store)) r->found = true;
+}
+
+bool ln_reads_store(ln *c, const ln_root *r, hli_op store) {
+  reads x = {.store = store};
+  c->stamp++;
+  walk_root(c, r, find_reads, &x);
+  return x.found || (r->kind == LN_STORE && may_overlap(c, r->op, store)); /* stores keep their order, too */
+}
+
+bool ln_reads_result(ln *c, const ln_root *r, hli_value v) {
+  c->stamp++;
+  walk_root(c, r, ignore, NULL);
+  return c->state[v].stamp == c->stamp;
+}
+
+static bool common_loop(const ln *c, hli_op a, hli_op b) {
+  for (hli_op o = a; o;) {
+    hli_block block = c->src->ops.data[o].block;
+    o = c->src->blocks.data[block].parent;
+    if (o && ln_encloses(c, block, c->src->ops.data[b].block)) return true;
+  }
+  return false;
+}
+
+static bool is_root_code(uint16_t code) {
+  return code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR;
+}
+
+/* Does a root behind op want v? */
+static bool wanted_behind(ln *c, hli_op op, hli_value v) {
+  for (hli_op o = hli_next(c->src, op); o; o = hli_next(c->src, o)) {
+    if (!is_root_code(c->src->ops.data[o].code)) continue;
+    c->stamp++;
+    walk_op(c, o, ignore, NULL);
+    if (c->state[v].stamp == c->stamp) return true;
+  }
+  return false;
+}
+
+/* Must a load be kept at its place because a store may change what it reads before it is used?  Not if that
+ * store touches the same elements and nothing behind it wants the load. */
+static bool must_keep_load(ln *c, hli_op load, hli_block block) {
+  for (hli_op s = 1; s < c->src->ops.len; s++) {
+    if (!is_store(c, s) || !may_overlap(c, load, s)) continue;
+    if (c->order[s] < c->order[load] && !common_loop(c, load, s)) continue;
+    if (!same_elements(c, load, s) || c->src->ops.data[s].block != block) return true;
+    if (wanted_behind(c, s, hli_result(c->src, load, 0))) return true;
+  }
+  return false;
+}
+
+bool ln_may_share(ln *c) {
+  for (hli_op s = 1; s < c->src->ops.len; s++) {
+    if (!is_store(c, s)) continue;
+    for (hli_op o = 1; o < c->src->ops.len; o++) {
+      uint16_t code = c->src->ops.data[o].code;
+      if (c->src->ops.data[o].dead || o == s || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) continue;
+      if (may_overlap(c, o, s) && !same_elements(c, o, s)) return false;
+    }
+  }
+  return true;
+}
+
+/* ---- groups --------------------------------------------------------------------------------------- */
+
+static bool is_simple(const ln_root *r) { return r->kind != LN_DOT && r->kind != LN_FOR; }
+
+typedef struct needs { const ln_roots *roots; uint32_t group; bool found; } needs;
+static void find_needs(ln *c, void *ctx, hli_value v) {
+  needs *n = ctx;
+  hli_op op = ln_def(c, v);
+  for (uint32_t i = 0; op && i < n->roots->len; i++) {
+    const ln_root *r = &n->roots->data[i];
+    n->found |= r->group == n->group && ((r->op == op && r->kind != LN_STORE) || (r->kind == LN_KEEP && r->value == v));
+  }
+}
+
+/* Does root r read something that group g makes (results or stored elements)? */
+static bool depends(ln *c, const ln_roots *roots, uint32_t group, const ln_root *r) {
+  needs n = {roots, group, false};
+  c->stamp++;
+  walk_root(c, r, find_needs, &n);
+  for (uint32_t i = 0; i < roots->len && !n.found; i++) {
+    const ln_root *s = &roots->data[i];
+    if (s->group != group || s->kind != LN_STORE) continue;
+    n.found |= ln_reads_store(c, r, s->op);
+  }
+  return n.found;
+}
+
+static bool can_join(ln *c, const ln_roots *roots, const ln_root *last, const ln_root *r) {
+  if (!is_simple(last) || !is_simple(r) || last->rank != r->rank || !ln_same_dims(last->dims, r->dims, r->rank)) return false;
+  if ((last->kind == LN_YIELD) != (r->kind == LN_YIELD)) return false;
+  uint32_t reduced = last->reduced;
+  for (uint32_t i = 0; i < roots->len; i++)
+    if (roots->data[i].group == last->group && roots->data[i].reduced) reduced = roots->data[i].reduced;
+  if (reduced && r->reduced && reduced != r->reduced) return false;
+  return !depends(c, roots, last->group, r);
+}
+
+static void add_root(ln *c, ln_roots *roots, ln_root r) {
+  const ln_root *last = roots->len ? &roots->data[roots->len - 1] : NULL;
+  r.group = last ? last->group + (can_join(c, roots, last, &r) ? 0 : 1) : 1;
+  push(c, roots, r);
+}
+
+/* ---- what is kept ------------------------------------------------------------------------------------ */
+
+static uint32_t own_cost(const ln *c, hli_value v) {
+  hli_op op = ln_def(c, v);
+  return op && ln_is_pointwise((hli_opcode)c->src->ops.data[op].code) ? hli_op_facts((hli_opcode)c->src->ops.data[op].code)->cost : 0;
+}
+
+static uint32_t cost_of(const ln *c, hli_value v, uint32_t depth) {
+  hli_op op = ln_def(c, v);
+  uint32_t sum = own_cost(c, v);
+  if (!op || !ln_is_lazy(c, v) || depth == 0) return sum;
+  for (uint32_t i = 0; i < hli_operand_count(c->src, op) && sum < KEEP_COST; i++) {
+    hli_value a = hli_operand(c->src, op, i);
+    if (hli_type_of(c->src, a)->rank && !c->state[a].keep) sum += cost_of(c, a, depth - 1);
+  }
+  return sum;
+}
+
+typedef struct demand { hli_block block; uint32_t weight; } demand;
+static void count_demand(ln *c, void *ctx, hli_value v) {
+  const demand *d = ctx;
+  hli_op op = ln_def(c, v);
+  if (op && c->src->ops.data[op].block == d->block) c->state[v].wanted += d->weight;
+}
+
+static bool has_own_dims(ln *c, hli_value v, hli_block block) {
+  const hli_type_data *t = hli_type_of(c->src, v);
+  bool own = false;
+  for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++) {
+    if (ln_shared_var(c, t->dims[d])) continue;
+    if (ln_bound(c, ln_value_dim(c, v, d, block)) < 0) return false;
+    own = true;
+  }
+  return own;
+}
+
+/* Values of this block that several groups want and that are costly. A `for` wants a value in every trip. */
+static void decide_kept(ln *c, hli_block block, ln_roots *roots) {
+  for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op))
+    for (uint32_t i = 0; i < c->src->ops.data[op].result_count; i++)
+      c->state[hli_result(c->src, op, i)].wanted = 0, c->state[hli_result(c->src, op, i)].keep = false;
+  for (uint32_t i = 0; i < roots->len;) {
+    demand d = {block, roots->data[i].kind == LN_FOR ? 2 : 1};
+    uint32_t group = roots->data[i].group;
+    c->stamp++;
+    for (; i < roots->len && roots->data[i].group == group; i++)
+      walk_root(c, &roots->data[i], count_demand, &d);
+  }
+  for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op)) {
+    if (c->src->ops.data[op].result_count != 1) continue;
+    hli_value v = hli_result(c->src, op, 0);
+    ln_state *s = &c->state[v];
+    /* Only ops that cost something themselves: a broadcast of a kept value is free. */
+    s->keep = s->wanted >= 2 && own_cost(c, v) && cost_of(c, v, 24) >= KEEP_COST && has_own_dims(c, v, block);
+  }
+}
+
+typedef struct collect { hli_block block; ln_roots *out; } collect;
+static void collect_kept(ln *c, void *ctx, hli_value v) {
+  collect *x = ctx;
+  if (c->state[v].keep && !ln_buffer_valid(c, v) && c->src->ops.data[ln_def(c, v)].block == x->block)
+    push(c, x->out, root_of_value(c, LN_KEEP, v, 0, x->block));
+}
+
+void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out) {
+  collect x = {block, out};
+  c->stamp++;
+  walk_root(c, r, collect_kept, &x);
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------------ */
+
+void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots) {
+  for (hli_op op = hli_first(c->src, block); op && !ln_failed(c); op = hli_next(c->src, op)) {
+    const hli_op_data o = c->src->ops.data[op];
+    bool root = is_root_code(o.code) && (o.code == HLI_OP_STORE || o.code == HLI_OP_FOR || is_used(c, o.results));
+    if (root) add_root(c, roots, root_of(c, op, block));
+    else if (o.code == HLI_OP_LOAD && is_used(c, o.results) && must_keep_load(c, op, block))
+      add_root(c, roots, root_of_value(c, LN_KEEP, o.results, 0, block));
+  }
+  for (uint32_t i = 0; i < n; i++)
+    add_root(c, roots, root_of_value(c, LN_YIELD, yields[i], targets[i], block));
+  decide_kept(c, block, roots);
+}
+
+/* ---- which dimension becomes the vector --------------------------------------------------------------- */
+
+typedef struct scorer { int32_t *score; uint32_t rank; } scorer;
+
+static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
+  for (uint32_t p = 0; p < c->src->params.len; p++)
+    if (c->src->params.data[p].value == base) return c->src->params.data[p].strides[d];
+  return -1;
+}
+
+/* Stride 1 is good; any other stride needs a gather; twice in one access cannot be a vector. */
+static void score_access(ln *c, const scorer *s, hli_op op, const uint8_t *at, int32_t weight) {
+  hli_access a;
+  uint32_t seen = 0;
+  hli_access_get(c->src, op, &a);
+  for (uint32_t d = 0; d < a.rank; d++) {
+    if (a.kind[d] != 't') continue;
+    uint32_t id = at[a.value_dim[d]];
+    if (!id || id > s->rank) continue;
+    s->score[id - 1] += seen >> id & 1 ? -100000 : param_stride(c, a.base, d) == 1 ? 2 * weight : -weight;
+    seen |= 1u << id;
+  }
+}
+
+static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, uint32_t depth) {
+  hli_op op = ln_def(c, v);
+  if (!op || depth == 0 || c->state[v].stamp == c->stamp) return;
+  c->state[v].stamp = c->stamp;
+  const hli_type_data *t = hli_type_of(c->src, v);
+  if (!ln_is_lazy(c, v) || ln_buffer_valid(c, v)) { /* its buffer is row-major */
+    for (uint32_t d = 0; d < t->rank; d++)
+      if (at[d] && at[d] <= s->rank) s->score[at[d] - 1] += d + 1 == t->rank ? 1 : 0;
+    return;
+  }
+  uint16_t code = c->src->ops.data[op].code;
+  if (code == HLI_OP_LOAD) score_access(c, s, op, at, 1);
+  bool shape = code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
+  for (uint32_t i = 0; (shape || ln_is_pointwise((hli_opcode)code)) && i < hli_operand_count(c->src, op); i++) {
+    uint8_t inner[HL_MAX_RANK] = {0};
+    hli_value a = ln_source_at(c, op, i, at, inner);
+    score_value(c, s, a, inner, depth - 1);
+  }
+}
+
+uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, int32_t *score) {
+  scorer s = {score, roots[0].rank};
+  for (uint32_t d = 0; d < s.rank; d++) {
+    int64_t bound = ln_bound(c, roots[0].dims[d]);
+    score[d] = bound == 1 ? -1000 : 0;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t at[HL_MAX_RANK] = {0};
+    uint32_t next = 1;
+    const ln_root *r = &roots[i];
+    hli_value shape = r->target ? r->target : r->value;
+    for (uint32_t d = 0; d < hli_type_of(c->src, shape)->rank; d++)
+      at[d] = ln_shared_var(c, hli_type_of(c->src, shape)->dims[d]) ? 0 : (uint8_t)next++;
+    c->stamp++;
+    if (r->kind == LN_STORE) score_access(c, &s, r->op, at, 2);
+    score_value(c, &s, r->value, at, 64);
+  }
+  uint32_t best = 0;
+  for (uint32_t d = 1; d < s.rank; d++)
+    if (score[d] >= score[best]) best = d;
+  return best;
+}
