@@ -41,6 +41,7 @@ static hl_status run_case(const cli_place *place, const cli_case *c, const hl_ke
     char *json = cli_config_text(config);
     snprintf(out->config, sizeof out->config, "%s", json);
     free(json);
+    out->diag = (hl_diag){0};
     cli_args_fill(&args, 1 + c->config);
     s = cli_run(place, k, config, &args, &out->diag);
   }
