@@ -16,6 +16,7 @@ typedef struct cpu_device {
 typedef struct cpu_kernel {
   hlr_cpu_entry entry;
   hlr_os_image image;
+  _Atomic uint32_t cost; /* the pool's */
 } cpu_kernel;
 
 typedef struct cpu_event {
@@ -227,7 +228,7 @@ static void cpu_unload(void *self, void *function) {
 
 static hl_status cpu_launch(void *self, void *stream, const hl_driver_launch *launch, hl_diag *diag) {
   (void)diag;
-  const cpu_kernel *k = launch->function;
+  cpu_kernel *k = launch->function;
   hlr_task task = {
       .kind = HLR_TASK_LAUNCH,
       .grain = launch->grain,
@@ -236,6 +237,7 @@ static hl_status cpu_launch(void *self, void *stream, const hl_driver_launch *la
       .programs = launch->programs,
       .scratch = launch->scratch_bytes,
       .block = launch->block,
+      .cost = &k->cost,
   };
   (void)hlr_queue_push(queue_of(self, stream), &task);
   return HL_OK;

@@ -17,15 +17,18 @@
  * After fork() the child has none of the threads: it must make its own context.
  * SPDX-License-Identifier: MIT */
 #include "runtime/pool.h"
+#include "runtime/fpmode.h"
+#include "runtime/scratch.h"
 
-#define SPIN_NS       80000u
-#define SPIN_CHECK    64u /* pauses between two looks at the clock */
-#define MAX_THREADS   256
-#define MAX_QUEUES    64u
-#define SCRATCH_SLOTS 512u /* workers and threads that help */
-#define RING          128u /* tasks in flight in a queue; a power of two */
-#define LINE          64
-#define GATE_OPEN     0x80000000u
+#define SPIN_NS     80000u
+#define SPIN_CHECK  64u /* pauses between two looks at the clock */
+#define MAX_THREADS 256
+#define MAX_QUEUES  64u
+#define RING        128u /* tasks in flight in a queue; a power of two */
+#define LINE        64
+#define GATE_OPEN   0x80000000u /* + limit * GATE_LIMIT + threads inside */
+#define GATE_LIMIT  0x10000u
+#define GATE_INSIDE 0xffffu
 
 /* ---- types -------------------------------------------------------------------- */
 
@@ -45,6 +48,8 @@ typedef struct pool_job {
   hlr_cpu_entry entry;
   const void *block;
   int64_t programs, grain;
+  int64_t least;   /* programs in a claim: fewer would cost more to hand out than to run */
+  int64_t threads; /* that may take part */
   uint64_t scratch;
 } pool_job;
 
@@ -58,15 +63,9 @@ struct hlr_queue {
   _Alignas(LINE) _Atomic uint64_t head; /* tickets done */
   _Atomic bool token;
   event_count done;                     /* head moved, or the last helper left */
-  _Alignas(LINE) _Atomic uint32_t gate; /* GATE_OPEN | threads inside */
+  _Alignas(LINE) _Atomic uint32_t gate; /* see GATE_OPEN; 0: nothing runs */
   _Alignas(LINE) _Atomic int64_t next;  /* first program that nobody has claimed */
 };
-
-typedef struct scratch_slot {
-  _Alignas(LINE) _Atomic bool taken;
-  void *ptr;
-  uint64_t size;
-} scratch_slot;
 
 typedef struct pool_worker {
   hlr_pool *pool;
@@ -84,7 +83,7 @@ struct hlr_pool {
   _Alignas(LINE) _Atomic uint32_t spinners;
   event_count idle;
   hlr_queue queues[MAX_QUEUES];
-  scratch_slot scratch[SCRATCH_SLOTS];
+  hlr_scratch scratch;
 };
 
 /* ---- event counts --------------------------------------------------------------- */
@@ -105,109 +104,56 @@ static void event_notify(event_count *e, uint32_t count) {
   hlr_os_wake(&e->epoch, count);
 }
 
-/* ---- floating-point mode ---------------------------------------------------------
- * Kernels are compiled for round-to-nearest with denormals; the caller may have set
- * something else, and gets it back. */
+/* ---- running a launch ----------------------------------------------------------------
+ * How a launch is split changes its speed only: programs do not depend on each other.
+ * Claims begin large and shrink towards the end, in multiples of the grain.  What a
+ * program costs is remembered with the kernel, so that small launches are not spread
+ * over more threads than pay. */
 
-static inline uint32_t fp_enter(void) {
-#if defined(__x86_64__)
-  uint32_t saved = __builtin_ia32_stmxcsr();
-  __builtin_ia32_ldmxcsr(0x1F80u);
-  return saved;
-#elif defined(__aarch64__)
-  uint64_t saved, standard = 0;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
-  __asm__ volatile("msr fpcr, %0" : : "r"(standard));
-  return (uint32_t)saved;
-#else
-  return 0;
-#endif
+#define CLAIM_NS  500u   /* of work in the smallest claim */
+#define HELPER_NS 1500u  /* of work for each further thread that is at hand */
+#define WAKE_NS   10000u /* of work for waking sleepers */
+#define COST_UNIT 16u    /* costs are kept in 1/16 ns a program */
+
+static int64_t round_up(int64_t value, int64_t step) {
+  return value <= step ? step : (value + step - 1) / step * step;
 }
 
-static inline void fp_leave(uint32_t saved) {
-#if defined(__x86_64__)
-  __builtin_ia32_ldmxcsr(saved);
-#elif defined(__aarch64__)
-  uint64_t wide = saved;
-  __asm__ volatile("msr fpcr, %0" : : "r"(wide));
-#else
-  (void)saved;
-#endif
-}
-
-/* ---- scratch ---------------------------------------------------------------------- */
-
-static bool scratch_take(scratch_slot *slot) {
-  return !atomic_load_explicit(&slot->taken, memory_order_relaxed) &&
-         !atomic_exchange_explicit(&slot->taken, true, memory_order_acquire);
-}
-
-static void scratch_give(scratch_slot *slot) {
-  if (slot)
-    atomic_store_explicit(&slot->taken, false, memory_order_release);
-}
-
-static bool scratch_grow(const hl_allocator *alloc, scratch_slot *slot, uint64_t bytes) {
-  if (slot->size >= bytes)
-    return true;
-  void *ptr = hli_alloc(alloc, bytes, LINE);
-  if (!ptr)
-    return false;
-  hli_release(alloc, slot->ptr, slot->size);
-  slot->ptr = ptr;
-  slot->size = bytes;
-  return true;
-}
-
-/* A slot with `bytes` of scratch for this thread; workers find their own at once. */
-static scratch_slot *scratch_acquire(hlr_pool *pool, uint32_t first, uint64_t bytes) {
-  for (uint32_t i = 0; i < SCRATCH_SLOTS; i++) {
-    scratch_slot *slot = &pool->scratch[(first + i) % SCRATCH_SLOTS];
-    if (!scratch_take(slot))
-      continue;
-    if (scratch_grow(&pool->ctx->alloc, slot, bytes))
-      return slot;
-    scratch_give(slot);
-    return NULL;
-  }
-  return NULL;
-}
-
-hl_status hlr_pool_reserve(hlr_pool *pool, uint64_t bytes, hl_diag *diag) {
-  for (int32_t i = 0; bytes && i < pool->threads; i++) {
-    scratch_slot *slot = &pool->scratch[i];
-    if (!scratch_take(slot))
-      continue; /* at work: it grows when its thread needs it */
-    bool grown = scratch_grow(&pool->ctx->alloc, slot, bytes);
-    scratch_give(slot);
-    if (!grown)
-      return hli_fail(diag, HL_ERR_MEMORY, "out of memory while reserving %llu bytes of scratch for each of %d threads",
-                      (unsigned long long)bytes, (int)pool->threads);
-  }
-  return HL_OK;
-}
-
-/* ---- running a launch ---------------------------------------------------------------- */
-
-/* `self`: the worker's index, or any number for a thread that is none of ours. */
-static bool run_claimed(hlr_queue *q, uint32_t self) {
+static int64_t claim_size(const hlr_queue *q) {
   const pool_job *job = &q->job;
-  scratch_slot *slot = NULL;
+  if (job->threads == 1)
+    return job->programs;
+  int64_t left = job->programs - atomic_load_explicit(&q->next, memory_order_relaxed);
+  int64_t share = left / job->threads;
+  return round_up(HLI_MAX(share / 4, HLI_MIN(job->least, share)), job->grain);
+}
+
+/* `self`: the worker's index, or any number for a thread that is none of ours.  Returns how
+ * many programs were run here, -1 if scratch could not be had. */
+static int64_t run_claimed(hlr_queue *q, uint32_t self) {
+  const pool_job *job = &q->job;
+  hlr_scratch_slot *slot = NULL;
   if (job->scratch) {
-    slot = scratch_acquire(q->pool, self, job->scratch);
+    slot = hlr_scratch_take(&q->pool->scratch, self, job->scratch);
     if (!slot)
-      return false;
+      return -1;
   }
-  uint32_t mode = fp_enter();
+  int64_t ran = 0;
+  uint64_t mode = hlr_fp_enter();
   for (;;) {
-    int64_t begin = atomic_fetch_add_explicit(&q->next, job->grain, memory_order_relaxed);
+    int64_t size = claim_size(q);
+    int64_t begin = atomic_fetch_add_explicit(&q->next, size, memory_order_relaxed);
     if (begin >= job->programs)
       break;
-    job->entry(job->block, begin, HLI_MIN(begin + job->grain, job->programs), slot ? slot->ptr : NULL);
+    int64_t end = HLI_MIN(begin + size, job->programs);
+    job->entry(job->block, begin, end, slot ? slot->ptr : NULL);
+    ran += end - begin;
+    if (end == job->programs)
+      break;
   }
-  fp_leave(mode);
-  scratch_give(slot);
-  return true;
+  hlr_fp_leave(mode);
+  hlr_scratch_give(slot);
+  return ran;
 }
 
 static void leave_gate(hlr_queue *q) {
@@ -215,16 +161,20 @@ static void leave_gate(hlr_queue *q) {
     event_notify(&q->done, UINT32_MAX);
 }
 
+static bool gate_admits(uint32_t gate) {
+  return (gate & GATE_OPEN) && (gate & GATE_INSIDE) < (gate & ~GATE_OPEN) / GATE_LIMIT;
+}
+
 /* Joins the launch that the queue's holder runs now, if there is room. */
 static bool join_job(hlr_queue *q, uint32_t self) {
   uint32_t gate = atomic_load_explicit(&q->gate, memory_order_relaxed);
-  while ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)q->pool->threads) {
+  while (gate_admits(gate)) {
     if (!atomic_compare_exchange_weak(&q->gate, &gate, gate + 1))
       continue;
-    bool ran = run_claimed(q, self);
+    bool ran = run_claimed(q, self) >= 0;
     /* Everything is claimed: shut the gate, or idle threads would come and go here. */
     if (ran)
-      (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
+      (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
     leave_gate(q);
     return ran;
   }
@@ -257,18 +207,18 @@ typedef struct hook_call {
 static void hook_job(void *user, int64_t begin, int64_t end) {
   hook_call *call = user;
   const pool_job *job = &call->queue->job;
-  scratch_slot *slot = NULL;
+  hlr_scratch_slot *slot = NULL;
   if (job->scratch) {
-    slot = scratch_acquire(call->queue->pool, 0, job->scratch);
+    slot = hlr_scratch_take(&call->queue->pool->scratch, 0, job->scratch);
     if (!slot) {
       atomic_store(&call->failed, true);
       return;
     }
   }
-  uint32_t mode = fp_enter();
+  uint64_t mode = hlr_fp_enter();
   job->entry(job->block, begin, end, slot ? slot->ptr : NULL);
-  fp_leave(mode);
-  scratch_give(slot);
+  hlr_fp_leave(mode);
+  hlr_scratch_give(slot);
 }
 
 static bool run_by_host(hlr_queue *q) {
@@ -278,32 +228,64 @@ static bool run_by_host(hlr_queue *q) {
   return !atomic_load(&call.failed);
 }
 
-static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
+/* Opens the launch to other threads, takes part, and returns when all have left. */
+static int64_t run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns) {
   hlr_pool *pool = q->pool;
-  const hlr_task *task = &entry->task;
-  int64_t programs = (int64_t)task->programs, grain = HLI_MAX(task->grain, 1u);
-  q->job = (pool_job){task->entry, entry->block, programs, grain, task->scratch};
-  atomic_store_explicit(&q->next, 0, memory_order_relaxed);
+  uint32_t threads = (uint32_t)q->job.threads;
+  atomic_store(&q->gate, GATE_OPEN | threads * GATE_LIMIT | 1u);
+  uint32_t spinning = atomic_load(&pool->spinners);
+  if (threads - 1 > spinning && expected_ns >= WAKE_NS)
+    event_notify(&pool->idle, threads - 1 - spinning);
+  int64_t ran = run_claimed(q, self);
+  (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
+  (void)atomic_fetch_sub(&q->gate, 1);
+  await_helpers(q);
+  /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
+  bool all = atomic_load_explicit(&q->next, memory_order_relaxed) >= q->job.programs;
+  return ran < 0 && all ? 0 : ran;
+}
 
-  bool ran;
-  if (pool->ctx->parallel_for) {
-    ran = run_by_host(q);
-  } else if (programs <= grain || pool->threads == 1) {
-    ran = run_claimed(q, self);
-  } else {
-    atomic_store(&q->gate, GATE_OPEN | 1u);
-    uint64_t wanted = HLI_MIN((uint64_t)((programs - 1) / grain), (uint64_t)pool->threads - 1);
-    uint32_t spinning = atomic_load(&pool->spinners);
-    if (wanted > spinning)
-      event_notify(&pool->idle, (uint32_t)wanted - spinning);
-    ran = run_claimed(q, self);
-    (void)atomic_fetch_and(&q->gate, ~GATE_OPEN);
-    (void)atomic_fetch_sub(&q->gate, 1);
-    await_helpers(q);
-    /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
-    if (atomic_load_explicit(&q->next, memory_order_relaxed) >= programs)
-      ran = true;
-  }
+/* A slower run counts at once, a faster one by a quarter: too many threads cost less than
+ * too few. */
+static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
+  uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
+  uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
+  uint64_t next = seen >= old ? seen : old - (old - seen + 3) / 4;
+  atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
+}
+
+static int64_t run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
+  pool_job *job = &q->job;
+  job->threads = 1;
+  if (q->pool->threads == 1)
+    return run_claimed(q, self);
+  uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed), expected = UINT64_MAX;
+  if (unit && __builtin_mul_overflow(unit, (uint64_t)job->programs, &expected))
+    expected = UINT64_MAX;
+  if (unit && expected != UINT64_MAX)
+    expected /= COST_UNIT;
+  job->least = unit ? (int64_t)(CLAIM_NS * COST_UNIT / unit) : 1;
+  int64_t chunks = (job->programs - 1) / job->grain + 1;
+  int64_t paying = (int64_t)HLI_MIN(expected / HELPER_NS + 1, (uint64_t)q->pool->threads);
+  job->threads = HLI_MIN(paying, chunks);
+  uint64_t begin = hlr_os_now_ns();
+  int64_t ran = job->threads > 1 ? run_shared(q, self, expected) : run_claimed(q, self);
+  if (ran > 0)
+    learn_cost(cost, hlr_os_now_ns() - begin, ran);
+  return ran;
+}
+
+static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
+  const hlr_task *task = &entry->task;
+  q->job = (pool_job){
+      .entry = task->entry,
+      .block = entry->block,
+      .programs = (int64_t)task->programs,
+      .grain = HLI_MAX(task->grain, 1u),
+      .scratch = task->scratch,
+  };
+  atomic_store_explicit(&q->next, 0, memory_order_relaxed);
+  bool ran = q->pool->ctx->parallel_for ? run_by_host(q) : run_by_pool(q, task->cost, self) >= 0;
   if (!ran)
     atomic_store(&q->failed, true);
 }
@@ -473,8 +455,7 @@ static hlr_queue *find_work(hlr_pool *pool) {
   uint32_t count = atomic_load(&pool->queue_high);
   for (uint32_t i = 0; i < count; i++) {
     hlr_queue *q = &pool->queues[i];
-    uint32_t gate = atomic_load(&q->gate);
-    if ((gate & GATE_OPEN) && (gate & ~GATE_OPEN) < (uint32_t)pool->threads)
+    if (gate_admits(atomic_load(&q->gate)))
       return q;
     if (!atomic_load(&q->token) && queue_ready(q))
       return q;
@@ -527,8 +508,7 @@ static void pool_free(hlr_pool *pool) {
   hl_context *ctx = pool->ctx;
   for (uint32_t i = 0; i < MAX_QUEUES; i++)
     hli_release(&ctx->alloc, atomic_load(&pool->queues[i].ring), sizeof(ring_entry) * RING);
-  for (uint32_t i = 0; i < SCRATCH_SLOTS; i++)
-    hli_release(&ctx->alloc, pool->scratch[i].ptr, pool->scratch[i].size);
+  hlr_scratch_free(&pool->scratch);
   hli_release(&ctx->alloc, pool->workers, sizeof *pool->workers * (size_t)pool->threads);
   hli_release(&ctx->alloc, pool, sizeof *pool);
 }
@@ -540,6 +520,7 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
     return hli_fail_memory(diag, "creating the thread pool");
   memset(pool, 0, sizeof *pool);
   pool->ctx = ctx;
+  pool->scratch.alloc = &ctx->alloc;
   pool->threads = HLI_MIN(threads, MAX_THREADS);
   for (uint32_t i = 0; i < MAX_QUEUES; i++)
     pool->queues[i].pool = pool;
@@ -575,6 +556,13 @@ void hlr_pool_destroy(hlr_pool *pool) {
   for (uint32_t i = 0; i < pool->worker_count; i++)
     hlr_os_thread_join(pool->workers[i].thread);
   pool_free(pool);
+}
+
+hl_status hlr_pool_reserve(hlr_pool *pool, uint64_t bytes, hl_diag *diag) {
+  if (hlr_scratch_reserve(&pool->scratch, (uint32_t)pool->threads, bytes))
+    return HL_OK;
+  return hli_fail(diag, HL_ERR_MEMORY, "out of memory while reserving %llu bytes of scratch for each of %d threads",
+                  (unsigned long long)bytes, (int)pool->threads);
 }
 
 int32_t hlr_pool_threads(const hlr_pool *pool) {

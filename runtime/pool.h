@@ -23,6 +23,7 @@ typedef struct hlr_task {
   hlr_cpu_entry entry;        /* LAUNCH */
   uint64_t programs, scratch; /* LAUNCH */
   const void *block;          /* LAUNCH: copied by push */
+  _Atomic uint32_t *cost;     /* LAUNCH: what a program of this kernel takes, kept with the kernel; starts at 0 */
   void *dst;                  /* FILL, COPY */
   const void *src;            /* COPY */
   size_t bytes;               /* FILL, COPY */
