@@ -120,7 +120,6 @@ static void begin_body(ln *c) {
 
 static void finish_body(ln *c) {
   if (c->streams) hli_op_create(ln_at(c, 0), &(hli_op_desc){.code = HLI_OP_FENCE});
-  c->dst->scheduled = false;
   c->dst->launch.scratch_bytes = (uint32_t)c->scratch;
   c->dst->launch.grain = (uint32_t)HLI_MAX(hli_config_value(c->env->config, HLI_KNOB_PARALLEL_GRAIN, 0, 1), 1);
 }
