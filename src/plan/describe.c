@@ -3,6 +3,7 @@
  * The parameter block's fields, in order: a pointer per tensor and a value per scalar in parameter order; an
  * i64 per dynamic dimension that some parameter has, in the order of the dims table; an i64 per runtime stride.
  * The code generators lay their entry's parameters out the same way. */
+#include <stdio.h>
 #include "src/plan/plan.h"
 
 static void copy_name(char out[HLR_NAME], const char *name) {
@@ -10,6 +11,13 @@ static void copy_name(char out[HLR_NAME], const char *name) {
   if (n > HLR_NAME - 1) n = HLR_NAME - 1;
   memcpy(out, name, n);
   out[n] = 0;
+}
+
+/* A constant dimension is named by its size; entry 0, which nothing refers to, by 0. */
+static void describe_dim(const hli_dim_data *d, hlr_dim *out) {
+  *out = (hlr_dim){.value = d->value, .multiple = HLI_MAX(d->multiple, 1)};
+  copy_name(out->name, d->name);
+  if (!d->name[0]) snprintf(out->name, sizeof out->name, "%lld", (long long)d->value);
 }
 
 static void describe_param(const hl_kernel *k, uint32_t p, hlr_param *out) {
@@ -101,11 +109,7 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
     hli_program_free(a, p);
     return hli_fail_memory(diag, "describing a launch");
   }
-  for (hli_dim d = 0; d < k->dims.len; d++) {
-    copy_name(p->dims[d].name, k->dims.data[d].name);
-    p->dims[d].value = d ? k->dims.data[d].value : 0; /* entry 0 is a dummy */
-    p->dims[d].multiple = HLI_MAX(k->dims.data[d].multiple, 1);
-  }
+  for (hli_dim d = 0; d < k->dims.len; d++) describe_dim(&k->dims.data[d], &p->dims[d]);
   for (uint32_t i = 0; i < k->params.len; i++) describe_param(k, i, &p->params[i]);
   describe_step(k, target, image, p->steps);
   *out = p;
