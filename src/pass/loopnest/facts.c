@@ -205,3 +205,19 @@ bool ln_same_dims(const ln_dim *a, const ln_dim *b, uint32_t n) {
     if (a[i].axis != b[i].axis || a[i].range != b[i].range) return false;
   return true;
 }
+
+static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
+  for (uint32_t p = 0; p < c->src->params.len; p++)
+    if (c->src->params.data[p].value == base) return c->src->params.data[p].strides[d];
+  return -1;
+}
+
+double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d) {
+  double elements = c->src->ops.data[op].code == HLI_OP_STORE ? 2 : 1; /* a scatter is worse than a gather */
+  for (uint32_t i = 0; i < a->rank; i++) {
+    if (a->kind[i] != 't') continue;
+    int64_t bound = ln_bound(c, (ln_dim){hli_type_of(c->src, a->index[i])->dims[0], a->index[i]});
+    elements *= bound < 0 ? 256 : (double)HLI_MAX(bound, 1);
+  }
+  return param_stride(c, a->base, d) == 1 ? 2 * elements : -elements;
+}

@@ -40,12 +40,12 @@ static uint32_t reduced_of(const nest *t) {
 }
 
 static void order_dims(ln *c, nest *t) {
-  int32_t score[HL_MAX_RANK] = {0};
+  double score[HL_MAX_RANK] = {0};
   const uint32_t reduced = reduced_of(t);
   uint32_t best = t->rank, next = 0;
   if (t->rank && !shared_lanes(c)) {
     best = ln_score(c, t->root, t->n, score);
-    if (score[best] <= -1000) best = t->rank; /* one element, or twice in one access */
+    if (score[best] <= LN_NEVER / 2) best = t->rank; /* one element, or twice in one access */
   }
   for (uint32_t want = 0; want < 2; want++) {
     for (uint32_t d = 0; d < t->rank; d++)

@@ -14,6 +14,7 @@
 #define LN_MAX_VARS 48
 #define LN_MAX_LEVELS 48
 #define LN_MAX_ACCS 16
+#define LN_NEVER (-1e30) /* score of a dimension that cannot be a vector */
 
 /* A LOOP value and the level at which it exists. */
 typedef struct ln_val { hli_value v; uint32_t level; } ln_val;
@@ -115,6 +116,8 @@ hli_value ln_source_at(const ln *c, hli_op op, uint32_t operand, const uint8_t *
 bool ln_is_zero(const ln *c, hli_value v);
 bool ln_is_lazy(const ln *c, hli_value v);                     /* evaluated where it is wanted */
 uint8_t ln_shared_var(const ln *c, hli_axis axis);             /* 0: none */
+/* What walking dimension d of a tensor by vectors saves (stride 1) or costs (gathers), by elements moved. */
+double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d);
 
 /* ---- level.c: levels, loops, arithmetic on indices */
 hli_cursor *ln_at(ln *c, uint32_t level);
@@ -165,7 +168,7 @@ bool ln_reads_store(ln *c, const ln_root *r, hli_op store);
 /* Values that are to be kept and that the root wants but are not there yet. */
 void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out);
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots);
-uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, int32_t *score); /* per dimension; returns the best */
+uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, double *score); /* per dimension; returns the best */
 
 /* ---- region.c */
 void ln_block(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n);

@@ -344,16 +344,10 @@ void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *t
 
 /* ---- which dimension becomes the vector --------------------------------------------------------------- */
 
-typedef struct scorer { int32_t *score; uint32_t rank; } scorer;
-
-static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
-  for (uint32_t p = 0; p < c->src->params.len; p++)
-    if (c->src->params.data[p].value == base) return c->src->params.data[p].strides[d];
-  return -1;
-}
+typedef struct scorer { double *score; uint32_t rank; } scorer;
 
 /* Stride 1 is good; any other stride needs a gather; twice in one access cannot be a vector. */
-static void score_access(ln *c, const scorer *s, hli_op op, const uint8_t *at, int32_t weight) {
+static void score_access(ln *c, const scorer *s, hli_op op, const uint8_t *at) {
   hli_access a;
   uint32_t seen = 0;
   hli_access_get(c->src, op, &a);
@@ -361,7 +355,7 @@ static void score_access(ln *c, const scorer *s, hli_op op, const uint8_t *at, i
     if (a.kind[d] != 't') continue;
     uint32_t id = at[a.value_dim[d]];
     if (!id || id > s->rank) continue;
-    s->score[id - 1] += seen >> id & 1 ? -100000 : param_stride(c, a.base, d) == 1 ? 2 * weight : -weight;
+    s->score[id - 1] += seen >> id & 1 ? LN_NEVER : ln_access_score(c, op, &a, d);
     seen |= 1u << id;
   }
 }
@@ -377,7 +371,7 @@ static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, 
     return;
   }
   uint16_t code = c->src->ops.data[op].code;
-  if (code == HLI_OP_LOAD) score_access(c, s, op, at, 1);
+  if (code == HLI_OP_LOAD) score_access(c, s, op, at);
   bool shape = code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
   for (uint32_t i = 0; (shape || ln_is_pointwise((hli_opcode)code)) && i < hli_operand_count(c->src, op); i++) {
     uint8_t inner[HL_MAX_RANK] = {0};
@@ -386,11 +380,11 @@ static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, 
   }
 }
 
-uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, int32_t *score) {
+uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, double *score) {
   scorer s = {score, roots[0].rank};
   for (uint32_t d = 0; d < s.rank; d++) {
     int64_t bound = ln_bound(c, roots[0].dims[d]);
-    score[d] = bound == 1 ? -1000 : 0;
+    score[d] = bound == 1 ? LN_NEVER : 0;
   }
   for (uint32_t i = 0; i < n; i++) {
     uint8_t at[HL_MAX_RANK] = {0};
@@ -400,7 +394,7 @@ uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, int32_t *score) {
     for (uint32_t d = 0; d < hli_type_of(c->src, shape)->rank; d++)
       at[d] = ln_shared_var(c, hli_type_of(c->src, shape)->dims[d]) ? 0 : (uint8_t)next++;
     c->stamp++;
-    if (r->kind == LN_STORE) score_access(c, &s, r->op, at, 2);
+    if (r->kind == LN_STORE) score_access(c, &s, r->op, at);
     score_value(c, &s, r->value, at, 64);
   }
   uint32_t best = 0;

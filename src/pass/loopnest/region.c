@@ -101,31 +101,24 @@ static uint32_t choose_shared(const ln *c, hli_block block, ln_dim *out) {
 
 /* ---- the vector axis of shared loops ------------------------------------------------------------ */
 
-static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
-  for (uint32_t p = 0; p < c->src->params.len; p++)
-    if (c->src->params.data[p].value == base) return c->src->params.data[p].strides[d];
-  return -1;
-}
-
-static void score_block(const ln *c, hli_block b, int32_t *score) {
+static void score_block(const ln *c, hli_block b, double *score) {
   for (hli_op op = hli_first(c->src, b); op; op = hli_next(c->src, op)) {
     const hli_op_data *o = &c->src->ops.data[op];
     if (o->region) score_block(c, o->region, score);
     if (o->code != HLI_OP_LOAD && o->code != HLI_OP_STORE) continue;
     hli_access a;
     hli_access_get(c->src, op, &a);
-    int32_t weight = o->code == HLI_OP_STORE ? 2 : 1;
     for (uint32_t d = 0; d < a.rank; d++) {
       if (a.kind[d] != 't') continue;
       hli_axis axis = hli_type_of(c->src, a.index[d])->dims[0];
-      score[axis] += param_stride(c, a.base, d) == 1 ? 2 * weight : -weight;
+      score[axis] += ln_access_score(c, op, &a, d);
     }
   }
 }
 
 /* Index into shared of the axis that is best walked by vectors; n if that is an axis of the nests inside. */
 static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint32_t n) {
-  int32_t *score = hli_arena_array(&c->arena, int32_t, c->src->axes.len);
+  double *score = hli_arena_array(&c->arena, double, c->src->axes.len);
   uint32_t best = n;
   if (!score) {
     ln_fail(c, HL_ERR_MEMORY, "out of memory");
