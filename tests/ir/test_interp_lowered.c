@@ -128,7 +128,7 @@ static hl_config *random_config(const problem *p, const hl_target *target, uint6
 }
 
 static void run_target(const char *name, uint64_t seeds) {
-  const int64_t sizes[][3] = {{1, 1, 1}, {5, 19, 33}, {16, 32, 64}};
+  const int64_t sizes[][3] = {{1, 1, 1}, {5, 19, 33}, {16, 32, 64}, {3, 0, 5}, {5, 3, 0}};
   const hl_target *target;
   hl_diag diag;
   if (hl_target_find(hli_str(name), &diag, &target) != HL_OK)

@@ -361,6 +361,31 @@ static void test_guards(void **state) {
   box_free(&x), box_free(&y), box_free(&z), box_free(&m);
 }
 
+/* A specialised kernel holds for its strides only; of a tensor without elements they do not matter. */
+static void test_stride_guard(void **state) {
+  (void)state;
+  static const char text[] = "hl 1 tile\nkernel @strided {\n  dim M\n  dim N\n"
+                             "  param %x : tensor<f32[M, N]> in strides [6, 1]\n  param %out : tensor<f32[1]> out\n"
+                             "  grid [1 / 1]\n  body {\n    %c0 = const {value = 0} : i64\n"
+                             "    %z = const {value = 0x0p+0} : f32\n    store %out[%c0], %z\n  }\n}\n";
+  box x;
+  BOX1(out, HL_F32, 1);
+  const struct {
+    int64_t m, n, row;
+    bool ok;
+  } rows[] = {{3, 6, 6, true}, {3, 5, 6, true}, {3, 5, 5, false}, {1, 5, 5, true}, {3, 0, 0, true}};
+  for (size_t i = 0; i < HLI_COUNT(rows); i++) {
+    box_init(&x, HL_F32, 2, (int64_t[]){rows[i].m, rows[i].n}, (int64_t[]){rows[i].row, 1});
+    if (rows[i].ok)
+      run_ok(text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL);
+    else
+      run_fails(text, (hl_arg[]){arg_of(&x), arg_of(&out)}, 2, NULL, HL_ERR_GUARD,
+                "dimension 0 has stride 5, the kernel was specialised for 6");
+    box_free(&x);
+  }
+  box_free(&out);
+}
+
 static void test_out_of_range(void **state) {
   (void)state;
   static const char text[] = "hl 1 tile\nkernel @beyond {\n  dim N\n  dim M\n  param %x : tensor<f32[N]> in\n  param "
@@ -465,16 +490,16 @@ static void test_bad_step(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vector_add),    cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_empty_rows),    cmocka_unit_test(test_matmul),
-      cmocka_unit_test(test_blocks),        cmocka_unit_test(test_strides),
-      cmocka_unit_test(test_modes),         cmocka_unit_test(test_tile_properties),
-      cmocka_unit_test(test_masked_load),   cmocka_unit_test(test_carried_swap),
-      cmocka_unit_test(test_guards),        cmocka_unit_test(test_out_of_range),
-      cmocka_unit_test(test_dropped_check), cmocka_unit_test(test_steps),
-      cmocka_unit_test(test_program_check), cmocka_unit_test(test_bad_step),
-      cmocka_unit_test(test_axis_scope),    cmocka_unit_test(test_extremes),
-      cmocka_unit_test(test_whole_check),
+      cmocka_unit_test(test_vector_add),   cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_empty_rows),   cmocka_unit_test(test_matmul),
+      cmocka_unit_test(test_blocks),       cmocka_unit_test(test_strides),
+      cmocka_unit_test(test_modes),        cmocka_unit_test(test_tile_properties),
+      cmocka_unit_test(test_masked_load),  cmocka_unit_test(test_carried_swap),
+      cmocka_unit_test(test_guards),       cmocka_unit_test(test_out_of_range),
+      cmocka_unit_test(test_stride_guard), cmocka_unit_test(test_dropped_check),
+      cmocka_unit_test(test_steps),        cmocka_unit_test(test_program_check),
+      cmocka_unit_test(test_bad_step),     cmocka_unit_test(test_axis_scope),
+      cmocka_unit_test(test_extremes),     cmocka_unit_test(test_whole_check),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

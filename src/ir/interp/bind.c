@@ -54,9 +54,6 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
       return s;
     t->size[d] = a->shape[d];
     t->stride[d] = a->strides ? a->strides[d] : t->count;
-    if (p->strides[d] >= 0 && t->size[d] > 1 && t->stride[d] != p->strides[d])
-      return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d,
-                 (long long)t->stride[d], (long long)p->strides[d]);
     if (__builtin_mul_overflow(t->count, t->size[d], &t->count))
       return bad(m, HL_ERR_ARG, p, "the tensor's sizes multiply beyond 64 bits");
   }
@@ -65,6 +62,10 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
   t->data = a->data ? (unsigned char *)a->data + a->byte_offset : NULL;
   if (!t->count)
     return HL_OK;
+  for (uint32_t d = 0; d < t->rank; d++)
+    if (p->strides[d] >= 0 && t->size[d] > 1 && t->stride[d] != p->strides[d])
+      return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d,
+                 (long long)t->stride[d], (long long)p->strides[d]);
   const bool ordered = m->options.race_check && m->k->stage == HLI_STAGE_LANE && p->is_input && p->is_output;
   t->touch = m->options.program_check ? hli_calloc(m->alloc, (size_t)t->count, sizeof *t->touch) : NULL;
   t->order = ordered ? hli_calloc(m->alloc, (size_t)t->count, sizeof *t->order) : NULL;
