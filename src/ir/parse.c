@@ -193,7 +193,7 @@ static bool shape_entry(hli_parser *p, hli_type_data *t) {
   int64_t size;
   if (p->tok.kind != HLI_TOK_NUMBER)
     return hli_parse_expected(p, "an axis ($name or a constant)");
-  if (!hli_parse_integer(p, "a constant axis", 1, (int64_t)1 << 31, &size))
+  if (!hli_parse_integer(p, "a constant axis", 1, HLI_TEXT_CONST, &size))
     return false;
   *dim = hli_axis_const(p->k, size);
   return p->k->axes.len <= HLI_TEXT_AXES ||

@@ -172,7 +172,7 @@ static bool param_line(hli_parser *p) {
   if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_strides(p, &param, &t))
     return false;
   at = p->tok;
-  if (hli_parse_accept_word(p, "align") && !hli_parse_integer(p, "the alignment in bytes", 1, 4096, &align))
+  if (hli_parse_accept_word(p, "align") && !hli_parse_integer(p, "the alignment in bytes", 1, HLI_TEXT_ALIGN, &align))
     return false;
   if (align && !hli_is_pow2((uint64_t)align))
     return hli_parse_fail(p, &at, "the alignment %lld is not a power of two", (long long)align);

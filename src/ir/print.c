@@ -3,7 +3,7 @@
  * The text is a function of the kernel's structure: names are made unique, values without a name are numbered in
  * print order, numbers are exact, and everything that the parser would fill in by itself is left out.  So
  * printing a parsed text again gives the same bytes, and the digest of a kernel is the digest of its text.
- * A malformed kernel prints too (with ? for what is missing): the verifier shows its complaints beside it.
+ * A kernel with ids that lead nowhere prints too (with ? for what is missing): the verifier shows its complaints beside it.
  * docs/text-format.md describes the format.  SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdio.h>
@@ -94,11 +94,11 @@ static void name_block(namer *w, hli_block b, uint32_t depth) {
     const hli_op_data *o = hli_op_get(k, op);
     for (uint32_t i = 0; i < o->result_count; i++)
       name_value(w, o->results + i);
-    if (!o->region || o->region >= k->blocks.len)
-      continue;
-    for (uint32_t i = 0; i < k->blocks.data[o->region].args.len; i++)
-      name_value(w, hli_block_arg(k, o->region, i));
-    name_block(w, o->region, depth + 1);
+    hli_block region = hli_own_region(k, op);
+    for (uint32_t i = 0; region && i < k->blocks.data[region].args.len; i++)
+      name_value(w, hli_block_arg(k, region, i));
+    if (region)
+      name_block(w, region, depth + 1);
   }
 }
 
@@ -127,6 +127,13 @@ static void put_clean(const printer *p, const char *name) {
   for (size_t i = 0; name[i] && i < HLI_TEXT_NAME - 1; i++)
     hli_sb_put(p->out, letter_ok(name[i]) ? &name[i] : "_", 1);
 }
+
+/* The type of a value that may have no type, or may not exist. */
+static const hli_type_data *type_of(const printer *p, hli_value v) {
+  hli_type t = v < p->k->values.len ? p->k->values.data[v].type : 0;
+  return &p->k->types.data[t < p->k->types.len ? t : 0];
+}
+static hli_type type_id(const printer *p, hli_value v) { return v < p->k->values.len ? p->k->values.data[v].type : 0; }
 
 static void put_value(const printer *p, hli_value v) {
   const char *name = p->names && v < p->names->count ? p->names->of[v] : NULL;
@@ -160,7 +167,7 @@ static void put_axis(const printer *p, int64_t a) {
 
 static void put_shape(const printer *p, const hli_type_data *t) {
   puts_(p, "[");
-  for (uint32_t i = 0; i < t->rank; i++) {
+  for (uint32_t i = 0; i < t->rank && i < HL_MAX_RANK; i++) {
     comma(p, i);
     if (t->kind == HLI_TYPE_TENSOR)
       put_dim(p, t->dims[i]);
@@ -237,7 +244,7 @@ void hli_print_layout(const hli_layout *l, hli_strbuf *out) {
 
 static void put_attr_one(const printer *p, hli_op op, char kind, int64_t x) {
   const hli_op_data *o = hli_op_get(p->k, op);
-  hl_dtype dtype = o->result_count ? hli_dtype_of(p->k, o->results) : HL_DTYPE_NONE;
+  hl_dtype dtype = o->result_count ? (hl_dtype)type_of(p, o->results)->dtype : HL_DTYPE_NONE;
   switch (kind) {
   case 'a':
   case 'A': put_axis(p, x); break;
@@ -326,7 +333,7 @@ static void put_region_args(const printer *p, hli_block b) {
     comma(p, i);
     put_value(p, v);
     puts_(p, " : ");
-    put_type(p, p->k->values.data[v].type);
+    put_type(p, type_id(p, v));
   }
   puts_(p, ")");
 }
@@ -342,7 +349,7 @@ static void put_op_head(const printer *p, hli_op op) {
   puts_(p, hli_op_facts((hli_opcode)o->code)->text);
   put_operands(p, op);
   put_attrs(p, op);
-  if (o->region && o->region < p->k->blocks.len)
+  if (hli_own_region(p->k, op))
     put_region_args(p, o->region);
 }
 
@@ -350,7 +357,7 @@ static void put_op_types(const printer *p, hli_op op) {
   const hli_op_data *o = hli_op_get(p->k, op);
   for (uint32_t i = 0; i < o->result_count; i++) {
     puts_(p, i ? ", " : " : ");
-    put_type(p, p->k->values.data[o->results + i].type);
+    put_type(p, type_id(p, o->results + i));
   }
 }
 
@@ -358,12 +365,12 @@ static void put_block(const printer *p, hli_block b, uint32_t depth) {
   if (depth > HLI_MAX_NESTING + 2)
     return;
   for (hli_op op = hli_first(p->k, b); op; op = hli_next(p->k, op)) {
-    const hli_op_data *o = hli_op_get(p->k, op);
+    hli_block region = hli_own_region(p->k, op);
     indent(p, depth);
     put_op_head(p, op);
-    if (o->region && o->region < p->k->blocks.len) {
+    if (region) {
       puts_(p, " {\n");
-      put_block(p, o->region, depth + 1);
+      put_block(p, region, depth + 1);
       indent(p, depth);
       puts_(p, "}");
     }
@@ -412,13 +419,13 @@ static void put_aliases(const printer *p, uint32_t mask) {
 }
 
 static void put_param(const printer *p, const hli_param *param) {
-  const hli_type_data *t = hli_type_of(p->k, param->value);
+  const hli_type_data *t = type_of(p, param->value);
   hl_arg_spec usual = hli_default_spec((hl_dtype)t->dtype);
   bool strides = false;
   puts_(p, "  param ");
   put_value(p, param->value);
   puts_(p, " : ");
-  put_type(p, p->k->values.data[param->value].type);
+  put_type(p, type_id(p, param->value));
   puts_(p, param->is_output ? param->is_input ? " inout" : " out" : " in");
   if (param->is_constexpr)
     puts_(p, " constexpr");
@@ -426,9 +433,9 @@ static void put_param(const printer *p, const hli_param *param) {
     puts_(p, " = ");
     hli_print_constant((hl_dtype)t->dtype, param->constant, p->out);
   }
-  for (uint32_t d = 0; d < t->rank && t->kind == HLI_TYPE_TENSOR; d++)
+  for (uint32_t d = 0; d < t->rank && d < HL_MAX_RANK && t->kind == HLI_TYPE_TENSOR; d++)
     strides |= param->strides[d] != -1;
-  for (uint32_t d = 0; d < t->rank && strides; d++)
+  for (uint32_t d = 0; d < t->rank && d < HL_MAX_RANK && strides; d++)
     hli_sb_printf(p->out, "%s%" PRId64 "%s", d ? ", " : " strides [", param->strides[d], d + 1 < t->rank ? "" : "]");
   if (param->align)
     hli_sb_printf(p->out, " align %u", param->align);

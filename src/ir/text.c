@@ -54,6 +54,12 @@ void hli_symbols_free(hli_symbols *s) {
 
 /* ---- words -------------------------------------------------------------------------------- */
 
+bool hli_is_name(const char *s) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  size_t len = strlen(s);
+  return len && len < HLI_TEXT_NAME && strspn(s, letters) == len && !(s[0] >= '0' && s[0] <= '9');
+}
+
 const char *hli_stage_text(uint8_t stage) {
   return stage == HLI_STAGE_TILE ? "tile" : stage == HLI_STAGE_LOOP ? "loop" : "lane";
 }
@@ -131,8 +137,10 @@ void hli_print_constant(hl_dtype dtype, uint64_t bits, hli_strbuf *out) {
   case 'b': hli_sb_puts(out, s.i ? "true" : "false"); return;
   case 'i': hli_sb_printf(out, "%lld", (long long)s.i); return;
   case 'u': hli_sb_printf(out, "%llu", (unsigned long long)s.u); return;
-  default: break;
+  case 'f': break;
+  default: hli_sb_puts(out, "?"); return;
   }
+  bits &= UINT64_MAX >> (64 - 8 * hl_dtype_size(dtype));
   uint64_t canonical = hli_scalar_to_bits(dtype, (hli_scalar){.f = NAN}) & ~(1ull << (8 * hl_dtype_size(dtype) - 1));
   if (isnan(s.f) && bits != canonical)
     hli_sb_printf(out, "nan(0x%llx)", (unsigned long long)bits);

@@ -16,7 +16,8 @@
 #define HLI_TEXT_LAYOUTS 4096u
 #define HLI_TEXT_PARAMS 32u                /* may_alias is a mask of 32 bits */
 #define HLI_TEXT_SIZE ((int64_t)1 << 48)   /* of a dimension, a stride, an axis */
-#define HLI_TEXT_LANES ((int64_t)1 << 20)  /* of a block */
+#define HLI_TEXT_CONST ((int64_t)1 << 31)  /* of a constant axis */
+#define HLI_TEXT_ALIGN 4096u
 
 /* ---- symbols: from names to numbers ------------------------------------------------ */
 
@@ -52,6 +53,7 @@ const char *hli_read_constant(hl_dtype dtype, hl_str text, uint64_t *bits);
 
 /* ---- words -------------------------------------------------------------------------------- */
 
+bool hli_is_name(const char *s); /* letters, digits and _, not beginning with a digit, not too long */
 const char *hli_stage_text(uint8_t stage); /* tile, loop, lane */
 const char *hli_dist_text(hl_dist dist);   /* normal, uniform, integer, constant */
 hl_arg_spec hli_default_spec(hl_dtype dtype);
@@ -62,6 +64,12 @@ bool hli_attr_is_inline(hli_opcode code, uint32_t i);
 /* Position of the attribute of that kind or name; -1 = none. */
 int hli_attr_by_kind(hli_opcode code, char kind);
 int hli_attr_by_name(hli_opcode code, hl_str name);
+
+/* The op's region if it is the op's own, else 0: with malformed links a walk over regions would not end. */
+static inline hli_block hli_own_region(const hl_kernel *k, hli_op op) {
+  hli_block region = k->ops.data[op].region;
+  return region && region < k->blocks.len && k->blocks.data[region].parent == op ? region : 0;
+}
 
 /* ---- printing with names ---------------------------------------------------------------------- */
 

@@ -98,15 +98,14 @@ static void walk_region(hli_verifier *v, hli_op op, hli_block region) {
   leave(v, mark);
 }
 
-static void walk_op(hli_verifier *v, hli_op op, hli_block b) {
+static void walk_op(hli_verifier *v, hli_op op) {
   const hli_op_data *o = hli_op_get(v->k, op);
   if (!spans_ok(v->k, o)) {
     hli_complain(v, op, "the op's arrays lie outside the kernel's");
     return;
   }
   check_visible(v, op);
-  hli_verify_op(v, op, b);
-  if (o->region && v->k->blocks.data[o->region].parent == op)
+  if (hli_verify_op(v, op) && hli_own_region(v->k, op))
     walk_region(v, op, o->region);
   o = hli_op_get(v->k, op); /* inference may have moved arrays */
   for (uint32_t i = 0; i < o->result_count; i++) {
@@ -128,7 +127,7 @@ static void walk(hli_verifier *v, hli_block b) {
     ended = hli_op_facts((hli_opcode)hli_op_get(k, op)->code)->effects & HLI_EFF_TERM;
     if (ended && b == k->body)
       hli_complain(v, op, "the body does not end in a yield: only regions do");
-    walk_op(v, op, b);
+    walk_op(v, op);
   }
   if (!ended && b != k->body)
     hli_complain(v, k->blocks.data[b].parent, "the region does not end in a yield");
@@ -184,6 +183,8 @@ hl_status hli_verify(const hl_kernel *k, hl_diag *diag, hli_strbuf *listing) {
     for (uint32_t i = 0; i < v.k->params.len; i++)
       define(&v, 0, v.k->params.data[i].value);
     walk(&v, v.k->body);
+    if (v.visited > HLI_TEXT_OPS)
+      hli_complain(&v, 0, "the kernel has %u operations: at most %u are allowed", v.visited, HLI_TEXT_OPS);
     if (v.k->stage == HLI_STAGE_TILE && !v.k->scheduled)
       hli_verify_loops(&v);
   }

@@ -30,8 +30,9 @@ const char *hli_verify_type(hli_verifier *v, hli_type type);         /* as print
 bool hli_verify_head(hli_verifier *v);
 /* A type that stands in the body: fits the stage, has its layout. */
 void hli_verify_value_type(hli_verifier *v, hli_op op, hli_value value);
-/* One op, not its region's contents: ids, attributes, operands, types, arguments of the region. */
-void hli_verify_op(hli_verifier *v, hli_op op, hli_block block);
+/* One op, not its region's contents: ids, attributes, operands, types, arguments of the region.  False if its
+ * structure is broken: its region cannot be looked at then. */
+bool hli_verify_op(hli_verifier *v, hli_op op);
 /* The body of an unscheduled TILE kernel: loops only, no hazards between them. */
 void hli_verify_loops(hli_verifier *v);
 

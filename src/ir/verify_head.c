@@ -5,8 +5,11 @@
 
 /* ---- dimensions and axes -------------------------------------------------------------------- */
 
+static bool size_in(int64_t x, int64_t low) { return x >= low && x <= HLI_TEXT_SIZE; }
+
 static void check_dim(hli_verifier *v, const hli_dim_data *d) {
-  if (d->value < -1 || d->multiple < 1 || d->example < 0 || d->kind > HLI_DIM_DYNAMIC)
+  bool multiple = d->multiple >= 1 && d->multiple <= (int64_t)1 << 32;
+  if (!size_in(d->value, -1) || !multiple || !size_in(d->example, 0) || d->kind > HLI_DIM_DYNAMIC)
     hli_complain(v, 0, "dimension %s has impossible facts (size %lld, multiple_of %lld, example %lld)", d->name,
                  (long long)d->value, (long long)d->multiple, (long long)d->example);
   else if (d->value >= 0 && d->value % d->multiple)
@@ -24,10 +27,11 @@ static void check_axis(hli_verifier *v, hli_axis id) {
     hli_complain(v, 0, "axis $%s has no valid kind or dimension", a->name);
     return;
   }
-  if (a->kind == HLI_AXIS_CONST && a->block < 1)
-    hli_complain(v, 0, "a constant axis has size %lld: at least 1 is needed", (long long)a->block);
-  if (a->block < 0 || a->block_min < 0 || a->block_max < 0)
-    hli_complain(v, 0, "axis $%s has a negative block", a->name);
+  if (a->kind == HLI_AXIS_CONST && (a->block < 1 || a->block > HLI_TEXT_CONST))
+    hli_complain(v, 0, "a constant axis has size %lld: it must lie between 1 and %lld", (long long)a->block,
+                 (long long)HLI_TEXT_CONST);
+  if (!size_in(a->block, 0) || !size_in(a->block_min, 0) || !size_in(a->block_max, 0))
+    hli_complain(v, 0, "axis $%s has an impossible block", a->name);
   else if (a->block_max && a->block_min > a->block_max)
     hli_complain(v, 0, "axis $%s: min %lld exceeds max %lld", a->name, (long long)a->block_min, (long long)a->block_max);
   else if (a->kind != HLI_AXIS_CONST && a->block && a->block < a->block_min)
@@ -36,15 +40,54 @@ static void check_axis(hli_verifier *v, hli_axis id) {
     hli_complain(v, 0, "axis $%s: block %lld exceeds max %lld", a->name, (long long)a->block, (long long)a->block_max);
 }
 
+/* The text form tells dimensions and axes apart by name, and has one full axis per dimension. */
+static void check_names(hli_verifier *v) {
+  const hl_kernel *k = v->k;
+  if (!hli_is_name(k->name))
+    hli_complain(v, 0, "the kernel's name is not an identifier");
+  for (uint32_t i = 1; i < k->dims.len; i++) {
+    const char *name = k->dims.data[i].name;
+    if (name[0] && !hli_is_name(name))
+      hli_complain(v, 0, "the name '%s' of a dimension is not an identifier", name);
+    for (uint32_t j = 1; j < i && name[0]; j++)
+      if (!strcmp(name, k->dims.data[j].name))
+        hli_complain(v, 0, "two dimensions have the name %s", name);
+  }
+  for (uint32_t i = 1; i < k->axes.len; i++) {
+    const hli_axis_data *a = &k->axes.data[i];
+    if (a->kind != HLI_AXIS_CONST && !hli_is_name(a->name))
+      hli_complain(v, 0, "the name '%s' of an axis is not an identifier", a->name);
+    for (uint32_t j = 1; j < i && a->kind != HLI_AXIS_CONST; j++) {
+      const hli_axis_data *b = &k->axes.data[j];
+      if (b->kind != HLI_AXIS_CONST && !strcmp(a->name, b->name))
+        hli_complain(v, 0, "two axes have the name $%s", a->name);
+      if (a->kind == HLI_AXIS_FULL && b->kind == HLI_AXIS_FULL && a->dim == b->dim)
+        hli_complain(v, 0, "$%s and $%s are full axes of one dimension", a->name, b->name);
+    }
+  }
+}
+
 /* ---- layouts and types -------------------------------------------------------------------------- */
+
+static bool vectors_ok(const hli_layout_vec *v, uint32_t n, uint32_t rank) {
+  for (uint32_t i = 0; i < n; i++)
+    for (uint32_t d = 0; d < rank; d++)
+      if (v[i].c[d] < 0)
+        return false;
+  return true;
+}
 
 static void check_layout(hli_verifier *v, uint32_t id) {
   const hli_layout *l = &v->k->layouts.data[id];
   if (l->kind > 1 || l->rank > HLI_LAYOUT_RANK || l->reg_bits > HLI_LAYOUT_REG_BITS ||
-      l->lane_bits > HLI_LAYOUT_LANE_BITS || l->warp_bits > HLI_LAYOUT_WARP_BITS || l->repeats > HLI_LAYOUT_REPEATS) {
+      l->lane_bits > HLI_LAYOUT_LANE_BITS || l->warp_bits > HLI_LAYOUT_WARP_BITS || l->repeats > HLI_LAYOUT_REPEATS ||
+      l->sw_vec > 15 || l->sw_shift > 15) {
     hli_complain(v, 0, "layout #%u is malformed", id);
     return;
   }
+  if (!vectors_ok(l->reg, l->reg_bits, l->rank) || !vectors_ok(l->lane, l->lane_bits, l->rank) ||
+      !vectors_ok(l->warp, l->warp_bits, l->rank))
+    hli_complain(v, 0, "layout #%u has a negative coordinate", id);
   for (uint32_t i = 0; i < l->repeats && l->kind == 0; i++)
     if (l->repeat[i].dim >= l->rank || !l->repeat[i].count)
       hli_complain(v, 0, "layout #%u: repeat %u has no valid dimension or count", id, i);
@@ -57,7 +100,10 @@ static bool type_ok(const hl_kernel *k, const hli_type_data *t) {
   bool element = t->kind == HLI_TYPE_TILE || hli_dtype_kind((hl_dtype)t->dtype);
   if (t->kind == HLI_TYPE_NONE || t->kind > HLI_TYPE_BUFFER || t->rank > HL_MAX_RANK || !element)
     return false;
-  if (t->layout >= k->layouts.len || (t->kind == HLI_TYPE_TILE && t->rank != 1))
+  bool placed = t->kind == HLI_TYPE_VALUE || t->kind == HLI_TYPE_BUFFER;
+  if (t->layout >= k->layouts.len || (t->layout && !placed) || (t->kind == HLI_TYPE_TILE && t->rank != 1))
+    return false;
+  if (t->kind != HLI_TYPE_VALUE && t->rank == 0) /* a scalar in memory has the shape [1] */
     return false;
   for (uint32_t d = 0; d < t->rank; d++)
     if (!t->dims[d] || t->dims[d] >= ids ||
@@ -82,14 +128,16 @@ static void check_param(hli_verifier *v, uint32_t index) {
     hli_complain(v, 0, "parameter %s is neither a tensor nor a scalar", name);
   if (!p->is_input && !p->is_output)
     hli_complain(v, 0, "parameter %s is neither in nor out", name);
+  if (tensor && (p->is_constexpr || p->specialized))
+    hli_complain(v, 0, "parameter %s is a tensor: it cannot be constexpr or have a value", name);
   if (p->is_output && !tensor)
     hli_complain(v, 0, "parameter %s is a scalar and cannot be out", name);
-  if (p->align & (p->align - 1))
-    hli_complain(v, 0, "parameter %s: the alignment %u is no power of two", name, p->align);
+  if ((p->align & (p->align - 1)) || p->align > HLI_TEXT_ALIGN)
+    hli_complain(v, 0, "parameter %s: the alignment %u is no power of two up to %u", name, p->align, HLI_TEXT_ALIGN);
   if (p->may_alias >> index & 1 || (k->params.len < 32 && p->may_alias >> k->params.len))
     hli_complain(v, 0, "parameter %s: may_alias names itself or no parameter", name);
   for (uint32_t d = 0; d < t->rank && tensor; d++)
-    if (p->strides[d] < -1)
+    if (!size_in(p->strides[d], -1))
       hli_complain(v, 0, "parameter %s: stride %lld is out of range (-1: known at run time)", name,
                    (long long)p->strides[d]);
 }
@@ -100,11 +148,14 @@ static void check_grid(hli_verifier *v) {
   const hl_kernel *k = v->k;
   if (k->stage != HLI_STAGE_TILE && !k->scheduled)
     hli_complain(v, 0, "a kernel at stage %s needs a grid line", hli_stage_text(k->stage));
+  if (k->params.len > HLI_TEXT_PARAMS || k->grid.len > HL_MAX_RANK)
+    hli_complain(v, 0, "the kernel has %u parameters and %u grid axes: at most %u and %u are allowed", k->params.len,
+                 k->grid.len, HLI_TEXT_PARAMS, HL_MAX_RANK);
   if (k->scheduled && !k->grid.len)
     hli_complain(v, 0, "the grid has no axis: write grid [1 / 1] for a single program");
   for (uint32_t i = 0; i < k->grid.len; i++) {
     const hli_grid_axis *g = &k->grid.data[i];
-    if (g->block < 1 || g->dim >= k->dims.len || (!g->dim && g->constant < 0))
+    if (!size_in(g->block, 1) || g->dim >= k->dims.len || (!g->dim && !size_in(g->constant, 0)))
       hli_complain(v, 0, "grid axis %u has no valid size or block", i);
   }
   if (k->stage == HLI_STAGE_LANE && (k->launch.warps < 1 || k->launch.warps > 64))
@@ -119,14 +170,17 @@ bool hli_verify_head(hli_verifier *v) {
     check_dim(v, &k->dims.data[i]);
   for (uint32_t i = 1; i < k->axes.len; i++)
     check_axis(v, i);
+  check_names(v);
   for (uint32_t i = 1; i < k->layouts.len; i++)
     check_layout(v, i);
   for (uint32_t i = 1; i < k->types.len; i++)
     if (!type_ok(k, &k->types.data[i]))
       hli_complain(v, 0, "type %u of the kernel is malformed", i);
-  for (uint32_t i = 1; i < k->values.len; i++)
-    if (!k->values.data[i].type || k->values.data[i].type >= k->types.len)
-      hli_complain(v, 0, "value %s has no type", hli_verify_name(v, i));
+  for (uint32_t i = 1; i < k->values.len; i++) {
+    const hli_value_data *x = &k->values.data[i];
+    if (!x->type || x->type >= k->types.len || x->def >= k->ops.len || x->owner >= k->blocks.len)
+      hli_complain(v, 0, "value %s has no type or no origin", hli_verify_name(v, i));
+  }
   if (v->complaints.len == 0)
     for (uint32_t i = 0; i < k->params.len; i++)
       check_param(v, i);

@@ -159,10 +159,18 @@ static void region_args(hli_verifier *v, hli_op op) {
 static bool region_ok(hli_verifier *v, hli_op op) {
   const hli_op_data *o = hli_op_get(v->k, op);
   bool wants = hli_op_facts((hli_opcode)o->code)->regions != 0;
-  if (wants == (o->region != 0) && (!wants || v->k->blocks.data[o->region].parent == op))
-    return true;
-  hli_complain(v, op, wants ? "%s has no region" : "%s cannot have a region", text_of(v->k, op));
-  return false;
+  if (wants ? !hli_own_region(v->k, op) : o->region != 0) {
+    hli_complain(v, op, wants ? "%s has no region" : "%s cannot have a region", text_of(v->k, op));
+    return false;
+  }
+  for (uint32_t i = 0; wants && i < v->k->blocks.data[o->region].args.len; i++) {
+    hli_value arg = hli_block_arg(v->k, o->region, i);
+    if (!arg || arg >= v->k->values.len || v->k->values.data[arg].owner != o->region) {
+      hli_complain(v, op, "argument %u of the region is not its own", i + 1);
+      return false;
+    }
+  }
+  return true;
 }
 
 static void check_yield(hli_verifier *v, hli_op op) {
@@ -220,7 +228,7 @@ static void check_param_access(hli_verifier *v, hli_op op) {
       continue;
     if (writes && !p->is_output)
       hli_complain(v, op, "parameter %s is not writable: declare it out or inout", hli_verify_name(v, base));
-    if (!writes && !p->is_input)
+    if (!writes && !p->is_input && hli_op_get(k, op)->code != HLI_OP_PREFETCH)
       hli_complain(v, op, "parameter %s is not readable: declare it in or inout", hli_verify_name(v, base));
   }
 }
@@ -250,6 +258,11 @@ static void check_access(hli_verifier *v, hli_op op) {
     hli_complain(v, op, "cache is %lld: 0 none, 1 streaming, 2 read-only", (long long)c);
 }
 
+/* A constant, looked up only while everything so far is sound: the walk goes back through other ops. */
+static bool constant(const hli_verifier *v, hli_op op, uint32_t operand, hli_scalar *out) {
+  return v->complaints.len == 0 && hli_const_value(v->k, hli_operand(v->k, op, operand), out);
+}
+
 static void check_tile(hli_verifier *v, hli_op op) {
   const hl_kernel *k = v->k;
   uint32_t n = hli_attr_len(k, op, 0);
@@ -266,8 +279,7 @@ static void check_tile(hli_verifier *v, hli_op op) {
         if (hli_attr(k, v->loops[l], 0, j) == a)
           hli_complain(v, op, "axis $%s already belongs to an enclosing tile loop: declare another", name);
     hli_scalar begin, end;
-    if (hli_const_value(k, hli_operand(k, op, i), &begin) && hli_const_value(k, hli_operand(k, op, n + i), &end) &&
-        begin.i > end.i)
+    if (constant(v, op, i, &begin) && constant(v, op, n + i, &end) && begin.i > end.i)
       hli_complain(v, op, "the range of axis $%s is inverted: %lld .. %lld", name, (long long)begin.i,
                    (long long)end.i);
   }
@@ -276,7 +288,7 @@ static void check_tile(hli_verifier *v, hli_op op) {
 static void check_for(hli_verifier *v, hli_op op) {
   const hl_kernel *k = v->k;
   hli_scalar step;
-  if (hli_const_value(k, hli_operand(k, op, 2), &step) && step.i < 1)
+  if (constant(v, op, 2, &step) && step.i < 1)
     hli_complain(v, op, "the step %lld of the loop is not positive", (long long)step.i);
   int64_t unroll = hli_attr_or(k, op, 0, 0, 0);
   if (unroll < 0 || unroll > 1024)
@@ -289,6 +301,8 @@ static void check_numbers(hli_verifier *v, hli_op op) {
   case HLI_OP_SHARED:
     if (hli_attr(k, op, 0, 0) < 1 || hli_attr(k, op, 0, 0) > 64)
       hli_complain(v, op, "slots is %lld: it lies between 1 and 64", (long long)hli_attr(k, op, 0, 0));
+    if (hli_attr_or(k, op, 1, 0, 0) < 0 || hli_attr_or(k, op, 1, 0, 0) > INT32_MAX)
+      hli_complain(v, op, "offset is %lld: it lies between 0 and 2^31 - 1", (long long)hli_attr_or(k, op, 1, 0, 0));
     break;
   case HLI_OP_ASYNC_WAIT:
     if (hli_attr(k, op, 0, 0) < 0 || hli_attr(k, op, 0, 0) > 64)
@@ -323,19 +337,18 @@ static bool perm_ok(hli_verifier *v, hli_op op) {
   return ok;
 }
 
-void hli_verify_op(hli_verifier *v, hli_op op, hli_block block) {
-  (void)block;
+bool hli_verify_op(hli_verifier *v, hli_op op) {
   hli_opcode code = (hli_opcode)hli_op_get(v->k, op)->code;
   const hli_op_info *facts = hli_op_facts(code);
   if (code == HLI_OP_NONE || code >= HLI_OP_COUNT) {
     hli_complain(v, op, "an op has the impossible code %u", (unsigned)code);
-    return;
+    return false;
   }
   if (!operands_ok(v, op) || !attrs_ok(v, op) || !results_ok(v, op) || !region_ok(v, op) || !perm_ok(v, op))
-    return;
+    return false;
   check_stage(v, op);
   if (!types_ok(v, op))
-    return;
+    return true;
   if (hli_attr_by_kind(code, 'x') >= 0) {
     check_access(v, op);
     check_param_access(v, op);
@@ -349,4 +362,5 @@ void hli_verify_op(hli_verifier *v, hli_op op, hli_block block) {
   if (code == HLI_OP_YIELD)
     check_yield(v, op);
   check_numbers(v, op);
+  return true;
 }
