@@ -42,6 +42,9 @@ typedef struct hlc_family {
   /* Names (or prefixes ending in '*') of the intrinsics this back end can select; NULL-terminated.
    * Anything else is refused with HL_ERR_INTERNAL: LLVM aborts the process on what it cannot select. */
   const char *const *intrinsics;
+  /* p * 2^n, rounded once, for an n that is a whole number in p's type; NULL (or returns NULL): integer
+   * arithmetic on the exponent. */
+  LLVMValueRef (*scale)(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);
 } hlc_family;
 
 /* The registers of one IR value. */

@@ -44,11 +44,21 @@ static const char *const host_intrinsics[] = {
     "llvm.ceil",         "llvm.trunc",       "llvm.roundeven",     "llvm.maximum",       "llvm.minimum",
     "llvm.smax",         "llvm.smin",        "llvm.umax",          "llvm.umin",          "llvm.fptosi.sat",
     "llvm.fptoui.sat",   "llvm.masked.load", "llvm.masked.store",  "llvm.masked.gather", "llvm.masked.scatter",
-    "llvm.prefetch",     "llvm.x86.sse.sfence", NULL,
+    "llvm.prefetch",     "llvm.x86.sse.sfence",
+    "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*", NULL,
 };
 
-static const hlc_family host_family = {
-    .name = "host", .register_type = register_type, .ops = host_ops, .intrinsics = host_intrinsics};
+static const hlc_pointwise_fn host_pointwise[HLI_OP_COUNT] = {
+    [HLI_OP_MIN] = hlc_x86_extremum,
+    [HLI_OP_MAX] = hlc_x86_extremum,
+};
+
+static const hlc_family host_family = {.name = "host",
+                                       .register_type = register_type,
+                                       .ops = host_ops,
+                                       .pointwise = host_pointwise,
+                                       .intrinsics = host_intrinsics,
+                                       .scale = hlc_x86_scale};
 
 /* ---- functions ------------------------------------------------------------------------------ */
 

@@ -27,6 +27,10 @@ void hlc_host_lane_mask(hlc_emit *e, hli_op op);
 void hlc_host_iota(hlc_emit *e, hli_op op);
 void hlc_host_reduce(hlc_emit *e, hli_op op);
 
+/* host_x86.c: AVX-512 forms; NULL where there is none */
+LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);
+LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+
 /* host_link.c: a relocatable object to a shared object that depends on nothing. */
 hl_status hlc_host_link(hlc_emit *e, const hl_blob *object, hl_blob **out);
 

@@ -1,0 +1,70 @@
+/* host_x86.c: operations for which AVX-512 has an instruction that LLVM does not find on its own.
+ *
+ * They take registers of 512 bits, or several of them (16 lanes of f64); anything else is left to the
+ * generic form. */
+#include "codegen/host.h"
+
+#define REGISTER 64 /* bytes */
+#define CURRENT_ROUNDING 4
+
+/* Lanes of one 512-bit register of x's elements, 0 if x is no such vector. */
+static uint32_t lanes_of_register(hlc_emit *e, LLVMValueRef x, bool *is_double) {
+  LLVMTypeRef t = LLVMTypeOf(x);
+  if (e->target->vector_bytes != REGISTER || strncmp(LLVMGetTarget(e->module), "x86_64", 6) != 0) return 0;
+  if (LLVMGetTypeKind(t) != LLVMVectorTypeKind) return 0;
+  *is_double = LLVMGetElementType(t) == e->t_f64;
+  if (!*is_double && LLVMGetElementType(t) != e->t_f32) return 0;
+  uint32_t lanes = *is_double ? 8 : 16, n = LLVMGetVectorSize(t);
+  return n % lanes == 0 ? lanes : 0;
+}
+
+static LLVMValueRef lanes_from(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, uint32_t first, uint32_t n) {
+  LLVMValueRef index[HLC_MAX_LANES];
+  for (uint32_t i = 0; i < n; i++)
+    index[i] = hlc_i32(e, (int32_t)(first + i));
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, n), "");
+}
+
+typedef LLVMValueRef (*part_fn)(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, bool is_double, int selector);
+
+/* Applies `fn` to each 512-bit register of a and b. */
+static LLVMValueRef by_register(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, part_fn fn, int selector) {
+  bool is_double = false;
+  uint32_t lanes = lanes_of_register(e, a, &is_double), all = hlc_lanes(a);
+  if (!lanes) return NULL;
+  LLVMValueRef out = NULL;
+  for (uint32_t at = 0; at < all; at += lanes) {
+    LLVMValueRef x = all == lanes ? a : lanes_from(e, a, LLVMGetPoison(LLVMTypeOf(a)), at, lanes);
+    LLVMValueRef y = all == lanes ? b : lanes_from(e, b, LLVMGetPoison(LLVMTypeOf(b)), at, lanes);
+    LLVMValueRef z = fn(e, x, y, is_double, selector);
+    if (at > lanes) z = lanes_from(e, z, LLVMGetPoison(LLVMTypeOf(z)), 0, at); /* as long as what is there */
+    out = out ? lanes_from(e, out, z, 0, at + lanes) : z;
+  }
+  return out;
+}
+
+static LLVMValueRef all_lanes(hlc_emit *e, bool is_double) {
+  return LLVMConstInt(is_double ? e->t_i8 : e->t_i16, is_double ? 0xff : 0xffff, false);
+}
+
+static LLVMValueRef scale_register(hlc_emit *e, LLVMValueRef p, LLVMValueRef n, bool is_double, int selector) {
+  (void)selector;
+  LLVMValueRef args[5] = {p, n, LLVMConstNull(LLVMTypeOf(p)), all_lanes(e, is_double), hlc_i32(e, CURRENT_ROUNDING)};
+  return hlc_intrinsic(e, is_double ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, args, 5);
+}
+
+LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n) { return by_register(e, p, n, scale_register, 0); }
+
+/* vrange orders signed zeros as we do (-0 below +0) but drops a NaN: where one operand is NaN, so is the sum. */
+static LLVMValueRef range_register(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, bool is_double, int selector) {
+  LLVMValueRef args[6] = {a, b, hlc_i32(e, selector), LLVMConstNull(LLVMTypeOf(a)), all_lanes(e, is_double), hlc_i32(e, CURRENT_ROUNDING)};
+  LLVMValueRef r = hlc_intrinsic(e, is_double ? "llvm.x86.avx512.mask.range.pd.512" : "llvm.x86.avx512.mask.range.ps.512", NULL, 0, args, 6);
+  LLVMValueRef is_nan = LLVMBuildFCmp(e->b, LLVMRealUNO, a, b, "");
+  return LLVMBuildSelect(e->b, is_nan, LLVMBuildFAdd(e->b, a, b, ""), r, "");
+}
+
+LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
+  enum { RANGE_MIN = 4, RANGE_MAX = 5 }; /* the operation, and the sign of its result */
+  if (dtype != HL_F32 && dtype != HL_F64) return NULL;
+  return by_register(e, args[0], args[1], range_register, code == HLI_OP_MAX ? RANGE_MAX : RANGE_MIN);
+}
