@@ -34,3 +34,16 @@ endif()
 if(HL_STRIP)
   add_custom_target(strip DEPENDS ${HL_STRIP})
 endif()
+
+# What hl-bench compares with is compiled for this machine, as anybody would:
+# the examples' obvious loops and the loops of the memory roofs. A self-contained
+# program runs elsewhere, and sanitizers want their own options.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(HL_REFERENCE_OPTIONS -O3)
+  if(NOT HL_SELF_CONTAINED)
+    list(APPEND HL_REFERENCE_OPTIONS -march=native -ffp-contract=fast)
+  endif()
+  target_compile_options(hl_examples_obj PRIVATE ${HL_REFERENCE_OPTIONS})
+  set_source_files_properties("${CMAKE_SOURCE_DIR}/src/cli/bench/roof_loops.c" PROPERTIES
+    COMPILE_OPTIONS "${HL_REFERENCE_OPTIONS}")
+endif()

@@ -157,26 +157,6 @@ hl_status cli_args_fetch(cli_args *a, hl_device *dev, hl_diag *diag) {
 
 /* ---- references ---- */
 
-void cli_args_reference(cli_args *a, const hl_example *e) {
-  hl_example_tensor t[HL_EXAMPLE_ARGS] = {{0}};
-  for (uint32_t i = 0; i < a->count && i < HL_EXAMPLE_ARGS; i++) {
-    cli_arg *x = &a->arg[i];
-    t[i].data = cli_alloc(x->count, sizeof(double));
-    t[i].rank = x->info.rank;
-    memcpy(t[i].shape, x->shape, sizeof x->shape);
-    if (!cli_arg_is_output(x) || x->info.access & HL_IN) cli_to_double(x->info.dtype, x->data, t[i].data, x->count);
-  }
-  e->reference(t, a->count);
-  for (uint32_t i = 0; i < a->count && i < HL_EXAMPLE_ARGS; i++) {
-    if (!cli_arg_is_output(&a->arg[i])) {
-      free(t[i].data);
-      continue;
-    }
-    free(a->arg[i].want);
-    a->arg[i].want = t[i].data;
-  }
-}
-
 hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, hl_diag *diag) {
   hl_interp_options o = HL_INTERP_OPTIONS_INIT;
   o.mode = HL_INTERP_EXACT;

@@ -37,8 +37,11 @@ hl_status cli_args_send(cli_args *a, hl_device *dev, hl_diag *diag);
 /* Fetches outputs; HL_ERR_INTERNAL if something was written beside a buffer or into an input. */
 hl_status cli_args_fetch(cli_args *a, hl_device *dev, hl_diag *diag);
 
-/* The double reference of an example, into `want` of the outputs; inputs must still be those of the run. */
-void cli_args_reference(cli_args *a, const hl_example *e);
+/* The double reference of an example, into `want` of the outputs; inputs must still be those of the run.  Where
+ * the rows of the outputs do not depend on each other, threads share the work; and when it is more than
+ * `most_work` floating-point operations (0: no limit) only some blocks of rows are computed and the others taken
+ * over from the result, unless they hold NaN.  Returns the share of rows that was computed. */
+double cli_args_reference(cli_args *a, const hl_example *e, double most_work);
 /* The interpreter's exact mode as the reference, for kernels of files. */
 hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, hl_diag *diag);
 /* Terms added up into one element when nobody says: the product of all sizes over the output's. */

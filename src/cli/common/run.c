@@ -46,7 +46,7 @@ static hl_status run_case(const cli_place *place, const cli_case *c, const hl_ke
     s = cli_run(place, k, config, &args, &out->diag);
   }
   if (s == HL_OK) {
-    cli_args_reference(&args, c->example);
+    cli_args_reference(&args, c->example, 0);
     cli_args_judge(&args, c->example->reduction(c->size), &out->verdict);
   }
   hl_config_destroy(config);

@@ -53,7 +53,7 @@ static int check(const request *r, cli_args *args) {
   cli_verdict v;
   if (r->job.k.example) {
     cli_shape_sizes(r->job.k.example, &r->job.shape, size);
-    cli_args_reference(args, r->job.k.example);
+    cli_args_reference(args, r->job.k.example, 0);
     terms = r->job.k.example->reduction(size);
   } else {
     /* The interpreter writes into the same host copies: run it on others filled alike. */

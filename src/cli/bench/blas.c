@@ -1,0 +1,56 @@
+/* blas.c: OpenBLAS as the reference of matrix products on the CPU, opened at run time. */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "src/cli/bench/bench.h"
+
+enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111 };
+
+struct blas {
+  void *library;
+  void (*sgemm)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+  void (*dgemm)(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
+  void (*set_threads)(int);
+  char *(*get_config)(void);
+};
+
+/* A library's function as a pointer of whatever type. */
+static bool find(void *library, const char *name, void *pointer) {
+  void *found = dlsym(library, name);
+  *(void **)pointer = found;
+  return found != NULL;
+}
+
+blas *blas_open(void) {
+  blas *b = cli_alloc(1, sizeof *b);
+  b->library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (!b->library) b->library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
+  if (b->library && find(b->library, "cblas_sgemm", &b->sgemm) && find(b->library, "cblas_dgemm", &b->dgemm) &&
+      find(b->library, "openblas_set_num_threads", &b->set_threads) && find(b->library, "openblas_get_config", &b->get_config))
+    return b;
+  free(b);
+  return NULL;
+}
+
+const char *blas_config(const blas *b) { return b ? b->get_config() : ""; }
+
+void blas_threads(blas *b, int threads) { b->set_threads(threads); }
+
+void blas_gemm(blas *b, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, const void *bb, void *c) {
+  if (dtype == HL_F64)
+    b->dgemm(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m, (int)n, (int)k, 1, a, (int)k, bb, (int)n, 0, c, (int)n);
+  else
+    b->sgemm(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m, (int)n, (int)k, 1, a, (int)k, bb, (int)n, 0, c, (int)n);
+}
+
+void blas_environment(char **argv) {
+#if defined(__x86_64__)
+  /* Without it OpenBLAS takes its AVX2 kernels on processors with AVX-512 that it does not know by name. */
+  if (getenv("OPENBLAS_CORETYPE") || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")) return;
+  setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
+  execv("/proc/self/exe", argv); /* its constructor reads the variable: start anew; if that fails, go on without */
+#else
+  (void)argv;
+#endif
+}

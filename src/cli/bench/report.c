@@ -1,0 +1,163 @@
+/* report.c: the table on the standard output and the JSON file. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/cli/bench/bench.h"
+
+/* ---- table ---- */
+
+static const char *time_text(double seconds, char *text, size_t size) {
+  if (seconds < 1e-6) snprintf(text, size, "%.0f ns", seconds * 1e9);
+  else if (seconds < 1e-3) snprintf(text, size, "%.1f us", seconds * 1e6);
+  else if (seconds < 1) snprintf(text, size, "%.2f ms", seconds * 1e3);
+  else snprintf(text, size, "%.2f s", seconds);
+  return text;
+}
+
+/* More than ten operations per byte: the arithmetic counts, not the memory. */
+static bool computes(const bench_result *r) { return r->flops > 10 * r->bytes; }
+
+static const char *rate_text(const bench_result *r, char *text, size_t size) {
+  const double t = r->time[0].median;
+  if (computes(r) && r->flops / t >= 1e12) snprintf(text, size, "%.1f TFLOP/s", r->flops / t * 1e-12);
+  else if (computes(r)) snprintf(text, size, "%.1f GFLOP/s", r->flops / t * 1e-9);
+  else if (r->bytes / t >= 1e12) snprintf(text, size, "%.2f TB/s", r->bytes / t * 1e-12);
+  else snprintf(text, size, "%.1f GB/s", r->bytes / t * 1e-9);
+  return text;
+}
+
+void report_head(void) {
+  printf("%-14s %-24s %-5s %4s %10s %14s  %-7s speed relative to references, median [95%% interval]\n", "kernel", "shape",
+         "dtype", "thr", "time", "rate", "verdict");
+}
+
+void report_line(const bench_result *r) {
+  char time[32] = "", rate[40] = "", threads[12] = "-";
+  if (r->threads) snprintf(threads, sizeof threads, "%d", r->threads);
+  if (r->count) {
+    time_text(r->time[0].median, time, sizeof time);
+    rate_text(r, rate, sizeof rate);
+  }
+  printf("%-14s %-24s %-5s %4s %10s %14s  %-7s", r->kernel, r->shape ? r->shape : "", r->dtype, threads, time, rate, r->status);
+  for (size_t i = 1; i < r->count; i++)
+    printf("%s %s %.3fx [%.3f, %.3f]", i > 1 ? "," : "", r->name[i], r->ratio[i].median, r->ratio[i].low, r->ratio[i].high);
+  if (strcmp(r->status, "ok") != 0) printf(" %s", r->words);
+  printf("\n");
+  fflush(stdout);
+}
+
+/* ---- JSON ---- */
+
+static void interval_json(json *j, const char *key, const interval *x) {
+  json_open(j, key, '{');
+  json_number(j, "median", x->median);
+  json_number(j, "low", x->low);
+  json_number(j, "high", x->high);
+  json_close(j, '}');
+}
+
+void report_json(json *j, const bench_result *r) {
+  json_open(j, NULL, '{');
+  json_text(j, "kernel", r->kernel);
+  json_text(j, "shape", r->shape ? r->shape : "");
+  json_text(j, "dtype", r->dtype);
+  if (r->threads) json_integer(j, "threads", r->threads);
+  json_raw(j, "config", r->config[0] ? r->config : "null");
+  json_text(j, "verdict", r->status);
+  if (r->words[0]) json_text(j, "words", r->words);
+  json_number(j, "frobenius_error", r->frobenius);
+  json_number(j, "worst_error_of_allowed", r->worst);
+  json_number(j, "checked_share_of_rows", r->checked_share);
+  json_number(j, "compile_seconds", r->compile_seconds);
+  if (r->count) {
+    interval_json(j, "seconds", &r->time[0]);
+    json_number(j, "bytes", r->bytes);
+    json_number(j, "flops", r->flops);
+    json_number(j, "gb_per_s", r->bytes / r->time[0].median * 1e-9);
+    json_number(j, "gflop_per_s", r->flops / r->time[0].median * 1e-9);
+    json_integer(j, "pairs", (long long)r->rounds);
+    json_integer(j, "buffer_sets", (long long)r->sets);
+    json_bool(j, "cold_cache", r->cold);
+    json_text(j, "clocks", "sustained");
+    json_text(j, "timer", r->graphs ? "events around a replayed graph" : "monotonic clock");
+    json_open(j, "references", '[');
+    for (size_t i = 1; i < r->count; i++) {
+      json_open(j, NULL, '{');
+      json_text(j, "name", r->name[i]);
+      interval_json(j, "seconds", &r->time[i]);
+      interval_json(j, "speed_of_hl", &r->ratio[i]);
+      json_close(j, '}');
+    }
+    json_close(j, ']');
+  }
+  json_close(j, '}');
+}
+
+static void cpu_name(char *text, size_t size) {
+  char line[256];
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  snprintf(text, size, "unknown");
+  while (f && fgets(line, sizeof line, f)) {
+    const char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+    snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+    break;
+  }
+  if (f) fclose(f);
+}
+
+static void command_line(json *j, const bench_options *o) {
+  json_open(j, "command", '[');
+  for (int i = 0; i < o->argc; i++) json_text(j, NULL, o->argv[i]);
+  json_close(j, ']');
+}
+
+void report_environment(json *j, const bench_options *o, hl_device *dev, const char *openblas, const char *cublas) {
+  char text[256];
+  struct utsname u;
+  hl_device_info info = {.size = sizeof info};
+  const time_t now = time(NULL);
+  struct tm utc;
+  json_open(j, "environment", '{');
+  json_text(j, "libhl", hl_version());
+  json_text(j, "compiler", __VERSION__);
+  command_line(j, o);
+  if (gmtime_r(&now, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)) json_text(j, "date", text);
+  if (uname(&u) == 0) {
+    snprintf(text, sizeof text, "%s %s %s", u.sysname, u.release, u.machine);
+    json_text(j, "system", text);
+  }
+  cpu_name(text, sizeof text);
+  json_text(j, "cpu", text);
+  json_integer(j, "processors", sysconf(_SC_NPROCESSORS_ONLN));
+  if (dev && hl_device_get_info(dev, &info) == HL_OK) {
+    json_text(j, "device", info.name);
+    json_text(j, "target", info.target);
+    json_text(j, "driver", info.driver);
+    json_integer(j, "units", info.units);
+    json_integer(j, "last_level_cache_bytes", info.l2_bytes);
+    json_integer(j, "memory_bytes", info.memory_bytes);
+  }
+  if (openblas[0]) json_text(j, "openblas", openblas);
+  if (cublas[0]) json_text(j, "cublas", cublas);
+  snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
+  json_text(j, "seed", text);
+  json_close(j, '}');
+}
+
+int report_write(const bench_options *o, json *j) {
+  const char newline = '\n';
+  int code = 0;
+  if (o->json) {
+    char *all = cli_format("%s%c", j->text, newline);
+    code = cli_write_file(o->who, o->json, all, j->length + 1);
+    free(all);
+  }
+  json_free(j);
+  return code;
+}
