@@ -128,11 +128,22 @@ static void accumulate(ln *c, nest *t, const ln_root *r, uint32_t number, ln_val
   if (!*acc) ln_fail(c, HL_ERR_INTERNAL, "a reduction step could not be built");
 }
 
+/* What the first nest of the next row will wait for comes from memory while this one computes. */
+static void fetch_ahead(ln *c, const nest *t) {
+  uint8_t at[HL_MAX_RANK];
+  if (t->vector == t->rank || c->var[t->var[t->order[t->vector]]].mask.v) return;
+  for (uint32_t i = 0; i < c->ahead_count && !ln_failed(c); i++) {
+    vars_of(c, t, hli_result(c->src, c->ahead[i], 0), at);
+    ln_prefetch_next(c, c->ahead[i], at);
+  }
+}
+
 /* First everything is evaluated, then stored: a store may overwrite what another value reads. */
 static void innermost(ln *c, nest *t) {
   uint8_t at[HL_MAX_RANK];
   ln_val x[64];
   uint32_t number = 0;
+  fetch_ahead(c, t);
   for (uint32_t i = 0; i < t->n && i < 64 && !ln_failed(c); i++) {
     vars_of(c, t, t->root[i].value, at);
     x[i] = ln_eval(c, t->root[i].value, at);

@@ -182,8 +182,8 @@ void ln_store(ln *c, hli_op op, const uint8_t *at) {
   c->streams = true;
 }
 
-void ln_prefetch(ln *c, hli_op store, const uint8_t *at) {
-  access x = begin_access(c, store, at);
+void ln_prefetch(ln *c, hli_op op, const uint8_t *at) {
+  access x = begin_access(c, op, at);
   int64_t per_line = HLI_MAX(64 / (int64_t)hl_dtype_size(hli_dtype_of(c->src, x.a.value)), 1), kinds[HL_MAX_RANK];
   hli_value operands[HL_MAX_RANK + 1] = {c->state[x.a.base].memo.v};
   for (int64_t lane = 0; lane < HLI_MAX(x.lanes, 1) && !ln_failed(c); lane += per_line) {
@@ -193,6 +193,19 @@ void ln_prefetch(ln *c, hli_op store, const uint8_t *at) {
     }
     hli_op_create(ln_at(c, c->top), &(hli_op_desc){.code = HLI_OP_PREFETCH, .operands = operands, .operand_count = 1 + x.rank, .attrs = kinds, .attr_len = {x.rank}});
   }
+}
+
+/* Row i + 1, or the last one again.  The end is the tensor's, not the block's: the next program goes on there. */
+void ln_prefetch_next(ln *c, hli_op load, const uint8_t *at) {
+  ln_var *row = &c->var[c->shared[c->shared_count - 1]];
+  const ln_var old = *row;
+  ln_val end = ln_eval(c, hli_operand(c->src, ln_def(c, row->dim.range), 1), NULL);
+  if (ln_failed(c)) return;
+  ln_val last = ln_bin(c, HLI_OP_SUB, end, ln_i64(c, 1));
+  row->index = ln_bin(c, HLI_OP_MIN, ln_bin(c, HLI_OP_ADD, old.index, ln_i64(c, 1)), last);
+  row->serial = ++c->serials;
+  ln_prefetch(c, load, at);
+  *row = old;
 }
 
 /* ---- buffers ----------------------------------------------------------------------------------- */

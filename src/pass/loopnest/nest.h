@@ -14,6 +14,7 @@
 #define LN_MAX_VARS 48
 #define LN_MAX_LEVELS 48
 #define LN_MAX_ACCS 16
+#define LN_AHEAD 4
 #define LN_NEVER (-1e30) /* score of a dimension that cannot be a vector */
 
 /* A LOOP value and the level at which it exists. */
@@ -93,6 +94,8 @@ typedef struct ln {
   hli_op first_buffer;        /* buffers stand before this op of the body */
   int64_t scratch;            /* bytes */
   bool streams;               /* some store bypasses the cache */
+  hli_op ahead[LN_AHEAD];     /* loads whose next row the group being emitted fetches */
+  uint32_t ahead_count;
   uint64_t stream_params;     /* bit per parameter whose stores should */
 } ln;
 
@@ -151,7 +154,8 @@ int64_t ln_lanes_of(const ln *c, ln_val x);                    /* 0: scalar */
 /* ---- memory.c: accesses of LOOP */
 ln_val ln_load(ln *c, hli_op op, const uint8_t *at);
 void ln_store(ln *c, hli_op op, const uint8_t *at);
-void ln_prefetch(ln *c, hli_op store, const uint8_t *at);       /* every cache line the store will touch */
+void ln_prefetch(ln *c, hli_op access, const uint8_t *at);      /* every cache line that it will touch */
+void ln_prefetch_next(ln *c, hli_op load, const uint8_t *at);   /* the same with the innermost shared row plus one */
 hli_value ln_new_buffer(ln *c, hl_dtype dtype, const int64_t *sizes, uint32_t rank, const char *name);
 bool ln_make_buffer(ln *c, hli_value v, hli_block where);      /* for a value's dimensions that are not shared */
 ln_val ln_buffer_load(ln *c, hli_value v, const uint8_t *at);
@@ -164,6 +168,8 @@ void ln_raw_store(ln *c, hli_value buffer, const ln_val *index, uint32_t rank, l
 /* ---- plan.c: memory hazards, roots of a block, their groups, what is kept */
 bool ln_may_share(ln *c);                                      /* no load or store sees another row's stores */
 bool ln_reads_result(ln *c, const ln_root *r, hli_value v);    /* is v among what the root evaluates? */
+/* Loads of whole rows of large tensors that the group makes: they come from memory. */
+void ln_loads_from_memory(ln *c, const ln_roots *group);
 bool ln_reads_store(ln *c, const ln_root *r, hli_op store);
 /* Values that are to be kept and that the root wants but are not there yet. */
 void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out);

@@ -327,6 +327,48 @@ void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out) {
   walk_root(c, r, collect_kept, &x);
 }
 
+/* ---- loads worth fetching ahead ------------------------------------------------------------------------- */
+
+/* Smaller tensors are in the L2 cache anyway. */
+#define AHEAD_BYTES ((int64_t)1 << 20)
+
+static bool is_large(const ln *c, hli_value tensor) {
+  const hli_type_data *t = hli_type_of(c->src, tensor);
+  int64_t n = hl_dtype_size((hl_dtype)t->dtype);
+  for (uint32_t d = 0; d < t->rank; d++) {
+    int64_t size = c->src->dims.data[t->dims[d]].value;
+    if (size < 0 || size > AHEAD_BYTES) return true;
+    if ((n *= size) > AHEAD_BYTES) return true;
+  }
+  return false;
+}
+
+/* Walks along a row: one index is the shared row, another a dimension of the nest with stride 1. */
+static void note_load(ln *c, void *ctx, hli_value v) {
+  const ln_roots *group = ctx;
+  const ln_var *row = &c->var[c->shared[c->shared_count - 1]];
+  hli_op op = ln_def(c, v);
+  if (!op || c->src->ops.data[op].code != HLI_OP_LOAD || c->ahead_count == LN_AHEAD) return;
+  hli_access a;
+  hli_access_get(c->src, op, &a);
+  bool by_row = false, along = false;
+  for (uint32_t d = 0; d < a.rank; d++) {
+    if (a.kind[d] != 't') continue;
+    by_row |= a.index[d] == row->dim.range;
+    for (uint32_t i = 0; i < group->data[0].rank; i++)
+      along |= a.index[d] == group->data[0].dims[i].range && ln_access_score(c, op, &a, d) > 0;
+  }
+  if (by_row && along && !a.mask && is_large(c, a.base)) c->ahead[c->ahead_count++] = op;
+}
+
+void ln_loads_from_memory(ln *c, const ln_roots *group) {
+  c->ahead_count = 0;
+  if (!c->shared_count || c->var[c->shared[c->shared_count - 1]].lanes || !c->var[c->shared[c->shared_count - 1]].dim.range) return;
+  c->stamp++;
+  for (uint32_t i = 0; i < group->len; i++)
+    walk_root(c, &group->data[i], note_load, (void *)group);
+}
+
 /* ---- the plan ------------------------------------------------------------------------------------------ */
 
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots) {

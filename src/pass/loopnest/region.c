@@ -374,7 +374,8 @@ static void check_yield_order(ln *c, const ln_roots *roots) {
 }
 
 static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n) {
-  ln_roots roots = {0}, group = {0};
+  ln_roots roots = {0}, group = {0}, first_group = {0};
+  uint32_t groups = 0;
   ln_plan(c, block, yields, targets, n, &roots);
   check_yield_order(c, &roots);
   for (uint32_t i = 0; i < roots.len && !ln_failed(c);) {
@@ -390,8 +391,17 @@ static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hl
     group.len = 0;
     for (; i < roots.len && roots.data[i].group == number; i++)
       if (!roots.data[i].done && !hli_vec_push(c->env->alloc, &group, roots.data[i])) ln_fail(c, HL_ERR_MEMORY, "out of memory");
-    if (group.len) emit_group(c, block, &group);
+    if (!group.len) continue;
+    bool second = ++groups == 2 && first_group.len && first_group.data[0].rank == group.data[0].rank &&
+                  ln_same_dims(first_group.data[0].dims, group.data[0].dims, group.data[0].rank);
+    if (second) ln_loads_from_memory(c, &first_group);
+    emit_group(c, block, &group);
+    c->ahead_count = 0;
+    if (groups == 1)
+      for (uint32_t j = 0; j < group.len; j++)
+        if (!hli_vec_push(c->env->alloc, &first_group, group.data[j])) ln_fail(c, HL_ERR_MEMORY, "out of memory");
   }
+  hli_vec_free(c->env->alloc, &first_group);
   hli_vec_free(c->env->alloc, &roots);
   hli_vec_free(c->env->alloc, &group);
 }
