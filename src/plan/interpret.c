@@ -5,7 +5,7 @@
  * LANE form is what runs: a schedule is tried without the machine it is for.  SPDX-License-Identifier: MIT */
 #include "src/plan/interpret.h"
 #include "src/ir/interp/interp.h"
-#include "src/pass/pass.h"
+#include "src/plan/plan.h"
 
 static hl_status read_options(const hl_interp_options *given, hl_diag *diag, hl_interp_options *out) {
   *out = (hl_interp_options)HL_INTERP_OPTIONS_INIT;
@@ -74,40 +74,29 @@ static void collect_shapes(const hl_kernel *k, const hl_arg *args, shapes *s) {
   }
 }
 
-static hl_status lower_and_run(const hl_allocator *alloc, hl_kernel **k, const shapes *s, const hl_arg *args, size_t n,
-                               const hl_interp_options *o, const char *stop_after, hl_diag *diag) {
-  hl_config *chosen = NULL;
-  hl_status status = o->config ? HL_OK : hl_config_default(*k, s->data, s->len, o->target, diag, &chosen);
-  hli_pass_env env = {.alloc = alloc,
-                      .target = o->target,
-                      .config = o->config ? o->config : chosen,
-                      .shape = s->data,
-                      .shape_count = s->len,
-                      .diag = diag};
-  if (!status)
-    status = hli_run_pipeline(&env, k, stop_after, NULL, NULL);
-  hl_config_destroy(chosen);
-  hli_interp_options inner = inner_options(o);
-  inner.half_lowered = stop_after && strcmp(stop_after, "lane") != 0;
-  return status ? status : hli_interp_run(*k, alloc, args, n, &inner, diag);
-}
-
 static hl_status run_lowered(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n,
                              const hl_interp_options *o, const char *stop_after, hl_diag *diag) {
-  const hli_interp_options inner = inner_options(o);
+  hli_interp_options inner = inner_options(o);
   hl_status s = hli_interp_check(k, alloc, args, n, &inner, diag);
   if (s)
     return s;
   shapes found = {.cap = k->dims.len};
+  hl_kernel *lowered = NULL;
   found.data = hli_calloc(alloc, found.cap, sizeof *found.data);
-  hl_kernel *copy = found.data ? hli_kernel_clone(k) : NULL;
-  if (copy) {
-    collect_shapes(k, args, &found);
-    s = lower_and_run(alloc, &copy, &found, args, n, o, stop_after, diag);
-  } else {
-    s = hli_fail_memory(diag, "lowering a kernel");
-  }
-  hl_kernel_destroy(copy);
+  if (!found.data)
+    return hli_fail_memory(diag, "interpreting a kernel");
+  collect_shapes(k, args, &found);
+  const hli_lower_request request = {.kernel = k,
+                                     .target = o->target,
+                                     .shape = found.data,
+                                     .shape_count = found.len,
+                                     .config = o->config,
+                                     .stop_after = stop_after};
+  s = hli_lower(&request, diag, &lowered);
+  inner.half_lowered = stop_after && strcmp(stop_after, "lane") != 0;
+  if (!s)
+    s = hli_interp_run(lowered, alloc, args, n, &inner, diag);
+  hl_kernel_destroy(lowered);
   hli_release(alloc, found.data, found.cap * sizeof *found.data);
   return s;
 }
