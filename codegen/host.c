@@ -242,6 +242,7 @@ static const char passes[] = "function(early-cse,instcombine<no-verify-fixpoint>
 static hl_status produce(hlc_emit *e, hl_emit what, hlc_result *out) {
   hlc_module_verify(e);
   hlc_module_run_passes(e, passes);
+  hlc_host_single_stores(e);
   if (what == HL_EMIT_LLVM) return hlc_module_text(e, &out->bytes);
   if (what == HL_EMIT_ASM) return hlc_module_emit(e, LLVMAssemblyFile, &out->bytes);
   hl_blob *object = NULL;

@@ -22,6 +22,9 @@ void hlc_host_fence(hlc_emit *e, hli_op op);
 /* Is op a store marked as streaming to a tensor whose alignment is only known when it runs? */
 bool hlc_host_wants_alignment(const hlc_emit *e, hli_op op);
 
+/* host_single.c */
+void hlc_host_single_stores(hlc_emit *e);
+
 /* host_vector.c */
 void hlc_host_lane_mask(hlc_emit *e, hli_op op);
 void hlc_host_iota(hlc_emit *e, hli_op op);
