@@ -168,6 +168,17 @@ static hl_status cpu_event_record(void *self, void *event, void *stream, hl_diag
   return HL_OK;
 }
 
+static hl_status cpu_event_wait(void *self, void *event, void *stream, hl_diag *diag) {
+  (void)diag;
+  const cpu_event *ev = event;
+  hlr_queue *queue = queue_of(self, stream);
+  if (!ev->queue || ev->queue == queue)
+    return HL_OK; /* never recorded, or in order anyway */
+  hlr_task task = {.kind = HLR_TASK_AWAIT, .queue = ev->queue, .ticket = ev->ticket};
+  (void)hlr_queue_push(queue, &task);
+  return HL_OK;
+}
+
 static hl_status cpu_event_elapsed(void *self, void *begin, void *end, hl_diag *diag, float *ms) {
   (void)self;
   cpu_event *a = begin, *b = end;
@@ -265,6 +276,7 @@ const hl_driver hlr_cpu_driver = {
     .event_destroy = cpu_event_destroy,
     .event_record = cpu_event_record,
     .event_sync = cpu_event_sync,
+    .event_wait = cpu_event_wait,
     .event_elapsed = cpu_event_elapsed,
     .load_kernel = cpu_load,
     .unload_kernel = cpu_unload,

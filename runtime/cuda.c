@@ -261,6 +261,13 @@ static hl_status cuda_event_sync(void *self, void *event, hl_diag *diag) {
   return result ? cuda_fail(&dev->api, result, "waiting for an event", diag) : HL_OK;
 }
 
+static hl_status cuda_event_wait(void *self, void *event, void *stream, hl_diag *diag) {
+  const cuda_device *dev = self;
+  CUresult result;
+  CUDA_CALL(dev, result, dev->api.StreamWaitEvent(stream, event, 0));
+  return result ? cuda_fail(&dev->api, result, "letting a stream wait", diag) : HL_OK;
+}
+
 static hl_status cuda_event_elapsed(void *self, void *begin, void *end, hl_diag *diag, float *ms) {
   const cuda_device *dev = self;
   CUresult result;
@@ -294,6 +301,7 @@ const hl_driver hlr_cuda_driver = {
     .event_destroy = cuda_event_destroy,
     .event_record = cuda_event_record,
     .event_sync = cuda_event_sync,
+    .event_wait = cuda_event_wait,
     .event_elapsed = cuda_event_elapsed,
     .load_kernel = cuda_load,
     .unload_kernel = cuda_unload,

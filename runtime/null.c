@@ -135,6 +135,11 @@ static hl_status null_event_sync(void *self, void *event, hl_diag *diag) {
   return HL_OK;
 }
 
+static hl_status null_event_wait(void *self, void *event, void *stream, hl_diag *diag) {
+  (void)self, (void)event, (void)stream, (void)diag;
+  return HL_OK;
+}
+
 static hl_status null_event_elapsed(void *self, void *begin, void *end, hl_diag *diag, float *ms) {
   (void)self;
   const null_event *a = begin, *b = end;
@@ -207,6 +212,7 @@ const hl_driver hlr_null_driver = {
     .event_destroy = null_event_destroy,
     .event_record = null_event_record,
     .event_sync = null_event_sync,
+    .event_wait = null_event_wait,
     .event_elapsed = null_event_elapsed,
     .load_kernel = null_load,
     .unload_kernel = null_unload,

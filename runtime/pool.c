@@ -22,6 +22,7 @@
 
 #define SPIN_NS     80000u
 #define SPIN_CHECK  64u /* pauses between two looks at the clock */
+#define COURTESY    8u  /* pauses before an idle worker takes up a new task */
 #define MAX_THREADS 256
 #define MAX_QUEUES  64u
 #define RING        128u /* tasks in flight in a queue; a power of two */
@@ -110,8 +111,8 @@ static void event_notify(event_count *e, uint32_t count) {
  * program costs is remembered with the kernel, so that small launches are not spread
  * over more threads than pay. */
 
-#define CLAIM_NS  500u   /* of work in the smallest claim */
-#define HELPER_NS 1500u  /* of work for each further thread that is at hand */
+#define CLAIM_NS  1500u  /* of work in the smallest claim */
+#define HELPER_NS 3000u  /* of work for each further thread that is at hand */
 #define WAKE_NS   10000u /* of work for waking sleepers */
 #define COST_UNIT 16u    /* costs are kept in 1/16 ns a program */
 
@@ -228,30 +229,36 @@ static bool run_by_host(hlr_queue *q) {
   return !atomic_load(&call.failed);
 }
 
+static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
+  uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
+  uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
+  uint64_t next = old ? (3 * old + seen + 2) / 4 : seen;
+  atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
+}
+
+static int64_t run_measured(hlr_queue *q, uint32_t self, _Atomic uint32_t *cost) {
+  uint64_t begin = hlr_os_now_ns();
+  int64_t ran = run_claimed(q, self);
+  if (ran > 0)
+    learn_cost(cost, hlr_os_now_ns() - begin, ran);
+  return ran;
+}
+
 /* Opens the launch to other threads, takes part, and returns when all have left. */
-static int64_t run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns) {
+static int64_t run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns, _Atomic uint32_t *cost) {
   hlr_pool *pool = q->pool;
   uint32_t threads = (uint32_t)q->job.threads;
   atomic_store(&q->gate, GATE_OPEN | threads * GATE_LIMIT | 1u);
   uint32_t spinning = atomic_load(&pool->spinners);
   if (threads - 1 > spinning && expected_ns >= WAKE_NS)
     event_notify(&pool->idle, threads - 1 - spinning);
-  int64_t ran = run_claimed(q, self);
+  int64_t ran = run_measured(q, self, cost);
   (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
   (void)atomic_fetch_sub(&q->gate, 1);
   await_helpers(q);
   /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
   bool all = atomic_load_explicit(&q->next, memory_order_relaxed) >= q->job.programs;
   return ran < 0 && all ? 0 : ran;
-}
-
-/* A slower run counts at once, a faster one by a quarter: too many threads cost less than
- * too few. */
-static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
-  uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
-  uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
-  uint64_t next = seen >= old ? seen : old - (old - seen + 3) / 4;
-  atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
 }
 
 static int64_t run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
@@ -268,11 +275,7 @@ static int64_t run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) 
   int64_t chunks = (job->programs - 1) / job->grain + 1;
   int64_t paying = (int64_t)HLI_MIN(expected / HELPER_NS + 1, (uint64_t)q->pool->threads);
   job->threads = HLI_MIN(paying, chunks);
-  uint64_t begin = hlr_os_now_ns();
-  int64_t ran = job->threads > 1 ? run_shared(q, self, expected) : run_claimed(q, self);
-  if (ran > 0)
-    learn_cost(cost, hlr_os_now_ns() - begin, ran);
-  return ran;
+  return job->threads > 1 ? run_shared(q, self, expected, cost) : run_measured(q, self, cost);
 }
 
 static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
@@ -318,6 +321,10 @@ static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
     break;
   case HLR_TASK_STAMP:
     atomic_store(task->stamp, hlr_os_now_ns());
+    break;
+  case HLR_TASK_AWAIT:
+    /* It was pushed before this task, so no two queues can wait for each other. */
+    hlr_queue_wait(task->queue, task->ticket);
     break;
   }
 }
@@ -496,8 +503,13 @@ static void *worker_main(void *arg) {
     /* A producer that saw this thread spin woke nobody: pass a second queue's work on. */
     if (atomic_load(&pool->queue_high) > 1 && atomic_load(&pool->spinners) == 0)
       event_notify(&pool->idle, 1);
-    if (!join_job(q, worker->index))
-      (void)queue_drain(q, UINT64_MAX, worker->index);
+    if (join_job(q, worker->index))
+      continue;
+    /* The launching thread may be about to wait, and then runs a small task itself at once:
+     * without this courtesy the two fight over it. */
+    for (uint32_t i = 0; i < COURTESY && !atomic_load_explicit(&q->token, memory_order_relaxed); i++)
+      hlr_os_pause();
+    (void)queue_drain(q, UINT64_MAX, worker->index);
   }
   return NULL;
 }

@@ -14,7 +14,13 @@
 typedef struct hlr_pool hlr_pool;
 typedef struct hlr_queue hlr_queue;
 
-typedef enum hlr_task_kind { HLR_TASK_LAUNCH, HLR_TASK_FILL, HLR_TASK_COPY, HLR_TASK_STAMP } hlr_task_kind;
+typedef enum hlr_task_kind {
+  HLR_TASK_LAUNCH,
+  HLR_TASK_FILL,
+  HLR_TASK_COPY,
+  HLR_TASK_STAMP,
+  HLR_TASK_AWAIT
+} hlr_task_kind;
 
 typedef struct hlr_task {
   hlr_task_kind kind;
@@ -28,6 +34,8 @@ typedef struct hlr_task {
   const void *src;            /* COPY */
   size_t bytes;               /* FILL, COPY */
   _Atomic uint64_t *stamp;    /* STAMP: gets the time in ns when the task's turn comes */
+  hlr_queue *queue;           /* AWAIT: another queue ... */
+  uint64_t ticket;            /* ... and what must have passed there */
 } hlr_task;
 
 hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out);

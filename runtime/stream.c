@@ -130,6 +130,14 @@ hl_status hl_event_record(hl_event *ev, hl_stream *stream, hl_diag *diag) {
   return status ? status : ev->dev->driver->event_record(ev->dev->self, ev->native, native, diag);
 }
 
+hl_status hl_stream_wait(hl_stream *stream, hl_event *ev, hl_diag *diag) {
+  if (!ev)
+    return hli_fail(diag, HL_ERR_ARG, "hl_stream_wait: the event is NULL");
+  void *native = NULL;
+  hl_status status = hlr_stream_handle(ev->dev, stream, diag, &native);
+  return status ? status : ev->dev->driver->event_wait(ev->dev->self, ev->native, native, diag);
+}
+
 hl_status hl_event_synchronize(hl_event *ev, hl_diag *diag) {
   if (!ev)
     return hli_fail(diag, HL_ERR_ARG, "hl_event_synchronize: the event is NULL");

@@ -168,7 +168,10 @@ typedef enum hl_log_level { HL_LOG_ERROR, HL_LOG_WARN, HL_LOG_INFO, HL_LOG_DEBUG
 typedef void (*hl_log_fn)(void *user, hl_log_level level, hl_str text);
 
 /* Runs job(job_user, begin, end) over disjoint pieces that together cover
- * [0, count) and returns when all are done: plug a host's own job system in. */
+ * [0, count) and returns when all are done: plug a host's own job system in.  Pieces
+ * should be multiples of `grain`.  With this hook libhl starts no thread: a CPU launch
+ * runs in the launching thread, through the hook, before it returns.  The hook must not
+ * wait for a stream that the launch is on. */
 typedef void (*hl_job_fn)(void *job_user, int64_t begin, int64_t end);
 typedef void (*hl_parallel_for_fn)(void *user, int64_t count, int64_t grain, hl_job_fn job,
                                    void *job_user);

@@ -75,6 +75,8 @@ typedef struct hl_driver {
   void (*event_destroy)(void *self, void *event);
   hl_status (*event_record)(void *self, void *event, void *stream, hl_diag *diag);
   hl_status (*event_sync)(void *self, void *event, hl_diag *diag);
+  /* Later work on the stream waits for the event's last record; none: nothing to wait for. */
+  hl_status (*event_wait)(void *self, void *event, void *stream, hl_diag *diag);
   hl_status (*event_elapsed)(void *self, void *begin, void *end, hl_diag *diag, float *ms);
 
   hl_status (*load_kernel)(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function);

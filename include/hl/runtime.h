@@ -3,7 +3,15 @@
  *
  * Life of a launch:  device -> plan (kernel specialised for shapes, compiled,
  * loaded) -> hl_launch(plan, stream, args).  A plan is immutable and may be
- * launched from many threads; a launch takes no lock and allocates nothing. */
+ * launched from many threads; a launch takes no lock and allocates nothing.
+ *
+ * Every object holds its device, so objects may be destroyed in any order, but for two
+ * rules: a prepared launch and a plan's function must not be used after their plan, and a
+ * wrapped stream must live until its wrapper is destroyed.  Destroying a buffer, a plan or
+ * a CPU stream waits for the work that uses it.
+ *
+ * After fork() the child has neither libhl's threads nor the GPU's state: it must make a
+ * context of its own, and a GPU must not have been opened before the fork. */
 #ifndef HL_RUNTIME_H
 #define HL_RUNTIME_H
 
@@ -64,6 +72,7 @@ HL_API hl_status hl_buffer_fill(hl_buffer *buf, uint8_t value, hl_stream *stream
 
 /* ---- streams and events ---------------------------------------------------- */
 
+/* The new stream is ordered with no other, the default stream included: see hl_stream_wait. */
 HL_API hl_status hl_stream_create(hl_device *dev, hl_diag *diag, hl_stream **out);
 /* Wraps the caller's own stream (CUstream); it is not destroyed with the wrapper. */
 HL_API hl_status hl_stream_wrap(hl_device *dev, void *native, hl_diag *diag, hl_stream **out);
@@ -73,11 +82,15 @@ HL_API hl_status hl_stream_synchronize(hl_stream *stream, hl_diag *diag);
 /* Waits for everything submitted to the device. */
 HL_API hl_status hl_device_synchronize(hl_device *dev, hl_diag *diag);
 
+/* An event is recorded and asked by one thread at a time. */
 HL_API hl_status hl_event_create(hl_device *dev, hl_diag *diag, hl_event **out);
 HL_API void hl_event_destroy(hl_event *ev);
 HL_API hl_status hl_event_record(hl_event *ev, hl_stream *stream, hl_diag *diag);
+/* Lets what comes later on the stream (NULL: the default one) wait for the event's last
+ * record, without stopping the caller. */
+HL_API hl_status hl_stream_wait(hl_stream *stream, hl_event *ev, hl_diag *diag);
 HL_API hl_status hl_event_synchronize(hl_event *ev, hl_diag *diag);
-/* Milliseconds between two completed events of one device. */
+/* Milliseconds between two completed events of one device; HL_ERR_BUSY before that. */
 HL_API hl_status hl_event_elapsed(hl_event *begin, hl_event *end, hl_diag *diag, float *ms);
 
 /* ---- launches -------------------------------------------------------------- */
@@ -103,7 +116,8 @@ typedef enum hl_check {
 typedef struct hl_launch_options {
   size_t size;
   hl_check check;
-  void *workspace; /* device memory of hl_plan_workspace_size bytes; NULL if that is 0 */
+  void *workspace; /* hl_plan_workspace_size bytes of device memory, aligned to 256; NULL if that is 0.
+                    * Launches that may run at the same time need one each */
 } hl_launch_options;
 #define HL_LAUNCH_OPTIONS_INIT {sizeof(hl_launch_options), HL_CHECK_DEFAULT, 0}
 

@@ -266,6 +266,41 @@ static void test_many_users(void **state) {
   close_cpu(f);
 }
 
+/* A chain over three streams: each adds its number after the one before it. */
+static void test_wait(void **state) {
+  (void)state;
+  hl_diag d;
+  for (int32_t threads = 1; threads <= 3; threads++) {
+    fixture *f = open_cpu(threads, NULL, NULL);
+    hl_plan *plan = plan_of(f, "add", 2, 0);
+    hl_stream *s[3];
+    hl_event *ev[3];
+    for (int i = 0; i < 3; i++) {
+      assert_ok(hl_stream_create(f->dev, &d, &s[i]), d);
+      assert_ok(hl_event_create(f->dev, &d, &ev[i]), d);
+      assert_ok(hl_stream_wait(s[i], ev[i], &d), d); /* never recorded: nothing */
+    }
+    static int64_t out[16];
+    memset(out, 0, sizeof out);
+    uint64_t want = 0;
+    for (int64_t i = 0; i < 600; i++) {
+      assert_ok(hl_stream_wait(s[i % 3], ev[(i + 2) % 3], &d), d);
+      assert_ok(start(f, plan, s[i % 3], out, 16, i, &d), d);
+      assert_ok(hl_event_record(ev[i % 3], s[i % 3], &d), d);
+      want = 3 * want + (uint64_t)i;
+    }
+    assert_ok(hl_event_synchronize(ev[599 % 3], &d), d);
+    for (int i = 0; i < 16; i++)
+      assert_int_equal(out[i], (int64_t)want);
+    for (int i = 0; i < 3; i++) {
+      hl_stream_destroy(s[i]);
+      hl_event_destroy(ev[i]);
+    }
+    hl_plan_destroy(plan);
+    close_cpu(f);
+  }
+}
+
 static void test_stream_limit(void **state) {
   (void)state;
   hl_diag d;
@@ -492,10 +527,10 @@ static int drop_kernels(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_threads),    cmocka_unit_test(test_backlog),      cmocka_unit_test(test_background),
-      cmocka_unit_test(test_many_users), cmocka_unit_test(test_stream_limit), cmocka_unit_test(test_scratch),
-      cmocka_unit_test(test_rounding),   cmocka_unit_test(test_hook),         cmocka_unit_test(test_images),
-      cmocka_unit_test(test_reload),     cmocka_unit_test(test_prepared),
+      cmocka_unit_test(test_threads),    cmocka_unit_test(test_backlog),  cmocka_unit_test(test_background),
+      cmocka_unit_test(test_many_users), cmocka_unit_test(test_wait),     cmocka_unit_test(test_stream_limit),
+      cmocka_unit_test(test_scratch),    cmocka_unit_test(test_rounding), cmocka_unit_test(test_hook),
+      cmocka_unit_test(test_images),     cmocka_unit_test(test_reload),   cmocka_unit_test(test_prepared),
   };
   return cmocka_run_group_tests(tests, compile_kernels, drop_kernels);
 }

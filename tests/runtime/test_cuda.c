@@ -149,6 +149,8 @@ static void test_memory(void **state) {
   FAILING("cuCtxSynchronize", 716, hl_device_synchronize(f->dev, &d), HL_ERR_DRIVER, "misaligned");
   FAILING("cuEventCreate", 2, hl_event_create(f->dev, &d, &no_event), HL_ERR_MEMORY, "creating an event");
   FAILING("cuEventRecord", 400, hl_event_record(a, stream, &d), HL_ERR_ARG, "not valid");
+  assert_ok(hl_stream_wait(stream, b, &d), d);
+  FAILING("cuStreamWaitEvent", 400, hl_stream_wait(stream, b, &d), HL_ERR_ARG, "not valid");
   FAILING("cuEventSynchronize", 3, hl_event_synchronize(a, &d), HL_ERR_DRIVER, "fork");
   FAILING("cuEventElapsedTime", 600, hl_event_elapsed(a, b, &d, &ms), HL_ERR_BUSY, "hl_event_synchronize");
   FAILING("cuStreamSynchronize", 900, hl_stream_synchronize(stream, &d), HL_ERR_BUSY, "captures");
@@ -187,8 +189,8 @@ typedef struct call {
 } call;
 
 static void call_init(call *c, fixture *f) {
-  c->x = aligned_alloc(4096, 4096);
-  c->y = aligned_alloc(4096, 4096);
+  c->x = aligned_alloc(4096, 3 * 4096);
+  c->y = c->x + 2 * 1024; /* a page lies between them */
   rt_tensor(&c->tx, f->dev, c->x, HL_F32, 1, 200, 0, 0);
   rt_tensor(&c->ty, f->dev, c->y, HL_F32, 1, 200, 0, 0);
   c->args[0] = rt_arg(&c->tx);
@@ -276,7 +278,6 @@ static void test_launch(void **state) {
   hl_plan_destroy(plan);
   hl_blob_release(blob);
   free(c.x);
-  free(c.y);
   close_cuda(f);
 }
 
@@ -388,7 +389,6 @@ static void test_capture(void **state) {
   hl_plan_destroy(plan);
   hl_blob_release(blob);
   free(c.x);
-  free(c.y);
   close_cuda(f);
 }
 
@@ -422,7 +422,6 @@ static void test_pointers(void **state) {
   hl_plan_destroy(plan);
   hl_blob_release(blob);
   free(c.x);
-  free(c.y);
   close_cuda(f);
 }
 

@@ -218,6 +218,11 @@ static void test_events(void **state) {
   assert_ok(hl_event_synchronize(a, &d), d);
   assert_ok(hl_event_elapsed(b, a, &d, &ms), d);
   assert_true(ms >= 0);
+  assert_ok(hl_stream_wait(stream, a, &d), d);
+  assert_ok(hl_stream_wait(NULL, b, &d), d);
+  assert_ok(hl_device_synchronize(dev, &d), d);
+  assert_fails(hl_stream_wait(stream, NULL, &d), HL_ERR_ARG, d, "NULL");
+  assert_fails(hl_stream_wait(stream, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
   assert_fails(hl_event_elapsed(a, foreign, &d, &ms), HL_ERR_ARG, d, "different devices");
   assert_fails(hl_event_record(foreign, stream, &d), HL_ERR_ARG, d, "the stream belongs to");
   assert_fails(hl_event_record(NULL, stream, &d), HL_ERR_ARG, d, "NULL");

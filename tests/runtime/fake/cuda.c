@@ -203,6 +203,11 @@ EXPORT CUresult cuStreamIsCapturing(CUstream stream, int *status) {
   *status = stream ? fake.capture : 0;
   return 0;
 }
+EXPORT CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
+  (void)stream, (void)event;
+  ENTER_CTX("cuStreamWaitEvent");
+  return flags ? 1 : 0;
+}
 EXPORT CUresult cuEventCreate(CUevent *event, unsigned flags) {
   (void)flags;
   ENTER_CTX("cuEventCreate");
