@@ -172,7 +172,7 @@ static void random_bytes(text *t, fuzz_random *r) {
 
 int main(void) {
   fuzz_random r = {fuzz_env("HL_FUZZ_SEED", 1)};
-  uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 300000), valid = 0;
+  uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 200000), valid = 0;
   static fuzz_corpus corpus;
   text t = {malloc(MOST + 1), 0};
   fuzz_load(&corpus, "roundtrip");

@@ -132,7 +132,7 @@ static bool check(const hl_kernel *k) {
 
 int main(void) {
   fuzz_random r = {fuzz_env("HL_FUZZ_SEED", 1)};
-  uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 60000), valid = 0;
+  uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 40000), valid = 0;
   static fuzz_corpus corpus;
   hl_kernel *kernels[HLI_COUNT(corpus.text)];
   fuzz_load(&corpus, "roundtrip");

@@ -224,6 +224,36 @@ static void test_digest(void **state) {
   hl_kernel_destroy(k);
 }
 
+/* ---- the user's page -------------------------------------------------------------------------------------- */
+
+/* docs/text-format.md names every operation, and its examples are canonical texts. */
+static void test_page(void **state) {
+  (void)state;
+  size_t len;
+  int examples = 0;
+  char *page = test_read(test_path("../../docs/text-format.md"), &len), word[64];
+  for (uint32_t i = 1; i < HLI_OP_COUNT; i++) {
+    const char *text = hli_op_facts((hli_opcode)i)->text;
+    (void)snprintf(word, sizeof word, "`%s", text);
+    const char *at = strstr(page, word);
+    while (at && strchr("` ", at[strlen(word)]) == NULL) at = strstr(at + 1, word);
+    if (!at) fail_msg("docs/text-format.md does not name the operation %s", text);
+  }
+  for (char *at = strstr(page, "```hl\n"); at; at = strstr(at, "```hl\n"), examples++) {
+    char *text = at + 6, *end = strstr(text, "```");
+    assert_non_null(end);
+    *end = '\0';
+    hl_kernel *k = test_parse(text, strlen(text), "docs/text-format.md");
+    char *printed = test_print(k);
+    assert_string_equal(text, printed);
+    free(printed);
+    hl_kernel_destroy(k);
+    at = end + 1;
+  }
+  assert_true(examples >= 1);
+  free(page);
+}
+
 /* ---- out of memory ----------------------------------------------------------------------------------------- */
 
 typedef struct budget { long left; } budget;
@@ -264,7 +294,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_errors),  cmocka_unit_test(test_variations),
       cmocka_unit_test(test_numbers),    cmocka_unit_test(test_names),   cmocka_unit_test(test_listing),
-      cmocka_unit_test(test_digest),     cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_digest),     cmocka_unit_test(test_page),    cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
