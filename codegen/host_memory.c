@@ -153,12 +153,43 @@ static void mark_nontemporal(hlc_emit *e, LLVMValueRef store) {
   LLVMSetMetadata(store, kind, LLVMMetadataAsValue(e->ctx, node));
 }
 
+/* Leading true lanes of a constant mask that has no others; -1 if the mask is no such thing. */
+static int known_prefix(LLVMValueRef mask, uint32_t lanes) {
+  if (!mask || !LLVMIsConstant(mask)) return -1;
+  int n = 0;
+  for (uint32_t i = 0; i < lanes; i++) {
+    LLVMValueRef bit = LLVMGetAggregateElement(mask, i);
+    if (!bit || !LLVMIsAConstantInt(bit)) return -1;
+    if (!LLVMConstIntGetZExtValue(bit)) continue;
+    if (n != (int)i) return -1;
+    n++;
+  }
+  return n;
+}
+
+/* The first n lanes, without a mask: LLVM 22 turns a masked store of a truncated vector whose constant mask
+ * has one lane into a store of the untruncated element. */
+static void store_prefix(hlc_emit *e, const access *x, LLVMValueRef value, LLVMValueRef where, int n) {
+  LLVMValueRef index[HLC_MAX_LANES];
+  for (int i = 0; i < n; i++)
+    index[i] = hlc_i32(e, i);
+  if (n == 0) return;
+  LLVMValueRef part = n == 1 ? LLVMBuildExtractElement(e->b, value, hlc_i32(e, 0), "")
+                             : LLVMBuildShuffleVector(e->b, value, LLVMGetPoison(LLVMTypeOf(value)), LLVMConstVector(index, (unsigned)n), "");
+  LLVMSetAlignment(LLVMBuildStore(e->b, part, where), hl_dtype_size(x->dtype));
+}
+
 static void store_register(hlc_emit *e, const access *x, LLVMValueRef value, LLVMValueRef where, LLVMValueRef mask,
                            uint32_t stream_align) {
   if (x->contiguous && all_true(mask)) {
     LLVMValueRef s = LLVMBuildStore(e->b, value, where);
     LLVMSetAlignment(s, HLI_MAX(x->align, stream_align));
     if (stream_align) mark_nontemporal(e, s);
+    return;
+  }
+  int known = x->contiguous ? known_prefix(mask, hlc_lanes(value)) : -1;
+  if (known >= 0) {
+    store_prefix(e, x, value, where, known);
     return;
   }
   LLVMTypeRef types[2] = {LLVMTypeOf(value), LLVMTypeOf(where)};

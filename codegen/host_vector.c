@@ -20,7 +20,10 @@ void hlc_host_lane_mask(hlc_emit *e, hli_op op) {
   uint32_t count = 1, lanes = shape_of(e, op, &count);
   LLVMValueRef n = hlc_get1(e, hli_operand(e->k, op, 0)), *regs = hlc_new_regs(e, count);
   LLVMValueRef most = hlc_i64(e, (int64_t)lanes * count);
-  n = hlc_intrinsic(e, "llvm.smin", &e->t_i64, 1, (LLVMValueRef[]){n, most}, 2);
+  if (LLVMIsAConstantInt(n)) n = LLVMConstIntGetSExtValue(n) < LLVMConstIntGetSExtValue(most) ? n : most;
+  else n = hlc_intrinsic(e, "llvm.smin", &e->t_i64, 1, (LLVMValueRef[]){n, most}, 2);
+  LLVMValueRef least = LLVMBuildICmp(e->b, LLVMIntSLT, n, hlc_i64(e, 0), ""); /* below -2^31 would wrap */
+  n = LLVMBuildSelect(e->b, least, hlc_i64(e, 0), n, "");
   LLVMValueRef limit = hlc_splat(e, LLVMBuildTrunc(e->b, n, e->t_i32, ""), lanes);
   if (lanes == 1) limit = LLVMBuildInsertElement(e->b, LLVMGetPoison(LLVMVectorType(e->t_i32, 1)), limit, hlc_i32(e, 0), "");
   for (uint32_t r = 0; regs && r < count; r++)
