@@ -275,7 +275,7 @@ static bool body(hli_parser *p) {
 }
 
 static bool whole(hli_parser *p, const hl_allocator *alloc) {
-  uint8_t stage;
+  uint8_t stage = HLI_STAGE_TILE;
   hli_token name;
   if (!first_line(p, &stage))
     return false;

@@ -190,31 +190,30 @@ bool hli_verify_head(hli_verifier *v) {
 
 /* ---- types in the body ------------------------------------------------------------------------------------ */
 
-static void check_distribution(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
-  const hl_kernel *k = v->k;
+/* What is wrong with the layout of a shaped value, or NULL. */
+static const char *distribution_fault(const hl_kernel *k, const hli_type_data *t) {
   const hli_layout *l = &k->layouts.data[t->layout];
-  const char *name = hli_verify_name(v, value), *type = hli_verify_type(v, k->values.data[value].type);
   int64_t shape[HLI_LAYOUT_RANK];
-  if (!t->layout) {
-    hli_complain(v, op, "%s : %s has no layout: at stage lane every value with a shape has one", name, type);
-    return;
-  }
-  if (l->kind != 0 || l->rank != t->rank) {
-    hli_complain(v, op, "%s : %s: the layout has rank %u%s", name, type, l->rank, l->kind ? " and is a swizzle" : "");
-    return;
-  }
-  for (uint32_t d = 0; d < t->rank; d++)
+  if (!t->layout)
+    return "has no layout: at stage lane every value with a shape has one";
+  if (l->kind != 0)
+    return "has a swizzle, which is for shared buffers: give it a layout";
+  if (l->rank != t->rank)
+    return "has a layout of another rank";
+  for (uint32_t d = 0; d < t->rank; d++) {
     shape[d] = hli_axis_lanes(k, t->dims[d]);
-  for (uint32_t d = 0; d < t->rank; d++)
-    if (shape[d] < 1) {
-      hli_complain(v, op, "%s : %s: axis %u has no block yet", name, type, d);
-      return;
-    }
+    if (shape[d] < 1)
+      return "has an axis without a block";
+  }
   if (!hli_layout_valid(l, shape, t->rank))
-    hli_complain(v, op, "%s : %s: the layout does not cover the shape exactly", name, type);
-  else if (hli_layout_warps(l) != k->launch.warps)
-    hli_complain(v, op, "%s : %s: the layout has %u warps, the launch %u", name, type, hli_layout_warps(l),
-                 k->launch.warps);
+    return "has a layout that does not cover the shape exactly";
+  return hli_layout_warps(l) != k->launch.warps ? "has a layout for another number of warps than the launch" : NULL;
+}
+
+static void check_distribution(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
+  const char *fault = distribution_fault(v->k, t);
+  if (fault)
+    hli_complain(v, op, "%s : %s %s", hli_verify_name(v, value), hli_verify_type(v, v->k->values.data[value].type), fault);
 }
 
 static void check_lane_type(hli_verifier *v, hli_op op, hli_value value, const hli_type_data *t) {
