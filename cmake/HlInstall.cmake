@@ -21,3 +21,12 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/hl-config-version.cmake"
   COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_BINARY_DIR}/hl-config.cmake" "${CMAKE_BINARY_DIR}/hl-config-version.cmake"
   DESTINATION ${HL_CMAKE_DIR})
+
+# For pkg-config; written while installing, when the prefix is known.
+install(CODE "
+  set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+  set(CMAKE_INSTALL_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
+  set(PROJECT_VERSION \"${PROJECT_VERSION}\")
+  configure_file(\"${CMAKE_SOURCE_DIR}/cmake/hl.pc.in\" \"${CMAKE_BINARY_DIR}/hl.pc\" @ONLY)
+  file(INSTALL \"${CMAKE_BINARY_DIR}/hl.pc\" DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig\")
+")
