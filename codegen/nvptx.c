@@ -63,6 +63,7 @@ static const hlc_op_fn nv_ops[HLI_OP_COUNT] = {
     [HLI_OP_IN_BOUNDS] = emit_tile_vector,
     [HLI_OP_LOAD] = nv_emit_load,
     [HLI_OP_STORE] = nv_emit_store,
+    [HLI_OP_CAST] = nv_emit_cast,
     [HLI_OP_BROADCAST] = nv_emit_broadcast,
     [HLI_OP_TRANSPOSE] = nv_emit_move,
     [HLI_OP_SQUEEZE] = nv_emit_move,
@@ -85,7 +86,8 @@ static const char *const nv_intrinsics[] = {
     "llvm.fma", "llvm.fabs", "llvm.abs", "llvm.sqrt", "llvm.floor", "llvm.ceil", "llvm.trunc", "llvm.roundeven",
     "llvm.maximum", "llvm.minimum", "llvm.smax", "llvm.smin", "llvm.umax", "llvm.umin", "llvm.fptosi.sat", "llvm.fptoui.sat",
     "llvm.nvvm.read.ptx.sreg.tid.x", "llvm.nvvm.read.ptx.sreg.ctaid.x", "llvm.nvvm.shfl.sync.*", "llvm.nvvm.barrier.cta.sync.aligned.all",
-    "llvm.nvvm.ex2.approx", "llvm.nvvm.rcp.approx.ftz.f", "llvm.nvvm.rsqrt.approx.f", "llvm.nvvm.mma.m16n8k16.*", "llvm.nvvm.mma.m8n8k4.*",
+    "llvm.nvvm.ex2.approx", "llvm.nvvm.ex2.approx.ftz", "llvm.nvvm.fma.rn.sat.f", "llvm.nvvm.fma.rm.f", "llvm.nvvm.ff2bf16x2.rn", "llvm.nvvm.ff2f16x2.rn",
+    "llvm.nvvm.rcp.approx.ftz.f", "llvm.nvvm.rsqrt.approx.f", "llvm.nvvm.mma.m16n8k16.*", "llvm.nvvm.mma.m8n8k4.*",
     "llvm.nvvm.ldmatrix.sync.aligned.m8n8.*", "llvm.nvvm.cp.async.*", NULL,
 };
 

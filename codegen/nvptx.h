@@ -66,6 +66,7 @@ nv_if nv_if_begin(hlc_emit *e, LLVMValueRef cond);
 void nv_if_end(hlc_emit *e, const nv_if *f);
 /* x inside, `otherwise` where the condition was false. */
 LLVMValueRef nv_if_value(hlc_emit *e, const nv_if *f, LLVMBasicBlockRef from, LLVMValueRef x, LLVMValueRef otherwise);
+void nv_emit_cast(hlc_emit *e, hli_op op); /* nvptx_math.c */
 LLVMValueRef nv_call(hlc_emit *e, const char *name, const LLVMValueRef *args, uint32_t n); /* not overloaded */
 
 /* ---- global memory (nvptx_access.c) ------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /* nvptx_math.c: f32 functions by the special-function unit, with the error that is promised.
  *
- *   exp(x)    ex2(x log2 e) with the rounding error of the product put back: at most 3 ulp
+ *   exp(x)    2^n 2^f with n chosen by a saturating, downward-rounding fma: at most 2 ulp, subnormals kept
  *   exp2(x)   ex2.approx: 2 ulp
  *   x / y     x * (1 / y), y first scaled away from the ends of the range: at most 2 ulp.  What depends on
  *             the divisor alone is made once for all elements it divides.
@@ -13,23 +13,22 @@ static LLVMValueRef num(hlc_emit *e, double x) { return LLVMConstReal(e->t_f32, 
 static LLVMValueRef call1(hlc_emit *e, const char *name, LLVMValueRef x) { return nv_call(e, name, &x, 1); }
 static LLVMValueRef ex2(hlc_emit *e, LLVMValueRef x) { return hlc_intrinsic(e, "llvm.nvvm.ex2.approx", &e->t_f32, 1, &x, 1); }
 
-static LLVMValueRef limit(hlc_emit *e, LLVMValueRef x, double low, double high) {
-  LLVMValueRef a[2] = {x, num(e, low)};
-  a[0] = hlc_intrinsic(e, "llvm.maximum", &e->t_f32, 1, a, 2); /* keeps NaN */
-  a[1] = num(e, high);
-  return hlc_intrinsic(e, "llvm.minimum", &e->t_f32, 1, a, 2);
-}
-
-/* t = x log2 e rounded; r = x log2 e - t, to first order; 2^(t + r) = 2^t (1 + r ln 2).  The limits keep
- * infinities out of r; beyond them the result is 0 or infinity anyway. */
+/* Eight instructions.  The saturating fma brings x log2(e) / 252 + 1/2 into [0, 1], so that n is within [-126, 126]
+ * whatever x is; adding 252 times that to 1.5 * 2^23 + 1 with rounding downwards leaves n + 127 in the low bits, ready
+ * to become the exponent of 2^n.  f = x log2(e) - n is exact but for the two-term constant; beyond the limits of n it
+ * grows, and 2^f with it, to 0 or infinity.  NaN passes through f. */
 static LLVMValueRef exp_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
   (void)code;
   if (dtype != HL_F32) return NULL;
-  LLVMValueRef x = limit(e, args[0], -105.0, 89.0);
-  LLVMValueRef t = LLVMBuildFMul(e->b, x, num(e, 0x1.715476p+0), "");
-  LLVMValueRef r = hlc_fma(e, x, num(e, 0x1.715476p+0), LLVMBuildFNeg(e->b, t, ""));
-  r = hlc_fma(e, x, num(e, 0x1.4ae0cp-26), r);
-  return LLVMBuildFMul(e->b, ex2(e, t), hlc_fma(e, r, num(e, 0x1.62e43p-1), num(e, 1)), "");
+  const LLVMValueRef x = args[0];
+  const LLVMValueRef part[3] = {x, num(e, 0x1.715476p+0 / 252), num(e, 0.5)};
+  const LLVMValueRef unit[3] = {nv_call(e, "llvm.nvvm.fma.rn.sat.f", part, 3), num(e, 252), num(e, 12582913)};
+  LLVMValueRef n = nv_call(e, "llvm.nvvm.fma.rm.f", unit, 3);
+  LLVMValueRef whole = LLVMBuildFAdd(e->b, n, num(e, -12583039), "");
+  LLVMValueRef f = hlc_fma(e, x, num(e, 0x1.715476p+0), LLVMBuildFNeg(e->b, whole, ""));
+  f = hlc_fma(e, x, num(e, 0x1.4ae0cp-26), f);
+  LLVMValueRef bits = LLVMBuildShl(e->b, LLVMBuildBitCast(e->b, n, e->t_i32, ""), LLVMConstInt(e->t_i32, 23, 0), "");
+  return LLVMBuildFMul(e->b, hlc_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", &e->t_f32, 1, &f, 1), LLVMBuildBitCast(e->b, bits, e->t_f32, ""), "");
 }
 
 static LLVMValueRef exp2_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
@@ -60,3 +59,27 @@ const hlc_pointwise_fn nv_pointwise[HLI_OP_COUNT] = {
     [HLI_OP_RSQRT] = rsqrt_,
     [HLI_OP_DIV] = divide,
 };
+
+/* ---- casts ------------------------------------------------------------------------------------------- */
+
+/* f32 to bf16 or f16: the machine rounds two at a time into one register. */
+static void narrow_pairs(hlc_emit *e, hlc_regs in, hl_dtype to, LLVMValueRef *out) {
+  const char *name = to == HL_BF16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
+  for (uint32_t r = 0; r + 1 < in.n; r += 2) {
+    const LLVMValueRef high_low[2] = {in.r[r + 1], in.r[r]};
+    LLVMValueRef pair = nv_call(e, name, high_low, 2);
+    for (uint32_t i = 0; i < 2; i++) out[r + i] = LLVMBuildExtractElement(e->b, pair, LLVMConstInt(e->t_i32, i, 0), "");
+  }
+}
+
+void nv_emit_cast(hlc_emit *e, hli_op op) {
+  const hli_value from = hli_operand(e->k, op, 0), to = hli_result(e->k, op, 0);
+  const hl_dtype a = hli_dtype_of(e->k, from), b = hli_dtype_of(e->k, to);
+  const hlc_regs in = hlc_get(e, from);
+  LLVMValueRef *out = hlc_new_regs(e, in.n);
+  if (hlc_failed(e)) return;
+  if (a == HL_F32 && (b == HL_BF16 || b == HL_F16) && in.n % 2 == 0) narrow_pairs(e, in, b, out);
+  else
+    for (uint32_t r = 0; r < in.n; r++) out[r] = hlc_cast(e, in.r[r], a, b);
+  hlc_bind(e, to, out, in.n);
+}

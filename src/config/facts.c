@@ -160,25 +160,39 @@ static hli_op last_use(const hl_kernel *k, hli_block b, hli_value v) {
   return 0;
 }
 
+/* Does `op` use v for the last time in block b? */
+static bool dies_at(const hl_kernel *k, hli_block b, hli_op op, hli_value v) { return uses_inside(k, op, v) && last_use(k, b, v) == op; }
+
+/* Bytes of the block's own values that `op` uses for the last time: registers its results may take over. */
+static int64_t dying_bytes(const hl_kernel *k, hli_block b, hli_op op, hli_lanes_fn lanes, const void *user) {
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i < k->blocks.data[b].args.len; i++)
+    if (dies_at(k, b, op, hli_block_arg(k, b, i))) bytes += value_bytes(k, hli_block_arg(k, b, i), lanes, user);
+  for (hli_op p = hli_first(k, b); p != op; p = hli_next(k, p))
+    for (uint32_t i = 0; i < k->ops.data[p].result_count; i++)
+      if (dies_at(k, b, op, hli_result(k, p, i))) bytes += value_bytes(k, hli_result(k, p, i), lanes, user);
+  return bytes;
+}
+
+static void dot_facts(const hl_kernel *k, hli_op op, hli_lanes_fn lanes, const void *user, hli_cost_facts *out) {
+  out->stage_bytes += value_bytes(k, hli_operand(k, op, 0), lanes, user) + value_bytes(k, hli_operand(k, op, 1), lanes, user);
+  out->accumulators = HLI_MAX(out->accumulators, value_bytes(k, hli_result(k, op, 0), lanes, user));
+}
+
 /* Most bytes alive at one point of the block, besides `base` that live through it. */
 static int64_t live_in(const hl_kernel *k, hli_block b, int64_t base, hli_lanes_fn lanes, const void *user, hli_cost_facts *out) {
   int64_t live = base, most = base;
   for (uint32_t i = 0; i < k->blocks.data[b].args.len; i++) live += value_bytes(k, hli_block_arg(k, b, i), lanes, user);
   for (hli_op op = hli_first(k, b); op; op = hli_next(k, op)) {
     const hli_op_data *o = hli_op_get(k, op);
-    int64_t inner = o->region ? live_in(k, o->region, live, lanes, user, out) : live;
+    const int64_t inner = o->region ? live_in(k, o->region, live, lanes, user, out) : live;
     most = HLI_MAX(most, inner);
+    live -= dying_bytes(k, b, op, lanes, user);
     for (uint32_t i = 0; i < o->result_count; i++) {
       out->largest_value = HLI_MAX(out->largest_value, value_lanes(k, hli_result(k, op, i), lanes, user));
       live += value_bytes(k, hli_result(k, op, i), lanes, user);
     }
-    if (o->code == HLI_OP_DOT) {
-      out->stage_bytes += value_bytes(k, hli_operand(k, op, 0), lanes, user) + value_bytes(k, hli_operand(k, op, 1), lanes, user);
-      out->accumulators = HLI_MAX(out->accumulators, value_bytes(k, hli_result(k, op, 0), lanes, user));
-    }
-    for (hli_op p = hli_first(k, b); p != op; p = hli_next(k, p)) /* values whose last use this is */
-      for (uint32_t i = 0; i < k->ops.data[p].result_count; i++)
-        if (uses_inside(k, op, hli_result(k, p, i)) && last_use(k, b, hli_result(k, p, i)) == op) live -= value_bytes(k, hli_result(k, p, i), lanes, user);
+    if (o->code == HLI_OP_DOT) dot_facts(k, op, lanes, user, out);
     most = HLI_MAX(most, live);
   }
   return most;

@@ -124,9 +124,9 @@ static void gpu_dot(model *m) {
   while (pick > 0 && (extent_or(m, am, 4096) <= tiles[pick][0] / 2 || extent_or(m, an, 4096) <= tiles[pick][1] / 2) && pick + 1 < HLI_COUNT(tiles)) pick++;
   choose_block(m, am, tiles[pick][0]);
   choose_block(m, an, tiles[pick][1]);
-  choose_block(m, ak, matrix ? 32 : 16);
+  choose_block(m, ak, matrix ? 64 : 16);
   choose(m, HLI_KNOB_NUM_WARPS, 0, tiles[pick][2]);
-  choose(m, HLI_KNOB_NUM_STAGES, 0, matrix ? 4 : 2);
+  choose(m, HLI_KNOB_NUM_STAGES, 0, matrix ? 3 : 2);
   choose(m, HLI_KNOB_L2_GROUPINGS, 0, 8);
 }
 

@@ -51,7 +51,9 @@ static hl_status run_one(hli_pass_env *env, const hli_pass *p, hl_kernel **k) {
   if (s != HL_OK) return s;
   if ((*k)->failed) return hli_fail_memory(env->diag, p->name);
   if ((*k)->stage != p->stage_after) return hli_fail(env->diag, HL_ERR_INTERNAL, "pass %s left stage %u, not %u", p->name, (*k)->stage, p->stage_after);
-  if (hli_verify(*k, &inner, NULL) != HL_OK) return broken(env->diag, p->name, &inner);
+  s = hli_verify(*k, &inner, NULL);
+  if (s == HL_ERR_MEMORY) return hli_fail_memory(env->diag, p->name);
+  if (s != HL_OK) return broken(env->diag, p->name, &inner);
 #ifdef HL_PARANOID
   s = check_round_trip(*k, p->name, env->diag);
 #endif

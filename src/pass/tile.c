@@ -163,7 +163,7 @@ static void open_inner(tiler *t, hli_cursor *c, hli_op loop, uint32_t d, const h
   hli_for f = hli_make_for(c, begin, end, i64(c, t->dst->axes.data[axis].block), carried, n);
   if (!f.op) return;
   hli_cursor in = {.k = c->k, .block = f.body, .file = c->file, .line = c->line};
-  hli_value inner[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
+  hli_value inner[HLI_MAX_OPERANDS] = {0}, next[HLI_MAX_OPERANDS] = {0};
   for (uint32_t i = 0; i < n; i++) inner[i] = hli_block_arg(c->k, f.body, 1 + i);
   t->map[hli_block_arg(k, region, d)] = hli_make_range(&in, axis, f.iv, end);
   hli_value_set_name(c->k, t->map[hli_block_arg(k, region, d)], k->values.data[hli_block_arg(k, region, d)].name);
@@ -182,7 +182,7 @@ static void open_inner(tiler *t, hli_cursor *c, hli_op loop, uint32_t d, const h
 static void clone_inner(tiler *t, hli_cursor *c, hli_op loop) {
   const hl_kernel *k = t->src;
   const uint32_t rank = hli_attr_len(k, loop, 0), n = k->ops.data[loop].result_count;
-  hli_value carried[HLI_MAX_OPERANDS], results[HLI_MAX_OPERANDS] = {0};
+  hli_value carried[HLI_MAX_OPERANDS] = {0}, results[HLI_MAX_OPERANDS] = {0};
   for (uint32_t i = 0; i < n; i++) carried[i] = t->map[hli_operand(k, loop, 2 * rank + i)];
   open_inner(t, c, loop, 0, carried, results);
   for (uint32_t i = 0; i < n; i++) {
