@@ -21,21 +21,21 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
   char *text = cli_case_text(c);
   json j = {0};
   const char *verdict = o->status != HL_OK ? "error" : o->verdict.right ? "ok" : "wrong";
-  json_open(&j, NULL, '{');
-  json_text(&j, "case", text);
-  json_raw(&j, "config", o->config[0] ? o->config : "null");
-  json_text(&j, "verdict", verdict);
-  if (!cli_outcome_right(o)) json_text(&j, "words", cli_outcome_words(o));
+  jw_open(&j, NULL, '{');
+  jw_text(&j, "case", text);
+  jw_raw(&j, "config", o->config[0] ? o->config : "null");
+  jw_text(&j, "verdict", verdict);
+  if (!cli_outcome_right(o)) jw_text(&j, "words", cli_outcome_words(o));
   if (o->status == HL_OK) {
-    json_number(&j, "frobenius_error", o->verdict.frobenius);
-    json_number(&j, "worst_error_of_allowed", o->verdict.worst);
+    jw_number(&j, "frobenius_error", o->verdict.frobenius);
+    jw_number(&j, "worst_error_of_allowed", o->verdict.worst);
   }
-  json_close(&j, '}');
+  jw_close(&j, '}');
   for (char *p = j.text; *p; p++)
     if (*p == '\n') *p = ' ';
   fprintf(out, "r %s %s\n", verdict, j.text);
   fflush(out);
-  json_free(&j);
+  jw_free(&j);
   free(text);
 }
 
@@ -88,7 +88,7 @@ static void take_line(tally *t, char *line) {
     const bool ok = !strcmp(line + 2, "ok"), wrong = !strcmp(line + 2, "wrong");
     t->ok += ok, t->wrong += wrong, t->error += !ok && !wrong;
     if (!ok) printf("%s: %s\n", line + 2, text);
-    json_raw(&t->j, NULL, text);
+    jw_raw(&t->j, NULL, text);
     t->current[0] = 0;
   } else if (line[0] == 'x' || line[0] == 'a') {
     t->absent = line[0] == 'a';
@@ -130,11 +130,11 @@ static bool follow(tally *t, int fd) {
 static void record_loss(tally *t, const char *what, const char *how) {
   t->lost++;
   printf("%s: %s\n", t->current[0] ? t->current : what, how);
-  json_open(&t->j, NULL, '{');
-  json_text(&t->j, "case", t->current[0] ? t->current : what);
-  json_text(&t->j, "verdict", "lost");
-  json_text(&t->j, "words", how);
-  json_close(&t->j, '}');
+  jw_open(&t->j, NULL, '{');
+  jw_text(&t->j, "case", t->current[0] ? t->current : what);
+  jw_text(&t->j, "verdict", "lost");
+  jw_text(&t->j, "words", how);
+  jw_close(&t->j, '}');
   t->current[0] = 0;
 }
 
@@ -171,7 +171,7 @@ static void check_one(tally *t, const hl_example *e, hl_dtype dtype) {
 }
 
 static void check_examples(tally *t) {
-  json_open(&t->j, "cases", '[');
+  jw_open(&t->j, "cases", '[');
   for (uint32_t i = 0; i < hl_example_count && !t->trouble[0]; i++) {
     const hl_example *e = hl_examples[i];
     const int before = t->ok, bad = t->wrong + t->error + t->lost;
@@ -181,22 +181,22 @@ static void check_examples(tally *t) {
     bench_progress(" ");
     if (!t->trouble[0]) printf("%-16s %d right, %d not\n", e->name, t->ok - before, t->wrong + t->error + t->lost - bad);
   }
-  json_close(&t->j, ']');
+  jw_close(&t->j, ']');
 }
 
 /* In a child too: a process that forks after it used CUDA has no CUDA in its children. */
 int bench_check(const bench_options *o) {
   tally t = {.o = o};
-  json_open(&t.j, NULL, '{');
+  jw_open(&t.j, NULL, '{');
   report_environment(&t.j, o, NULL, "", "");
-  json_text(&t.j, "checked_device", o->device);
+  jw_text(&t.j, "checked_device", o->device);
   check_examples(&t);
-  json_integer(&t.j, "right", t.ok);
-  json_integer(&t.j, "wrong", t.wrong);
-  json_integer(&t.j, "error", t.error);
-  json_integer(&t.j, "lost", t.lost);
-  if (t.trouble[0]) json_text(&t.j, "trouble", t.trouble);
-  json_close(&t.j, '}');
+  jw_integer(&t.j, "right", t.ok);
+  jw_integer(&t.j, "wrong", t.wrong);
+  jw_integer(&t.j, "error", t.error);
+  jw_integer(&t.j, "lost", t.lost);
+  if (t.trouble[0]) jw_text(&t.j, "trouble", t.trouble);
+  jw_close(&t.j, '}');
   const int code = report_write(o, &t.j);
   if (t.trouble[0]) return cli_fail(o->who, "device %s: %s", o->device, t.trouble);
   if (t.ok + t.wrong + t.error + t.lost == 0) return cli_misuse(o->who, "no kernel matches --filter and --dtype");

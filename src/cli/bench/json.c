@@ -46,47 +46,47 @@ static void begin(json *j, const char *key) {
   j->comma = true;
 }
 
-void json_open(json *j, const char *key, char bracket) {
+void jw_open(json *j, const char *key, char bracket) {
   begin(j, key);
   put(j, &bracket, 1);
   j->comma = false;
 }
 
-void json_close(json *j, char bracket) {
+void jw_close(json *j, char bracket) {
   put(j, &bracket, 1);
   j->comma = true;
 }
 
-void json_text(json *j, const char *key, const char *value) {
+void jw_text(json *j, const char *key, const char *value) {
   begin(j, key);
   quote(j, value);
 }
 
-void json_number(json *j, const char *key, double value) {
+void jw_number(json *j, const char *key, double value) {
   char text[40];
   snprintf(text, sizeof text, isfinite(value) ? "%.9g" : "null", value);
   begin(j, key);
   puts_(j, text);
 }
 
-void json_integer(json *j, const char *key, long long value) {
+void jw_integer(json *j, const char *key, long long value) {
   char text[40];
   snprintf(text, sizeof text, "%lld", value);
   begin(j, key);
   puts_(j, text);
 }
 
-void json_bool(json *j, const char *key, bool value) {
+void jw_bool(json *j, const char *key, bool value) {
   begin(j, key);
   puts_(j, value ? "true" : "false");
 }
 
-void json_raw(json *j, const char *key, const char *value) {
+void jw_raw(json *j, const char *key, const char *value) {
   begin(j, key);
   puts_(j, value);
 }
 
-void json_free(json *j) {
+void jw_free(json *j) {
   free(j->text);
   *j = (json){0};
 }

@@ -346,7 +346,7 @@ int bench_kernels(const bench_options *o) {
   int wrong = 0, matched = 0;
   blas *b = cpu ? blas_open() : NULL;
   if (cpu && !b) fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
-  json_open(&j, NULL, '{');
+  jw_open(&j, NULL, '{');
   for (int i = 0; i < 2 && (i == 0 || counts[i]); i++) {
     session s = {.o = o, .threads = counts[i], .blas = b};
     hl_diag diag = {0};
@@ -354,7 +354,7 @@ int bench_kernels(const bench_options *o) {
     const hl_status st = open_session(&s, &diag);
     if (st != HL_OK) {
       close_session(&s);
-      json_free(&j);
+      jw_free(&j);
       return cli_report(o->who, st, &diag);
     }
     if (i == 0) {
@@ -362,16 +362,16 @@ int bench_kernels(const bench_options *o) {
       const int v = cuda_blas_version(s.clock.cuda);
       snprintf(version, sizeof version, v ? "%d" : "", v);
       report_environment(&j, o, s.place.dev, blas_config(b), version);
-      json_open(&j, "results", '[');
+      jw_open(&j, "results", '[');
       report_head();
     }
     wrong += bench_all(&s, &j, &matched);
     close_session(&s);
   }
-  json_close(&j, ']');
-  json_close(&j, '}');
+  jw_close(&j, ']');
+  jw_close(&j, '}');
   if (!matched) {
-    json_free(&j);
+    jw_free(&j);
     return cli_misuse(o->who, "no kernel matches --filter and --dtype; `hl list` names them");
   }
   const int code = report_write(o, &j);

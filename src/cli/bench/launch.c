@@ -153,7 +153,7 @@ static hl_status batch(bare *b, const entry *e, double *ns, hl_diag *diag) {
 
 static void report(const bench_options *o, json *j, const entry *e, size_t n, double *const *ns, size_t rounds) {
   printf("%-28s %10s  %s\n", "call", "ns", "over the bare call, ns, median [95% interval]");
-  json_open(j, "calls", '[');
+  jw_open(j, "calls", '[');
   for (size_t i = 0; i < n; i++) {
     const interval t = bench_median(ns[i], rounds);
     double *over = cli_alloc(rounds, sizeof *over);
@@ -163,15 +163,15 @@ static void report(const bench_options *o, json *j, const entry *e, size_t n, do
     printf("%-28s %10.0f", e[i].name, t.median);
     if (i) printf("  %+.0f [%+.0f, %+.0f]", more.median, more.low, more.high);
     puts("");
-    json_open(j, NULL, '{');
-    json_text(j, "call", e[i].name);
-    json_number(j, "ns", t.median);
-    json_number(j, "ns_low", t.low);
-    json_number(j, "ns_high", t.high);
-    json_number(j, "ns_over_bare", more.median);
-    json_close(j, '}');
+    jw_open(j, NULL, '{');
+    jw_text(j, "call", e[i].name);
+    jw_number(j, "ns", t.median);
+    jw_number(j, "ns_low", t.low);
+    jw_number(j, "ns_high", t.high);
+    jw_number(j, "ns_over_bare", more.median);
+    jw_close(j, '}');
   }
-  json_close(j, ']');
+  jw_close(j, ']');
   (void)o;
 }
 
@@ -199,13 +199,13 @@ int bench_launch(const bench_options *o) {
   json j = {0};
   bench_watch(o->timeout, "launching");
   hl_status s = open_bare(&b, o, &diag);
-  json_open(&j, NULL, '{');
+  jw_open(&j, NULL, '{');
   report_environment(&j, o, b.dev, "", "");
   if (s == HL_OK) s = race_calls(&b, o, &j, &diag);
-  json_close(&j, '}');
+  jw_close(&j, '}');
   close_bare(&b);
   bench_watch(0, "");
   if (s == HL_OK) return report_write(o, &j);
-  json_free(&j);
+  jw_free(&j);
   return cli_report(o->who, s, &diag);
 }

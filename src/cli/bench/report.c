@@ -54,48 +54,48 @@ void report_line(const bench_result *r) {
 /* ---- JSON ---- */
 
 static void interval_json(json *j, const char *key, const interval *x) {
-  json_open(j, key, '{');
-  json_number(j, "median", x->median);
-  json_number(j, "low", x->low);
-  json_number(j, "high", x->high);
-  json_close(j, '}');
+  jw_open(j, key, '{');
+  jw_number(j, "median", x->median);
+  jw_number(j, "low", x->low);
+  jw_number(j, "high", x->high);
+  jw_close(j, '}');
 }
 
 void report_json(json *j, const bench_result *r) {
-  json_open(j, NULL, '{');
-  json_text(j, "kernel", r->kernel);
-  json_text(j, "shape", r->shape ? r->shape : "");
-  json_text(j, "dtype", r->dtype);
-  if (r->threads) json_integer(j, "threads", r->threads);
-  json_raw(j, "config", r->config[0] ? r->config : "null");
-  json_text(j, "verdict", r->status);
-  if (r->words[0]) json_text(j, "words", r->words);
-  json_number(j, "frobenius_error", r->frobenius);
-  json_number(j, "worst_error_of_allowed", r->worst);
-  json_number(j, "checked_share_of_rows", r->checked_share);
-  json_number(j, "compile_seconds", r->compile_seconds);
+  jw_open(j, NULL, '{');
+  jw_text(j, "kernel", r->kernel);
+  jw_text(j, "shape", r->shape ? r->shape : "");
+  jw_text(j, "dtype", r->dtype);
+  if (r->threads) jw_integer(j, "threads", r->threads);
+  jw_raw(j, "config", r->config[0] ? r->config : "null");
+  jw_text(j, "verdict", r->status);
+  if (r->words[0]) jw_text(j, "words", r->words);
+  jw_number(j, "frobenius_error", r->frobenius);
+  jw_number(j, "worst_error_of_allowed", r->worst);
+  jw_number(j, "checked_share_of_rows", r->checked_share);
+  jw_number(j, "compile_seconds", r->compile_seconds);
   if (r->count) {
     interval_json(j, "seconds", &r->time[0]);
-    json_number(j, "bytes", r->bytes);
-    json_number(j, "flops", r->flops);
-    json_number(j, "gb_per_s", r->bytes / r->time[0].median * 1e-9);
-    json_number(j, "gflop_per_s", r->flops / r->time[0].median * 1e-9);
-    json_integer(j, "pairs", (long long)r->rounds);
-    json_integer(j, "buffer_sets", (long long)r->sets);
-    json_bool(j, "cold_cache", r->cold);
-    json_text(j, "clocks", "sustained");
-    json_text(j, "timer", r->graphs ? "events around a replayed graph" : "monotonic clock");
-    json_open(j, "references", '[');
+    jw_number(j, "bytes", r->bytes);
+    jw_number(j, "flops", r->flops);
+    jw_number(j, "gb_per_s", r->bytes / r->time[0].median * 1e-9);
+    jw_number(j, "gflop_per_s", r->flops / r->time[0].median * 1e-9);
+    jw_integer(j, "pairs", (long long)r->rounds);
+    jw_integer(j, "buffer_sets", (long long)r->sets);
+    jw_bool(j, "cold_cache", r->cold);
+    jw_text(j, "clocks", "sustained");
+    jw_text(j, "timer", r->graphs ? "events around a replayed graph" : "monotonic clock");
+    jw_open(j, "references", '[');
     for (size_t i = 1; i < r->count; i++) {
-      json_open(j, NULL, '{');
-      json_text(j, "name", r->name[i]);
+      jw_open(j, NULL, '{');
+      jw_text(j, "name", r->name[i]);
       interval_json(j, "seconds", &r->time[i]);
       interval_json(j, "speed_of_hl", &r->ratio[i]);
-      json_close(j, '}');
+      jw_close(j, '}');
     }
-    json_close(j, ']');
+    jw_close(j, ']');
   }
-  json_close(j, '}');
+  jw_close(j, '}');
 }
 
 static void cpu_name(char *text, size_t size) {
@@ -112,9 +112,9 @@ static void cpu_name(char *text, size_t size) {
 }
 
 static void command_line(json *j, const bench_options *o) {
-  json_open(j, "command", '[');
-  for (int i = 0; i < o->argc; i++) json_text(j, NULL, o->argv[i]);
-  json_close(j, ']');
+  jw_open(j, "command", '[');
+  for (int i = 0; i < o->argc; i++) jw_text(j, NULL, o->argv[i]);
+  jw_close(j, ']');
 }
 
 void report_environment(json *j, const bench_options *o, hl_device *dev, const char *openblas, const char *cublas) {
@@ -123,31 +123,31 @@ void report_environment(json *j, const bench_options *o, hl_device *dev, const c
   hl_device_info info = {.size = sizeof info};
   const time_t now = time(NULL);
   struct tm utc;
-  json_open(j, "environment", '{');
-  json_text(j, "libhl", hl_version());
-  json_text(j, "compiler", __VERSION__);
+  jw_open(j, "environment", '{');
+  jw_text(j, "libhl", hl_version());
+  jw_text(j, "compiler", __VERSION__);
   command_line(j, o);
-  if (gmtime_r(&now, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)) json_text(j, "date", text);
+  if (gmtime_r(&now, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)) jw_text(j, "date", text);
   if (uname(&u) == 0) {
     snprintf(text, sizeof text, "%s %s %s", u.sysname, u.release, u.machine);
-    json_text(j, "system", text);
+    jw_text(j, "system", text);
   }
   cpu_name(text, sizeof text);
-  json_text(j, "cpu", text);
-  json_integer(j, "processors", sysconf(_SC_NPROCESSORS_ONLN));
+  jw_text(j, "cpu", text);
+  jw_integer(j, "processors", sysconf(_SC_NPROCESSORS_ONLN));
   if (dev && hl_device_get_info(dev, &info) == HL_OK) {
-    json_text(j, "device", info.name);
-    json_text(j, "target", info.target);
-    json_text(j, "driver", info.driver);
-    json_integer(j, "units", info.units);
-    json_integer(j, "last_level_cache_bytes", info.l2_bytes);
-    json_integer(j, "memory_bytes", info.memory_bytes);
+    jw_text(j, "device", info.name);
+    jw_text(j, "target", info.target);
+    jw_text(j, "driver", info.driver);
+    jw_integer(j, "units", info.units);
+    jw_integer(j, "last_level_cache_bytes", info.l2_bytes);
+    jw_integer(j, "memory_bytes", info.memory_bytes);
   }
-  if (openblas[0]) json_text(j, "openblas", openblas);
-  if (cublas[0]) json_text(j, "cublas", cublas);
+  if (openblas[0]) jw_text(j, "openblas", openblas);
+  if (cublas[0]) jw_text(j, "cublas", cublas);
   snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
-  json_text(j, "seed", text);
-  json_close(j, '}');
+  jw_text(j, "seed", text);
+  jw_close(j, '}');
 }
 
 int report_write(const bench_options *o, json *j) {
@@ -158,6 +158,6 @@ int report_write(const bench_options *o, json *j) {
     code = cli_write_file(o->who, o->json, all, j->length + 1);
     free(all);
   }
-  json_free(j);
+  jw_free(j);
   return code;
 }
