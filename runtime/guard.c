@@ -147,22 +147,28 @@ static hl_status check_form(const guard *g, uint32_t p, const hl_tensor *t) {
   return HL_OK;
 }
 
-/* Who gave dimension `dim` its size?  Only asked when a message is written. */
+/* Does the tensor have this dimension?  At which axis? */
+static bool has_dim(const hlr_param *param, uint32_t dim, uint32_t *axis) {
+  for (*axis = 0; param->is_tensor && *axis < param->rank; (*axis)++)
+    if (param->dims[*axis] == dim)
+      return true;
+  return false;
+}
+
 static hl_status size_conflict(const guard *g, uint32_t p, uint32_t axis, uint32_t dim, int64_t size) {
   const hlr_program *prog = &g->plan->program;
   int64_t value = g->bound->dims[dim];
   if (prog->dims[dim].value != HLR_DYNAMIC)
     return misfit(g, p, "dimension %u ('%s') is %lld, the plan was made for %lld: make a plan for this shape", axis,
                   prog->dims[dim].name, (long long)size, (long long)value);
-  for (uint32_t q = 0; q <= p; q++)
-    for (uint32_t a = 0; prog->params[q].is_tensor && a < prog->params[q].rank; a++)
-      if (prog->params[q].dims[a] == dim)
-        return misfit(g, p,
-                      "dimension %u is '%s', which is %lld here but %lld in dimension %u of '%s': sizes of one name "
-                      "must be equal",
-                      axis, prog->dims[dim].name, (long long)size, (long long)value, a, prog->params[q].name);
-  return misfit(g, p, "dimension %u ('%s') is %lld, expected %lld", axis, prog->dims[dim].name, (long long)size,
-                (long long)value);
+  uint32_t first = 0, at; /* the parameter that gave the dimension its size */
+  while (first < p && !has_dim(&prog->params[first], dim, &at))
+    first++;
+  (void)has_dim(&prog->params[first], dim, &at);
+  return misfit(g, p,
+                "dimension %u is '%s', which is %lld here but %lld in dimension %u of '%s': sizes of one name must be "
+                "equal",
+                axis, prog->dims[dim].name, (long long)size, (long long)value, at, prog->params[first].name);
 }
 
 static hl_status bind_sizes(const guard *g, uint32_t p, const hl_tensor *t, bool *empty) {

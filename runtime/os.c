@@ -61,28 +61,33 @@ static int memory_file(const void *bytes, size_t size) {
   return fd;
 }
 
+static const char *descriptor_hint(int code) {
+  return code == EMFILE || code == ENFILE
+             ? "; each loaded CPU kernel needs one file descriptor: destroy plans that are "
+               "not in use or raise the limit (ulimit -n)"
+             : "";
+}
+
 hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_os_image *out) {
   int fd = memory_file(bytes, size);
   if (fd < 0) {
     int code = errno;
     char text[128];
     return hli_fail(diag, HL_ERR_IO, "cannot hold a kernel of %zu bytes in a memory file: %s%s", size,
-                    strerror_r(code, text, sizeof text),
-                    code == EMFILE || code == ENFILE
-                        ? "; each loaded CPU kernel needs one file descriptor: destroy plans "
-                          "that are not in use or raise the limit (ulimit -n)"
-                        : "");
+                    strerror_r(code, text, sizeof text), descriptor_hint(code));
   }
   /* dlopen takes a path that it has seen for the object that it has loaded.  So the
    * descriptor stays open as long as the object: no other kernel can get its number.
    * The process id instead of "self" lets debuggers open the file too. */
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), fd);
+  errno = 0; /* dlopen need not set it */
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
+    int code = errno;
     const char *why = dlerror();
-    hl_status status =
-        hli_fail(diag, HL_ERR_IO, "cannot load a compiled kernel: %s", why ? why : "dlopen gave no reason");
+    hl_status status = hli_fail(diag, HL_ERR_IO, "cannot load a compiled kernel: %s%s",
+                                why ? why : "dlopen gave no reason", descriptor_hint(code));
     (void)close(fd);
     return status;
   }

@@ -1,8 +1,10 @@
 /* The CPU device: loading, the thread pool, streams, events, scratch, hooks.
  * ctest-timeout: 600 */
 #include "rt.h"
+#include "runtime/pool.h"
 #include <fenv.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef struct fixture {
@@ -316,6 +318,26 @@ static void test_stream_limit(void **state) {
   close_cpu(f);
 }
 
+/* ---- a host's own job system -------------------------------------------------------------------------- */
+
+typedef struct hook_state {
+  _Atomic int calls;
+  pthread_t thread;
+} hook_state;
+
+static void backwards(void *user, int64_t count, int64_t grain, hl_job_fn job, void *job_user) {
+  hook_state *h = user;
+  atomic_fetch_add(&h->calls, 1);
+  h->thread = pthread_self();
+  for (int64_t end = count; end > 0; end -= grain)
+    job(job_user, end > grain ? end - grain : 0, end);
+}
+
+static void never(const void *block, int64_t begin, int64_t end, void *scratch) {
+  (void)block, (void)begin, (void)end, (void)scratch;
+  abort(); /* a kernel without its scratch must not run */
+}
+
 /* ---- scratch, floating-point mode ----------------------------------------------------------------- */
 
 static void test_scratch(void **state) {
@@ -345,6 +367,48 @@ static void test_scratch(void **state) {
   close_cpu(f);
 }
 
+/* Scratch that cannot be had at run time: the launch does not happen, the wait says so, once. */
+static void test_scratch_failure(void **state) {
+  (void)state;
+  hl_diag d;
+  for (int hook = 0; hook < 2; hook++) {
+    hook_state h = {0};
+    fixture *f = open_cpu(2, hook ? backwards : NULL, &h);
+    hl_plan *plan = plan_of(f, "use_scratch", 1, 64), *add = plan_of(f, "add", 1, 0);
+    hlr_pool *pool;
+    assert_ok(hlr_pool_create(f->ctx, &d, &pool), d); /* its scratch was never reserved */
+    hlr_queue *q = hlr_pool_default_queue(pool);
+    static int64_t out[50];
+    struct {
+      int64_t *out;
+      int64_t n, k;
+    } block = {out, 50, 0};
+    _Atomic uint32_t cost = 0;
+    f->heap.sticky = true;
+    atomic_store(&f->heap.fail_at, atomic_load(&f->heap.count));
+    hlr_task task = {.kind = HLR_TASK_LAUNCH,
+                     .grain = 1,
+                     .entry = never,
+                     .programs = 50,
+                     .scratch = 1 << 20,
+                     .block = &block,
+                     .block_size = sizeof block,
+                     .cost = &cost};
+    (void)hlr_queue_push(q, &task);
+    hlr_queue_finish(q);
+    assert_true(hlr_queue_take_failure(q));
+    assert_false(hlr_queue_take_failure(q));
+    assert_ok(start(f, add, NULL, out, 50, 1, &d), d); /* others go on */
+    assert_ok(hl_device_synchronize(f->dev, &d), d);
+    atomic_store(&f->heap.fail_at, -1);
+    f->heap.sticky = false;
+    hlr_pool_destroy(pool);
+    hl_plan_destroy(plan);
+    hl_plan_destroy(add);
+    close_cpu(f);
+  }
+}
+
 static void test_rounding(void **state) {
   (void)state;
   hl_diag d;
@@ -362,21 +426,6 @@ static void test_rounding(void **state) {
   assert_memory_equal(want, out, sizeof out);
   hl_plan_destroy(plan);
   close_cpu(f);
-}
-
-/* ---- a host's own job system -------------------------------------------------------------------------- */
-
-typedef struct hook_state {
-  _Atomic int calls;
-  pthread_t thread;
-} hook_state;
-
-static void backwards(void *user, int64_t count, int64_t grain, hl_job_fn job, void *job_user) {
-  hook_state *h = user;
-  atomic_fetch_add(&h->calls, 1);
-  h->thread = pthread_self();
-  for (int64_t end = count; end > 0; end -= grain)
-    job(job_user, end > grain ? end - grain : 0, end);
 }
 
 static void test_hook(void **state) {
@@ -443,6 +492,30 @@ static void test_images(void **state) {
       rt_compile("extern void nowhere(void); void add(const void *b, long x, long y, void *s) { nowhere(); }");
   refuse(f, "add", HLR_IMAGE_ELF_SO, hl_blob_data(needy), hl_blob_size(needy), HL_ERR_IO, "cannot load");
   hl_blob_release(needy);
+  close_cpu(f);
+}
+
+/* Each loaded kernel holds a descriptor: running out of them is said, not suffered. */
+static void test_descriptor_limit(void **state) {
+  (void)state;
+  hl_diag d;
+  fixture *f = open_cpu(1, NULL, NULL);
+  struct rlimit old, few;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+  few = (struct rlimit){40, old.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+  hl_plan *plans[40];
+  simple s;
+  simple_init(&s, "add", image, 1, 0);
+  int count = 0;
+  hl_status status = HL_OK;
+  while (count < 40 && !(status = hlr_plan_create(f->dev, &s.program, &d, &plans[count])))
+    count++;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+  assert_int_equal(status, HL_ERR_IO);
+  assert_non_null(strstr(d.message, "ulimit -n"));
+  while (count > 0)
+    hl_plan_destroy(plans[--count]);
   close_cpu(f);
 }
 
@@ -527,10 +600,20 @@ static int drop_kernels(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_threads),    cmocka_unit_test(test_backlog),  cmocka_unit_test(test_background),
-      cmocka_unit_test(test_many_users), cmocka_unit_test(test_wait),     cmocka_unit_test(test_stream_limit),
-      cmocka_unit_test(test_scratch),    cmocka_unit_test(test_rounding), cmocka_unit_test(test_hook),
-      cmocka_unit_test(test_images),     cmocka_unit_test(test_reload),   cmocka_unit_test(test_prepared),
+      cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_backlog),
+      cmocka_unit_test(test_background),
+      cmocka_unit_test(test_many_users),
+      cmocka_unit_test(test_wait),
+      cmocka_unit_test(test_stream_limit),
+      cmocka_unit_test(test_scratch),
+      cmocka_unit_test(test_scratch_failure),
+      cmocka_unit_test(test_rounding),
+      cmocka_unit_test(test_hook),
+      cmocka_unit_test(test_images),
+      cmocka_unit_test(test_reload),
+      cmocka_unit_test(test_descriptor_limit),
+      cmocka_unit_test(test_prepared),
   };
   return cmocka_run_group_tests(tests, compile_kernels, drop_kernels);
 }

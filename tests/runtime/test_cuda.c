@@ -1,6 +1,7 @@
 /* The CUDA driver against a fake libcuda: every call succeeds, every call fails, old
  * drivers, captures.  What a real GPU does is the business of the exec tests. */
 #include "rt.h"
+#include "runtime/cuda_api.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <unistd.h>
@@ -357,6 +358,26 @@ static void test_load(void **state) {
   close_cuda(f);
 }
 
+/* A driver without cuLaunchKernelEx: only clusters need it. */
+static void test_no_clusters(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  hl_plan *plan;
+  rt_axpy p;
+  hl_blob *blob = cubin(0);
+  cuda_api *api = &((cuda_device *)f->dev->self)->api;
+  api->LaunchKernelEx = NULL;
+  api->FuncLoad = NULL;
+  kernel(&p, HLR_IMAGE_CUBIN, blob);
+  assert_ok(hlr_plan_create(f->dev, &p.program, &d, &plan), d);
+  hl_plan_destroy(plan);
+  p.steps[0].cluster = 2;
+  REFUSED(HL_ERR_UNSUPPORTED, "CUDA 11.8");
+  hl_blob_release(blob);
+  close_cuda(f);
+}
+
 /* ---- captures, pointers --------------------------------------------------------------------- */
 
 static void test_capture(void **state) {
@@ -425,6 +446,36 @@ static void test_pointers(void **state) {
   close_cuda(f);
 }
 
+static void test_out_of_memory(void **state) {
+  (void)state;
+  hl_blob *blob = cubin(0);
+  bool done = false;
+  for (long at = 0; !done; at++) {
+    rt_heap heap = {0};
+    hl_context_options o = rt_options(&heap);
+    hl_context *ctx = rt_context(&o);
+    atomic_store(&heap.fail_at, atomic_load(&heap.count) + at);
+    hl_diag d;
+    hl_device *dev = NULL;
+    hl_plan *plan = NULL;
+    rt_axpy p;
+    kernel(&p, HLR_IMAGE_CUBIN, blob);
+    hl_status status = hl_device_open(ctx, "cuda", &d, &dev);
+    if (!status)
+      status = hlr_plan_create(dev, &p.program, &d, &plan);
+    done = !status;
+    if (status)
+      assert_int_equal(status, HL_ERR_MEMORY);
+    hl_plan_destroy(plan);
+    hl_device_close(dev);
+    hl_context_destroy(ctx);
+    assert_int_equal(heap.live, 0);
+    assert_int_equal(fake->live_modules, 0);
+    assert_int_equal(fake->contexts, 0);
+  }
+  hl_blob_release(blob);
+}
+
 /* The fake is loaded under the driver's name, and so is found before the real one. */
 static int load_fake(void **state) {
   (void)state;
@@ -442,8 +493,9 @@ static int load_fake(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_open), cmocka_unit_test(test_memory),  cmocka_unit_test(test_launch),
-      cmocka_unit_test(test_load), cmocka_unit_test(test_capture), cmocka_unit_test(test_pointers),
+      cmocka_unit_test(test_open),     cmocka_unit_test(test_memory),        cmocka_unit_test(test_launch),
+      cmocka_unit_test(test_load),     cmocka_unit_test(test_no_clusters),   cmocka_unit_test(test_capture),
+      cmocka_unit_test(test_pointers), cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, load_fake, NULL);
 }

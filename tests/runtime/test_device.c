@@ -246,6 +246,31 @@ static void test_events(void **state) {
   hl_context_destroy(ctx);
 }
 
+static void count_warning(void *user, hl_log_level level, hl_str text) {
+  (void)text;
+  *(int *)user += level == HL_LOG_WARN;
+}
+
+/* A device that nobody closed goes with its context, with a word. */
+static void test_left_open(void **state) {
+  const char *name = *state;
+  rt_heap heap = {0};
+  int warnings = 0;
+  hl_context_options o = rt_options(&heap);
+  o.log = count_warning;
+  o.log_user = &warnings;
+  hl_context *ctx = rt_context(&o);
+  hl_diag d;
+  hl_device *dev;
+  int32_t count;
+  assert_ok(hl_device_open(ctx, name, &d, &dev), d);
+  assert_ok(hl_device_count(ctx, name, &d, &count), d);
+  assert_int_equal(count, 1);
+  hl_context_destroy(ctx);
+  assert_int_equal(warnings, 1);
+  assert_int_equal(heap.live, 0);
+}
+
 static void test_order(void **state) {
   const char *name = *state;
   hl_context *ctx = rt_context(NULL);
@@ -273,6 +298,8 @@ int main(void) {
       cmocka_unit_test_prestate(test_buffers, cpu),
       cmocka_unit_test_prestate(test_events, null),
       cmocka_unit_test_prestate(test_events, cpu),
+      cmocka_unit_test_prestate(test_left_open, null),
+      cmocka_unit_test_prestate(test_left_open, cpu),
       cmocka_unit_test_prestate(test_order, null),
       cmocka_unit_test_prestate(test_order, cpu),
   };
