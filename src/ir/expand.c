@@ -65,7 +65,7 @@ static hli_xvalue tanh_small(const build *b, hli_xvalue x) {
   hli_xvalue p = b->dtype == HL_F64 ? polynomial(b, z, p64, 3) : polynomial(b, z, p32, 5);
   if (b->dtype == HL_F64)
     p = op2(b, HLI_OP_DIV, p, polynomial(b, z, q64, 4));
-  return op3(b, HLI_OP_FMA, op2(b, HLI_OP_MUL, x, z), p, x);
+  return op2(b, HLI_OP_MUL, x, op3(b, HLI_OP_FMA, z, p, num(b, x, 1))); /* a product: tanh(-0) is -0 */
 }
 static hli_xvalue tanh_(const build *b, const hli_xvalue *a) {
   hli_xvalue size = op1(b, HLI_OP_ABS, a[0]);
