@@ -81,11 +81,12 @@ hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_o
    * The process id instead of "self" lets debuggers open the file too. */
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), fd);
-  errno = 0; /* dlopen need not set it */
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
-    int code = errno;
     const char *why = dlerror();
+    int spare = dup(fd), code = spare < 0 ? errno : 0; /* dlopen needs a descriptor too, and keeps errno to itself */
+    if (spare >= 0)
+      (void)close(spare);
     hl_status status = hli_fail(diag, HL_ERR_IO, "cannot load a compiled kernel: %s%s",
                                 why ? why : "dlopen gave no reason", descriptor_hint(code));
     (void)close(fd);
