@@ -1,9 +1,12 @@
 # Tests of the commands and of the README's program.
 if(TARGET hl-cli AND TARGET hl-bench)
   set(cli_env "ASAN_OPTIONS=detect_leaks=1" "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lint/lsan.supp:print_suppressions=0")
+  set(cli_flags "")
+  if(HL_SANITIZE)
+    set(cli_flags "-fsanitize=${HL_SANITIZE}")
+  endif()
   hl_gate(cli.hl hl.sh $<TARGET_FILE:hl-cli>)
   hl_gate(cli.bench bench.sh $<TARGET_FILE:hl-bench>)
-  hl_gate(cli.readme readme.sh ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER}
-    "$<$<BOOL:${HL_SANITIZE}>:-fsanitize=${HL_SANITIZE}>")
+  hl_gate(cli.readme readme.sh ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} "${cli_flags}")
   set_tests_properties(cli.hl cli.bench cli.readme PROPERTIES ENVIRONMENT "${cli_env}" TIMEOUT 900)
 endif()
