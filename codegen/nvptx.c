@@ -63,7 +63,6 @@ static const hlc_op_fn nv_ops[HLI_OP_COUNT] = {
     [HLI_OP_IN_BOUNDS] = emit_tile_vector,
     [HLI_OP_LOAD] = nv_emit_load,
     [HLI_OP_STORE] = nv_emit_store,
-    [HLI_OP_CAST] = nv_emit_cast,
     [HLI_OP_BROADCAST] = nv_emit_broadcast,
     [HLI_OP_TRANSPOSE] = nv_emit_move,
     [HLI_OP_SQUEEZE] = nv_emit_move,
@@ -92,7 +91,7 @@ static const char *const nv_intrinsics[] = {
 };
 
 static const hlc_family nv_family = {
-    .name = "nvptx", .register_type = register_type, .ops = nv_ops, .pointwise = nv_pointwise, .intrinsics = nv_intrinsics};
+    .name = "nvptx", .register_type = register_type, .ops = nv_ops, .pointwise = nv_pointwise, .cast = nv_cast, .intrinsics = nv_intrinsics};
 
 /* ---- the function -------------------------------------------------------------------------------- */
 

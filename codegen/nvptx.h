@@ -66,7 +66,6 @@ nv_if nv_if_begin(hlc_emit *e, LLVMValueRef cond);
 void nv_if_end(hlc_emit *e, const nv_if *f);
 /* x inside, `otherwise` where the condition was false. */
 LLVMValueRef nv_if_value(hlc_emit *e, const nv_if *f, LLVMBasicBlockRef from, LLVMValueRef x, LLVMValueRef otherwise);
-void nv_emit_cast(hlc_emit *e, hli_op op); /* nvptx_math.c */
 LLVMValueRef nv_call(hlc_emit *e, const char *name, const LLVMValueRef *args, uint32_t n); /* not overloaded */
 
 /* ---- global memory (nvptx_access.c) ------------------------------------------------------ */
@@ -137,6 +136,7 @@ void nv_emit_broadcast(hlc_emit *e, hli_op op);
 void nv_emit_move(hlc_emit *e, hli_op op);
 void nv_emit_convert(hlc_emit *e, hli_op op);
 extern const hlc_pointwise_fn nv_pointwise[HLI_OP_COUNT]; /* nvptx_math.c */
+LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to);
 
 /* ---- the assembler (ptxas.c) ---------------------------------------------------------------------- */
 

@@ -189,13 +189,29 @@ static LLVMValueRef other_of(hlc_emit *e, const load *l, uint32_t reg) {
   return l->other.n ? l->other.r[reg] : LLVMConstNull(hlc_scalar_type(e, l->x.dtype));
 }
 
+/* bf16 comes two to a register: taken apart by shifts, which widening to f32 swallows. */
+static void take_words(hlc_emit *e, LLVMValueRef words, uint32_t vec, LLVMValueRef *out) {
+  for (uint32_t i = 0; i < vec; i += 2) {
+    LLVMValueRef w = vec > 2 ? LLVMBuildExtractElement(e->b, words, hlc_i32(e, (int32_t)(i / 2)), "") : words;
+    LLVMValueRef high = LLVMBuildLShr(e->b, w, hlc_i32(e, 16), "");
+    out[i] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, w, e->t_i16, ""), e->t_bf16, "");
+    out[i + 1] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, high, e->t_i16, ""), e->t_bf16, "");
+  }
+}
+
 static void load_vector(hlc_emit *e, const load *l, uint32_t reg, uint32_t vec, LLVMValueRef *out) {
-  LLVMTypeRef t = hlc_memory_type(e, l->x.dtype);
-  LLVMValueRef v = LLVMBuildLoad2(e->b, vec > 1 ? LLVMVectorType(t, vec) : t, nv_access_pointer(e, &l->x, reg), "");
+  const bool words = l->x.dtype == HL_BF16 && vec > 1;
+  LLVMTypeRef t = words ? e->t_i32 : hlc_memory_type(e, l->x.dtype);
+  const uint32_t n = words ? vec / 2 : vec;
+  LLVMValueRef v = LLVMBuildLoad2(e->b, n > 1 ? LLVMVectorType(t, n) : t, nv_access_pointer(e, &l->x, reg), "");
   LLVMSetAlignment(v, vec * l->x.bytes);
   if (l->read_only) {
     LLVMValueRef none = LLVMMetadataAsValue(e->ctx, LLVMMDNodeInContext2(e->ctx, NULL, 0));
     LLVMSetMetadata(v, LLVMGetMDKindIDInContext(e->ctx, "invariant.load", 14), none);
+  }
+  if (words) {
+    take_words(e, v, vec, out);
+    return;
   }
   for (uint32_t i = 0; i < vec; i++)
     out[i] = hlc_from_memory(e, l->x.dtype, vec > 1 ? LLVMBuildExtractElement(e->b, v, hlc_i32(e, (int32_t)i), "") : v);

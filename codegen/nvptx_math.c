@@ -62,24 +62,26 @@ const hlc_pointwise_fn nv_pointwise[HLI_OP_COUNT] = {
 
 /* ---- casts ------------------------------------------------------------------------------------------- */
 
-/* f32 to bf16 or f16: the machine rounds two at a time into one register. */
-static void narrow_pairs(hlc_emit *e, hlc_regs in, hl_dtype to, LLVMValueRef *out) {
-  const char *name = to == HL_BF16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
-  for (uint32_t r = 0; r + 1 < in.n; r += 2) {
-    const LLVMValueRef high_low[2] = {in.r[r + 1], in.r[r]};
-    LLVMValueRef pair = nv_call(e, name, high_low, 2);
-    for (uint32_t i = 0; i < 2; i++) out[r + i] = LLVMBuildExtractElement(e->b, pair, LLVMConstInt(e->t_i32, i, 0), "");
-  }
+static LLVMValueRef made_by(LLVMValueRef x, LLVMOpcode opcode) {
+  return x && LLVMIsAInstruction(x) && LLVMGetInstructionOpcode(x) == opcode ? LLVMGetOperand(x, 0) : NULL;
 }
 
-void nv_emit_cast(hlc_emit *e, hli_op op) {
-  const hli_value from = hli_operand(e->k, op, 0), to = hli_result(e->k, op, 0);
-  const hl_dtype a = hli_dtype_of(e->k, from), b = hli_dtype_of(e->k, to);
-  const hlc_regs in = hlc_get(e, from);
-  LLVMValueRef *out = hlc_new_regs(e, in.n);
-  if (hlc_failed(e)) return;
-  if (a == HL_F32 && (b == HL_BF16 || b == HL_F16) && in.n % 2 == 0) narrow_pairs(e, in, b, out);
-  else
-    for (uint32_t r = 0; r < in.n; r++) out[r] = hlc_cast(e, in.r[r], a, b);
-  hlc_bind(e, to, out, in.n);
+/* bf16 to f32 is a shift; of half a 32-bit register, as loads deliver it, one instruction.  (Left alone, LLVM would go
+ * through 16-bit registers.) */
+static LLVMValueRef widen_half(hlc_emit *e, LLVMValueRef x) {
+  LLVMValueRef low = made_by(made_by(x, LLVMBitCast), LLVMTrunc), bits = NULL;
+  if (!low || LLVMTypeOf(low) != e->t_i32) return NULL;
+  LLVMValueRef word = made_by(low, LLVMLShr);
+  if (!word) bits = LLVMBuildShl(e->b, low, hlc_i32(e, 16), "");
+  else if (LLVMIsAConstantInt(LLVMGetOperand(low, 1)) && LLVMConstIntGetZExtValue(LLVMGetOperand(low, 1)) == 16)
+    bits = LLVMBuildAnd(e->b, word, hlc_i32(e, (int32_t)0xffff0000u), "");
+  return bits ? LLVMBuildBitCast(e->b, bits, e->t_f32, "") : NULL;
+}
+
+/* To bf16 by the machine's rounding; LLVM makes one instruction of two that land in one register. */
+LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
+  if (from == HL_BF16 && to == HL_F32) return widen_half(e, x);
+  if (to != HL_BF16 || (from != HL_F32 && from != HL_F16)) return NULL;
+  if (from == HL_F16) x = LLVMBuildFPExt(e->b, x, e->t_f32, "");
+  return LLVMBuildFPTrunc(e->b, x, e->t_bf16, "");
 }
