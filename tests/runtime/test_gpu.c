@@ -146,6 +146,32 @@ static void test_launch(void **state) {
   hl_plan_destroy(plan);
 }
 
+/* Launches that go to two streams in turn, each after the one before it. */
+static void test_wait(void **state) {
+  (void)state;
+  hl_diag d;
+  hl_plan *plan = plan_of(axpy_ptx, 1, 0);
+  hl_stream *s[2];
+  hl_event *ev[2];
+  for (int i = 0; i < 2; i++) {
+    assert_ok(hl_stream_create(f.dev, &d, &s[i]), d);
+    assert_ok(hl_event_create(f.dev, &d, &ev[i]), d);
+  }
+  reset(s[0]);
+  assert_ok(hl_event_record(ev[0], s[0], &d), d);
+  for (int i = 1; i <= 200; i++) {
+    assert_ok(hl_stream_wait(s[i % 2], ev[(i + 1) % 2], &d), d);
+    assert_ok(hl_launch(plan, s[i % 2], f.args, 4, NULL, &d), d);
+    assert_ok(hl_event_record(ev[i % 2], s[i % 2], &d), d);
+  }
+  expect(s[0], -200);
+  for (int i = 0; i < 2; i++) {
+    hl_stream_destroy(s[i]);
+    hl_event_destroy(ev[i]);
+  }
+  hl_plan_destroy(plan);
+}
+
 static void test_words(void **state) {
   (void)state;
   hl_diag d;
@@ -420,9 +446,9 @@ static void test_cubin(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_launch),  cmocka_unit_test(test_words),   cmocka_unit_test(test_cluster),
-      cmocka_unit_test(test_capture), cmocka_unit_test(test_threads), cmocka_unit_test(test_cost),
-      cmocka_unit_test(test_cubin),
+      cmocka_unit_test(test_launch),  cmocka_unit_test(test_wait),    cmocka_unit_test(test_words),
+      cmocka_unit_test(test_cluster), cmocka_unit_test(test_capture), cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_cost),    cmocka_unit_test(test_cubin),
   };
   return cmocka_run_group_tests(tests, open_gpu, close_gpu);
 }
