@@ -1,8 +1,8 @@
 /* math.c: exp, exp2, log and log2 as polynomials in IR, for f32 and f64, scalars and vectors.
  *
  * They inline and fuse, need no library, and keep infinities, NaN, signed zeros and subnormals.
- * Largest errors, measured over 10^8 arguments against a wider type: exp 1.1 ulp (f32), exp2 1.3,
- * log 0.9, log2 1.9; f64: exp 1.0, exp2 1.4, log 0.9, log2 1.8.
+ * Largest errors in ulp, measured over 10^8 (f32) and 2.5 * 10^7 (f64) arguments, half of them random bits:
+ * exp 1.0, exp2 1.0 (f64 1.1), log 0.94, log2 1.8; of what is made of them: tanh 1.3, sigmoid 2.5, silu 2.4.
  *
  * Rounding to an integer is done by adding 1.5 * 2^(mantissa bits): the integer then stands in the low bits,
  * NaN gives an arbitrary one instead of LLVM's poison. */
