@@ -89,6 +89,7 @@ void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t by
 
 typedef struct blas blas;
 blas *blas_open(void); /* NULL: no OpenBLAS */
+void blas_close(blas *b);
 const char *blas_config(const blas *b);
 void blas_threads(blas *b, int threads);
 /* Row-major c = a . b; f32 or f64. */

@@ -33,6 +33,9 @@ blas *blas_open(void) {
   return NULL;
 }
 
+/* The library stays loaded: its threads may still be about. */
+void blas_close(blas *b) { free(b); }
+
 const char *blas_config(const blas *b) { return b ? b->get_config() : ""; }
 
 void blas_threads(blas *b, int threads) { b->set_threads(threads); }

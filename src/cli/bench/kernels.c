@@ -338,41 +338,49 @@ static int bench_all(session *s, json *j, int *matched) {
   return wrong;
 }
 
-int bench_kernels(const bench_options *o) {
-  const bool cpu = strcmp(o->device, "cpu") == 0;
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  const int counts[2] = {cpu ? (o->threads ? o->threads : 1) : 0, cpu && !o->threads && cores > 1 ? (int)cores : 0};
-  json j = {0};
-  int wrong = 0, matched = 0;
-  blas *b = cpu ? blas_open() : NULL;
-  if (cpu && !b) fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
-  jw_open(&j, NULL, '{');
-  for (int i = 0; i < 2 && (i == 0 || counts[i]); i++) {
-    session s = {.o = o, .threads = counts[i], .blas = b};
+/* One session per number of CPU threads; on a GPU one. */
+static int bench_sessions(const bench_options *o, blas *b, const int *threads, json *j, int *matched) {
+  int wrong = 0;
+  for (int i = 0; i < 2 && (i == 0 || threads[i]); i++) {
+    session s = {.o = o, .threads = threads[i], .blas = b};
     hl_diag diag = {0};
     bench_watch(o->timeout, "opening the device");
     const hl_status st = open_session(&s, &diag);
     if (st != HL_OK) {
       close_session(&s);
-      jw_free(&j);
-      return cli_report(o->who, st, &diag);
+      cli_report(o->who, st, &diag);
+      return -1;
     }
     if (i == 0) {
       char version[32];
       const int v = cuda_blas_version(s.clock.cuda);
       snprintf(version, sizeof version, v ? "%d" : "", v);
-      report_environment(&j, o, s.place.dev, blas_config(b), version);
-      jw_open(&j, "results", '[');
+      report_environment(j, o, s.place.dev, blas_config(b), version);
+      jw_open(j, "results", '[');
       report_head();
     }
-    wrong += bench_all(&s, &j, &matched);
+    wrong += bench_all(&s, j, matched);
     close_session(&s);
   }
-  jw_close(&j, ']');
+  jw_close(j, ']');
+  return wrong;
+}
+
+int bench_kernels(const bench_options *o) {
+  const bool cpu = strcmp(o->device, "cpu") == 0;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  const int threads[2] = {cpu ? (o->threads ? o->threads : 1) : 0, cpu && !o->threads && cores > 1 ? (int)cores : 0};
+  json j = {0};
+  int matched = 0;
+  blas *b = cpu ? blas_open() : NULL;
+  if (cpu && !b) fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
+  jw_open(&j, NULL, '{');
+  const int wrong = bench_sessions(o, b, threads, &j, &matched);
   jw_close(&j, '}');
-  if (!matched) {
+  blas_close(b);
+  if (wrong < 0 || !matched) {
     jw_free(&j);
-    return cli_misuse(o->who, "no kernel matches --filter and --dtype; `hl list` names them");
+    return wrong < 0 ? CLI_FAILED : cli_misuse(o->who, "no kernel matches --filter and --dtype; `hl list` names them");
   }
   const int code = report_write(o, &j);
   return wrong ? CLI_FAILED : code;
