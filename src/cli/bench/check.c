@@ -12,8 +12,8 @@
 
 #include "src/cli/bench/bench.h"
 
-/* Lines of the pipe: "s <case>" a case starts; "r <ok|wrong|error> <JSON>" its result; "x <words>" the device
- * cannot be used; "a <words>" it is absent. */
+/* Lines of the pipe: "s <case>" a case starts; "r <ok|wrong|error>\t<words>\t<JSON>" its result; "x <words>" the
+ * device cannot be used. */
 
 /* ---- child ---- */
 
@@ -31,10 +31,12 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
     jw_number(&j, "worst_error_of_allowed", o->verdict.worst);
   }
   jw_close(&j, '}');
-  for (char *p = j.text; *p; p++)
+  char *line = cli_format("r %s\t%s\t%s", verdict, cli_outcome_right(o) ? "" : cli_outcome_words(o), j.text);
+  for (char *p = line; *p; p++)
     if (*p == '\n') *p = ' ';
-  fprintf(out, "r %s %s\n", verdict, j.text);
+  fprintf(out, "%s\n", line);
   fflush(out);
+  free(line);
   jw_free(&j);
   free(text);
 }
@@ -46,7 +48,7 @@ static int child_main(const bench_options *o, const hl_example *e, hl_dtype dtyp
   if (s == HL_OK) s = hl_device_open(place.ctx, o->device, &diag, &place.dev);
   if (s == HL_OK) s = cli_device_target(place.dev, &diag, &place.target);
   if (s != HL_OK) {
-    fprintf(out, "%c %s\n", s == HL_ERR_NO_DRIVER || s == HL_ERR_NO_DEVICE ? 'a' : 'x', diag.message);
+    fprintf(out, "x %s\n", diag.message);
     fflush(out);
     return CLI_FAILED;
   }
@@ -74,7 +76,6 @@ typedef struct tally {
   int ok, wrong, error, lost; /* lost: hung or crashed */
   char current[160];          /* the case that runs; "" none */
   char trouble[1100];         /* the device cannot be used */
-  bool absent;
 } tally;
 
 static void take_line(tally *t, char *line) {
@@ -82,16 +83,16 @@ static void take_line(tally *t, char *line) {
     snprintf(t->current, sizeof t->current, "%.*s", (int)sizeof t->current - 1, line + 2);
     bench_progress("%s", t->current);
   } else if (line[0] == 'r') {
-    char *text = strchr(line + 2, ' ');
+    char *words = strchr(line, '\t'), *text = words ? strchr(words + 1, '\t') : NULL;
     if (!text) return;
+    *words++ = 0;
     *text++ = 0;
     const bool ok = !strcmp(line + 2, "ok"), wrong = !strcmp(line + 2, "wrong");
     t->ok += ok, t->wrong += wrong, t->error += !ok && !wrong;
-    if (!ok) printf("%s: %s\n", line + 2, text);
+    if (!ok) printf("%s: %s: %s\n", t->current, line + 2, words);
     jw_raw(&t->j, NULL, text);
     t->current[0] = 0;
-  } else if (line[0] == 'x' || line[0] == 'a') {
-    t->absent = line[0] == 'a';
+  } else if (line[0] == 'x') {
     snprintf(t->trouble, sizeof t->trouble, "%.*s", (int)sizeof t->trouble - 1, line + 2);
   }
 }

@@ -170,6 +170,8 @@ hl_status cuda_kernel_load(cuda_bench *c, const void *image, const char *name, h
   return s;
 }
 
+void cuda_kernel_free(cuda_kernel *k) { free(k); } /* the module goes with the context */
+
 hl_status cuda_kernel_launch(cuda_bench *c, cuda_kernel *k, unsigned blocks, unsigned threads, void *stream, void **params, hl_diag *diag) {
   return result(c->LaunchKernel(k->function, blocks, 1, 1, threads, 1, 1, 0, stream, params, NULL), "cuLaunchKernel", diag);
 }

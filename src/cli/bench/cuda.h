@@ -20,6 +20,7 @@ void cuda_graph_free(cuda_bench *c, cuda_graph *g); /* NULL is fine */
 
 /* A kernel of a cubin or PTX, to launch without libhl. */
 hl_status cuda_kernel_load(cuda_bench *c, const void *image, const char *name, hl_diag *diag, cuda_kernel **out);
+void cuda_kernel_free(cuda_kernel *k);
 hl_status cuda_kernel_launch(cuda_bench *c, cuda_kernel *k, unsigned blocks, unsigned threads, void *stream, void **params, hl_diag *diag);
 
 /* cuBLAS; `file` NULL: libcublas.so.13, then .12.  HL_ERR_NO_DRIVER when there is none. */

@@ -131,6 +131,7 @@ static void close_bare(bare *b) {
   cli_args_free(&b->args);
   hl_kernel_destroy(b->kernel);
   hl_stream_destroy(b->stream);
+  cuda_kernel_free(b->loaded);
   cuda_close(b->cuda);
   hl_device_close(b->dev);
   hl_context_destroy(b->ctx);
