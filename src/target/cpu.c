@@ -12,7 +12,7 @@
 #define CPU_ROW(row_name, row_triple, row_cpu, bytes, regs)                                              \
   {                                                                                                      \
     .name = (row_name), .family = HLI_FAMILY_CPU, .triple = (row_triple), .cpu = (row_cpu), .features = "", \
-    .warp_size = 1, .vector_bytes = (bytes), .vector_regs = (regs), .max_threads = 1, .max_warps = 1, .units = 1 \
+    .warp_size = 1, .vector_bytes = (bytes), .vector_regs = (regs), .max_threads = 1, .max_warps = 1, .units = 8 \
   }
 
 #define X86_TRIPLE "x86_64-unknown-linux-gnu"
