@@ -258,6 +258,71 @@ static void test_overlap(void **state) {
   drop(f, 1);
 }
 
+/* The bytes of a tensor inside a small arena, one by one. */
+static void mark(const rt_vector *v, const char *arena, unsigned char *bytes, unsigned char bit) {
+  for (int64_t i = 0; i < v->shape[0]; i++)
+    for (int64_t k = 0; k < v->shape[1]; k++) {
+      const char *at = (const char *)v->tensor.data + 4 * (i * v->strides[0] + k * v->strides[1]);
+      memset(bytes + (at - arena), bytes[at - arena] | bit, 4);
+    }
+}
+
+/* Random views against a byte map: what is accepted never overlaps, and ranges that do not
+ * cross are never refused. */
+static void test_overlap_random(void **state) {
+  (void)state;
+  enum { SIZE = 4096 };
+  static _Alignas(64) char arena[SIZE];
+  fixture *f = make(matrices);
+  uint32_t seed = 12345;
+  size_t accepted = 0, accepted_crossing = 0, refused = 0;
+  for (int round = 0; round < 60000; round++) {
+    rt_vector *both[2] = {&f->tx, &f->ty};
+    unsigned char bytes[SIZE] = {0};
+    uint32_t numbers[8];
+    for (int i = 0; i < 8; i++)
+      numbers[i] = (seed = seed * 1664525u + 1013904223u) >> 8;
+    int64_t rows = 1 + numbers[0] % 6, cols = 1 + numbers[1] % 6, pitch = 1 + numbers[2] % 16;
+    for (int i = 0; i < 2; i++) {
+      rt_tensor(both[i], f->dev, arena + SIZE / 2 + 4 * (numbers[3 + i] % 40), HL_F32, 2, rows, cols, 0);
+      both[i]->tensor.strides = both[i]->strides;
+      both[i]->strides[0] = pitch;
+      both[i]->strides[1] = 1 + numbers[5] % 3;
+      if (numbers[6] % 4 == 0)
+        both[i]->strides[i] = -both[i]->strides[i];
+      if (numbers[7] % 4 == 0)
+        both[i]->strides[0] += i;
+      mark(both[i], arena, bytes, (unsigned char)(1 << i));
+    }
+    bool overlap = false, seen[2] = {false, false}, crossing;
+    int first[2] = {0, 0}, last[2] = {0, 0};
+    for (int b = 0; b < SIZE; b++) {
+      overlap |= bytes[b] == 3;
+      for (int i = 0; i < 2; i++)
+        if (bytes[b] >> i & 1) {
+          if (!seen[i])
+            first[i] = b;
+          seen[i] = true;
+          last[i] = b;
+        }
+    }
+    crossing = first[0] <= last[1] && first[1] <= last[0];
+    hl_diag d;
+    hl_status status = go(f, &d);
+    if (status == HL_OK) {
+      assert_false(overlap);
+      accepted++;
+      accepted_crossing += crossing;
+    } else {
+      assert_int_equal(status, HL_ERR_GUARD);
+      assert_true(crossing);
+      refused++;
+    }
+  }
+  assert_true(accepted > 1000 && accepted_crossing > 100 && refused > 1000);
+  drop(f, accepted);
+}
+
 static void narrow(rt_axpy *p) {
   p->slots[2].dtype = HL_I32;
   p->params[0].strides[0] = p->params[1].strides[0] = HLR_DYNAMIC;
@@ -408,9 +473,9 @@ static void test_malformed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_form),      cmocka_unit_test(test_sizes),  cmocka_unit_test(test_degenerate),
-      cmocka_unit_test(test_overlap),   cmocka_unit_test(test_limits), cmocka_unit_test(test_workspace),
-      cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_form),      cmocka_unit_test(test_sizes),          cmocka_unit_test(test_degenerate),
+      cmocka_unit_test(test_overlap),   cmocka_unit_test(test_overlap_random), cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_workspace), cmocka_unit_test(test_malformed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
