@@ -1,7 +1,7 @@
 /* dot.c: a dot becomes packing, blocking and a register-blocked micro-kernel, all of it LOOP ops.
  *
  *   for k, for p:        panel[p, k, :] = b[k, j0 + 32 p ...]          B, once, in panels of NR columns
- *   for ic step MC:      [ a is not a plain load: abuf = a[ic ..., :] ]
+ *   for ic step MC:      [ a is not a plain load: rows = a[ic ..., :] ]
  *     for p:             one panel (KC x NR) stays in the L2 cache
  *       for r step MR:   MR x NR accumulators in registers
  *         for k:         b = panel[p, k, :]; acc_q = fma(splat a[r + q, k], b, acc_q)
@@ -27,6 +27,7 @@ typedef struct dot {
   ln_bounds bi, bj, bk;
   int64_t rows, columns, mc; /* MR, NR, MC */
   hli_value panel, packed; /* buffers; packed 0: A is read where it lies */
+  bool by_rows;            /* packed is [row group, k, row of the group], for an A that is contiguous along rows */
   uint8_t vi, vj, vk;      /* variables of the micro-kernel */
   ln_val first_row;        /* of the packed block */
 } dot;
@@ -62,13 +63,22 @@ static void choose_shape(ln *c, dot *d) {
   d->mc = (MC + d->rows - 1) / d->rows * d->rows;
 }
 
-/* A is read in place if it is an unmasked load of the accumulator's dtype. */
-static bool is_plain(const ln *c, const dot *d) {
+/* Is A's memory contiguous along its rows' dimension (0) or along k (1)? 2: neither is known. */
+static uint32_t contiguous_dim(ln *c, const dot *d) {
+  double score[HL_MAX_RANK] = {0};
+  ln_root r = {.kind = LN_KEEP, .value = d->a, .rank = 2, .dims = {d->i, d->k}};
+  uint32_t best = ln_score(c, &r, 1, score);
+  return score[best] > 0 ? best : 2;
+}
+
+/* A is read in place if it is an unmasked load of the accumulator's dtype, contiguous along k: one line of the cache
+ * then serves many steps. */
+static bool is_plain(ln *c, const dot *d) {
   hli_op op = ln_def(c, d->a);
   if (!op || c->src->ops.data[op].code != HLI_OP_LOAD || ln_buffer_valid(c, d->a)) return false;
   hli_access x;
   hli_access_get(c->src, op, &x);
-  if (x.mask || hli_dtype_of(c->src, d->a) != d->dtype) return false;
+  if (x.mask || hli_dtype_of(c->src, d->a) != d->dtype || contiguous_dim(c, d) == 0) return false;
   for (uint32_t i = 0; i < x.rank; i++)
     if (x.kind[i] == 't' && x.index[i] != (x.value_dim[i] == 0 ? d->i.range : d->k.range)) return false;
   return true;
@@ -84,8 +94,14 @@ static bool make_buffers(ln *c, dot *d) {
   int64_t panel[3] = {hli_ceil_div(HLI_MAX(bj, 1), d->columns), bk, d->columns};
   d->panel = ln_new_buffer(c, d->dtype, panel, 3, "panel");
   if (is_plain(c, d)) return d->panel != 0;
-  int64_t packed[2] = {HLI_MIN(d->mc, HLI_MAX(bi, 1)), (bk + c->width - 1) / c->width * c->width};
-  d->packed = ln_new_buffer(c, d->dtype, packed, 2, "rows");
+  int64_t rows = HLI_MIN(d->mc, HLI_MAX(bi, 1)), packed[3] = {rows, (bk + c->width - 1) / c->width * c->width, 0};
+  d->by_rows = contiguous_dim(c, d) == 0 && d->rows > 1;
+  if (d->by_rows) {
+    packed[0] = hli_ceil_div(rows, d->rows);
+    packed[1] = bk;
+    packed[2] = d->rows;
+  }
+  d->packed = ln_new_buffer(c, d->dtype, packed, d->by_rows ? 3 : 2, "rows");
   return d->panel && d->packed;
 }
 
@@ -151,8 +167,37 @@ static void pack_a_vector(ln *c, void *ctx, uint8_t var) {
   ln_raw_store(c, x->d->packed, index, 2, a, c->var[var].mask.v);
 }
 
+/* One k: vectors of a row group each. */
+typedef struct group_packer { dot *d; ln_val begin, end; } group_packer;
+
+static ln_val group_of(ln *c, const dot *d, ln_val row) {
+  return ln_bin(c, HLI_OP_TRUNCDIV, sub(c, row, d->first_row), ln_i64(c, d->rows));
+}
+
+static void pack_a_groups(ln *c, void *ctx, uint8_t k) {
+  group_packer *x = ctx;
+  dot *d = x->d;
+  ln_val r = ln_open(c, x->begin, x->end, ln_i64(c, d->rows), NULL, 0, "r");
+  ln_var v = {.dim = d->i, .index = r, .begin = begin_or_nothing(c, d->bi.begin), .lanes = d->rows};
+  if (!ln_failed(c) && !divides(c, d->rows, sub(c, x->end, x->begin)))
+    v.mask.v = ln_lane_mask(c, sub(c, x->end, r), v.lanes, &v.mask.level);
+  uint8_t at[2] = {ln_push_var(c, v), k};
+  ln_val a = ln_eval(c, d->a, at);
+  if (!ln_failed(c)) {
+    a.v = hli_make_cast(ln_at(c, a.level), a.v, d->dtype);
+    ln_val index[3] = {group_of(c, d, r), sub(c, c->var[k].index, d->bk.begin), ln_i64(c, 0)};
+    ln_raw_store(c, d->packed, index, 3, ln_splat(c, a, d->rows), 0);
+  }
+  ln_pop_var(c);
+  ln_close(c, NULL, 0);
+}
+
 static void pack_a(ln *c, dot *d, ln_val begin, ln_val end) {
   const ln_carried none = {0};
+  if (d->by_rows) {
+    ln_scalar_loop(c, d->k, none, pack_a_groups, &(group_packer){d, begin, end});
+    return;
+  }
   row_packer x = {.d = d};
   x.row = ln_open(c, begin, end, ln_i64(c, 1), NULL, 0, "r");
   x.i = ln_push_var(c, (ln_var){.dim = d->i, .index = x.row, .begin = begin_or_nothing(c, d->bi.begin)});
@@ -198,6 +243,13 @@ static ln_val step(ln *c, const dot *d, ln_val a, ln_val b, hli_value acc) {
   return (ln_val){hli_make_binary(at, HLI_OP_ADD, hli_make_binary(at, HLI_OP_MUL, a.v, b.v), acc), c->top};
 }
 
+static ln_val packed_element(ln *c, const dot *d, const tile *t, int64_t q, ln_val k) {
+  ln_val in_group[3] = {d->by_rows ? group_of(c, d, t->row) : k, k, ln_i64(c, q)};
+  if (d->by_rows) return ln_raw_load(c, d->packed, in_group, 3, 0, 0, c->top);
+  ln_val in_row[2] = {sub(c, c->var[d->vi].index, d->first_row), k};
+  return ln_raw_load(c, d->packed, in_row, 2, 0, 0, c->top);
+}
+
 static void products(ln *c, dot *d, const tile *t, hli_value *acc) {
   ln_val k = ln_open(c, d->bk.begin, d->bk.end, ln_i64(c, 1), acc, (uint32_t)d->rows, "k");
   d->vk = ln_push_var(c, (ln_var){.dim = d->k, .index = k, .begin = begin_or_nothing(c, d->bk.begin)});
@@ -206,8 +258,7 @@ static void products(ln *c, dot *d, const tile *t, hli_value *acc) {
   for (int64_t q = 0; q < d->rows && !ln_failed(c); q++) {
     const uint8_t at[2] = {d->vi, d->vk};
     select_row(c, d, t, q);
-    ln_val row_at[2] = {sub(c, c->var[d->vi].index, d->first_row), at_k};
-    ln_val a = d->packed ? ln_raw_load(c, d->packed, row_at, 2, 0, 0, c->top) : ln_eval(c, d->a, at);
+    ln_val a = d->packed ? packed_element(c, d, t, q, at_k) : ln_eval(c, d->a, at);
     if (!ln_failed(c)) acc[q] = step(c, d, a, b, acc[q]).v;
   }
   ln_pop_var(c);
