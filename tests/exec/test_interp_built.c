@@ -2,5 +2,5 @@
 #include "tests/exec/exec.h"
 
 int main(void) {
-  return check_matrix("interpreter, as built", &(exec_options){.target = NULL, .configs = 0, .most_work = 1e6});
+  return check_matrix("interpreter, as built", &(exec_options){.target = NULL, .configs = 0, .most_work = 3e6});
 }

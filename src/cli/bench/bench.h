@@ -76,16 +76,19 @@ hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, size
 
 /* ---- references on the CPU ---- */
 
-typedef enum roof_kind { ROOF_COPY, ROOF_TRIAD, ROOF_READ } roof_kind;
-/* Moves `bytes` in all, in the roof's mix of reads and writes, with some threads. */
+typedef enum roof_kind { ROOF_COPY, ROOF_TRIAD, ROOF_READ, ROOF_FMA } roof_kind;
+/* Moves `work` bytes in all, in the roof's mix of reads and writes, with some threads; ROOF_FMA: does `work`
+ * operations of f32 in registers. */
 typedef struct roof roof;
-roof *roof_create(roof_kind kind, double bytes, int threads);
+roof *roof_create(roof_kind kind, double work, int threads); /* NULL: the roof is not built in */
 void roof_run(roof *r);
 void roof_destroy(roof *r);
 const char *roof_name(roof_kind kind);
 roof_kind roof_for(double read, double written);
 /* roof_loops.c, compiled for this machine */
 void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t bytes, double *sum);
+bool roof_has_fma(void);
+float roof_fma(double operations);
 
 typedef struct blas blas;
 blas *blas_open(void); /* NULL: no OpenBLAS */

@@ -1,6 +1,8 @@
 /* blas.c: OpenBLAS as the reference of matrix products on the CPU, opened at run time. */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "src/cli/bench/bench.h"
@@ -49,8 +51,14 @@ void blas_gemm(blas *b, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const v
 
 void blas_environment(char **argv) {
 #if defined(__x86_64__)
-  /* Without it OpenBLAS takes its AVX2 kernels on processors with AVX-512 that it does not know by name. */
-  if (getenv("OPENBLAS_CORETYPE") || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")) return;
+  /* Left alone, OpenBLAS takes its AVX2 kernels on processors with AVX-512 that it does not know by name, and half
+   * the speed; the same where the environment was made for such a machine. */
+  static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+  const char *core = getenv("OPENBLAS_CORETYPE");
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")) return;
+  for (int i = 0; core && i < 3; i++)
+    if (!strcmp(core, wide[i])) return;
+  if (core) fprintf(stderr, "hl-bench: OPENBLAS_CORETYPE=%s would slow OpenBLAS down on this processor; taking SkylakeX\n", core);
   setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
   execv("/proc/self/exe", argv); /* its constructor reads the variable: start anew; if that fails, go on without */
 #else

@@ -129,10 +129,10 @@ static void enter_cpu(race *r) {
     blas_threads(r->s->blas, r->s->threads);
     enter(r, "OpenBLAS", run_blas);
   }
-  if (product) return;
-  const roof_kind kind = roof_for(read, written);
-  r->roof = roof_create(kind, r->e->bytes(r->size, hl_dtype_size(r->dtype)), r->s->threads);
-  enter(r, roof_name(kind), run_roof);
+  if (product && r->dtype != HL_F32) return; /* the peak is f32's */
+  const roof_kind kind = product ? ROOF_FMA : roof_for(read, written);
+  r->roof = roof_create(kind, product ? r->e->flops(r->size) : r->e->bytes(r->size, hl_dtype_size(r->dtype)), r->s->threads);
+  if (r->roof) enter(r, roof_name(kind), run_roof);
 }
 
 /* ---- buffers ---- */

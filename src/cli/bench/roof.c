@@ -1,5 +1,5 @@
-/* roof.c: what the CPU's memory can do: copy, triad or read of as many bytes as a kernel moves, by as many
- * threads.  The threads live as long as the roof and wait on a barrier, asleep. */
+/* roof.c: what the CPU can do: copy, triad or read of as many bytes as a kernel moves, or as many fused
+ * multiply-adds as it needs, by as many threads.  The threads live as long as the roof and wait on a barrier, asleep. */
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,13 +12,13 @@ enum { MOST = 256 };
 typedef struct worker {
   struct roof *roof;
   pthread_t thread;
-  size_t begin, end; /* bytes of each array */
+  size_t begin, end; /* bytes of each array; operations */
   double sum;
 } worker;
 
 struct roof {
   roof_kind kind;
-  size_t bytes; /* of one array */
+  size_t bytes; /* of one array; operations */
   char *to, *a, *b;
   int threads;  /* the first worker is the caller */
   worker w[MOST];
@@ -29,7 +29,10 @@ struct roof {
   bool stop;
 };
 
-const char *roof_name(roof_kind kind) { return kind == ROOF_COPY ? "copy" : kind == ROOF_TRIAD ? "triad" : "read"; }
+const char *roof_name(roof_kind kind) {
+  static const char *const names[] = {"copy", "triad", "read", "FMA peak"};
+  return names[kind];
+}
 
 /* The roof whose share of writes is nearest: read 0, triad 1/3, copy 1/2. */
 roof_kind roof_for(double read, double written) {
@@ -37,8 +40,12 @@ roof_kind roof_for(double read, double written) {
   return share < 1.0 / 6 ? ROOF_READ : share < 5.0 / 12 ? ROOF_TRIAD : ROOF_COPY;
 }
 
-static void work(worker *w) {
+static void do_part(worker *w) {
   const roof *r = w->roof;
+  if (r->kind == ROOF_FMA) {
+    w->sum += (double)roof_fma((double)(w->end - w->begin)); /* operations here */
+    return;
+  }
   roof_loop(r->kind, r->to + w->begin, r->a + w->begin, r->b + w->begin, w->end - w->begin, &w->sum);
 }
 
@@ -52,7 +59,7 @@ static void *worker_main(void *arg) {
     const bool stop = r->stop;
     pthread_mutex_unlock(&r->lock);
     if (stop) return NULL;
-    work(w);
+    do_part(w);
     pthread_mutex_lock(&r->lock);
     if (--r->left == 0) pthread_cond_signal(&r->done);
     pthread_mutex_unlock(&r->lock);
@@ -66,13 +73,15 @@ static char *array(size_t bytes) {
   return p;
 }
 
-roof *roof_create(roof_kind kind, double bytes, int threads) {
+roof *roof_create(roof_kind kind, double work, int threads) {
+  if (kind == ROOF_FMA && !roof_has_fma()) return NULL;
   roof *r = cli_alloc(1, sizeof *r);
   const double arrays = kind == ROOF_COPY ? 2 : kind == ROOF_TRIAD ? 3 : 1;
+  const bool memory = kind != ROOF_FMA;
   r->kind = kind;
-  r->bytes = ((size_t)(bytes / arrays) + 63) & ~(size_t)63;
-  r->a = array(r->bytes);
-  r->to = kind == ROOF_READ ? r->a : array(r->bytes);
+  r->bytes = ((size_t)(work / arrays) + 63) & ~(size_t)63;
+  r->a = array(memory ? r->bytes : 64);
+  r->to = kind == ROOF_COPY || kind == ROOF_TRIAD ? array(r->bytes) : r->a;
   r->b = kind == ROOF_TRIAD ? array(r->bytes) : r->a;
   r->threads = threads < 1 ? 1 : threads > MOST ? MOST : threads;
   pthread_mutex_init(&r->lock, NULL);
@@ -95,7 +104,7 @@ void roof_run(roof *r) {
   r->left = r->threads - 1;
   if (r->left) pthread_cond_broadcast(&r->start);
   pthread_mutex_unlock(&r->lock);
-  work(&r->w[0]);
+  do_part(&r->w[0]);
   pthread_mutex_lock(&r->lock);
   while (r->left) pthread_cond_wait(&r->done, &r->lock);
   pthread_mutex_unlock(&r->lock);

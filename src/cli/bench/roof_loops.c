@@ -24,3 +24,35 @@ void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t by
   else if (kind == ROOF_TRIAD) triad(to, a, b, bytes / sizeof(float));
   else *sum += (double)read_all(a, bytes / sizeof(uint64_t));
 }
+
+/* Independent chains of fused multiply-adds, more than latency times issue width of any processor; they converge, so
+ * nothing overflows. */
+#if defined(__AVX512F__)
+typedef float vector __attribute__((vector_size(64)));
+#else
+typedef float vector __attribute__((vector_size(32)));
+#endif
+enum { LANES = sizeof(vector) / sizeof(float), CHAINS = 12 };
+
+bool roof_has_fma(void) {
+#if defined(__FMA__)
+  return true;
+#else
+  return false; /* the program was not compiled for this machine */
+#endif
+}
+
+float roof_fma(double operations) {
+  vector x[CHAINS], scale = {0}, step = {0};
+  const int64_t rounds = (int64_t)(operations / (2.0 * LANES * CHAINS)) + 1;
+  volatile float half = 0.5f, one = 1.0f; /* unknown to the compiler: it folds chains that it can follow */
+  float sum = 0;
+  scale += half;
+  step += one;
+  for (int c = 0; c < CHAINS; c++) x[c] = scale * (float)c;
+  for (int64_t i = 0; i < rounds; i++) {
+    _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) x[c] = x[c] * scale + step;
+  }
+  for (int c = 0; c < CHAINS; c++) sum += x[c][0];
+  return sum;
+}
