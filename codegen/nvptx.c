@@ -197,7 +197,7 @@ static hl_status finish(hlc_emit *e, const hlc_request *request, hlc_result *out
   s = hlc_module_emit(e, LLVMAssemblyFile, &out->bytes);
   if (s != HL_OK || request->emit == HL_EMIT_ASM) return s;
   hl_blob *cubin = NULL;
-  s = hlc_ptxas(request, e->target->cpu, hl_blob_data(out->bytes), hl_blob_size(out->bytes), e->diag, &cubin, out->report, sizeof out->report);
+  s = hlc_ptxas(request, e->target->cpu, hl_blob_data(out->bytes), hl_blob_size(out->bytes), e->k->launch.max_nreg != 0, e->diag, &cubin, out->report, sizeof out->report);
   if (s == HL_ERR_NO_DRIVER) return HL_OK; /* no assembler: the driver assembles the PTX */
   hl_blob_release(out->bytes);
   out->bytes = cubin;

@@ -140,8 +140,9 @@ LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to);
 
 /* ---- the assembler (ptxas.c) ---------------------------------------------------------------------- */
 
-/* Assembles PTX for `cpu`.  HL_ERR_NO_DRIVER where there is no assembler; fills report. */
-hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, hl_diag *diag,
+/* Assembles PTX for `cpu`; a capped kernel (nvvm.maxnreg) that spills is assembled again without the cap.
+ * HL_ERR_NO_DRIVER where there is no assembler; fills report. */
+hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, bool capped, hl_diag *diag,
                     hl_blob **cubin, char *report, size_t report_size);
 
 #endif

@@ -109,11 +109,12 @@ static hl_status read_blob(const job *j, const char *path, hl_blob **out) {
 
 /* ---- the process ---------------------------------------------------------------------------------- */
 
-static hl_status start(const job *j, const char *cpu, pid_t *pid) {
+static hl_status start(const job *j, const char *cpu, bool uncapped, pid_t *pid) {
   char arch[48];
   posix_spawn_file_actions_t files;
   snprintf(arch, sizeof arch, "-arch=%s", cpu);
-  char *argv[] = {(char *)j->tool, arch, (char *)"-v", (char *)j->ptx, (char *)"-o", (char *)j->cubin, NULL};
+  char *argv[] = {(char *)j->tool, arch, (char *)"-v", (char *)j->ptx, (char *)"-o", (char *)j->cubin,
+                  uncapped ? (char *)"--override-directive-values" : NULL, (char *)"--maxrregcount=255", NULL};
   if (posix_spawn_file_actions_init(&files) != 0) return hli_fail_memory(j->diag, "starting the assembler");
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, j->log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -179,12 +180,11 @@ static void make_report(const char *log, char *out, size_t size) {
   }
 }
 
-static hl_status run(job *j, const char *cpu, const char *ptx, size_t size, hl_blob **cubin, char *report, size_t report_size) {
+static hl_status run(const job *j, const char *cpu, bool uncapped, char *report, size_t report_size) {
   char log[LOG_BYTES];
   pid_t pid;
   int status = 0;
-  hl_status s = write_file(j, j->ptx, ptx, size);
-  if (s == HL_OK) s = start(j, cpu, &pid);
+  hl_status s = start(j, cpu, uncapped, &pid);
   if (s == HL_OK) s = wait_for(j, pid, &status);
   if (s != HL_OK) return s;
   read_some(j->log, log, sizeof log);
@@ -192,16 +192,22 @@ static hl_status run(job *j, const char *cpu, const char *ptx, size_t size, hl_b
     return hli_fail(j->diag, HL_ERR_COMPILE, "%s for %s failed (%s %d): %.700s", j->tool, cpu, WIFEXITED(status) ? "status" : "signal",
                     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), log);
   make_report(log, report, report_size);
-  return read_blob(j, j->cubin, cubin);
+  return HL_OK;
 }
 
-hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, hl_diag *diag,
+static bool spills(const char *report) { return !strstr(report, "spill stores 0, spill loads 0"); }
+
+hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, bool capped, hl_diag *diag,
                     hl_blob **cubin, char *report, size_t report_size) {
   job j = {.diag = diag, .alloc = request->alloc};
   hl_status s = find_tool(&j, request->ptxas);
   if (s == HL_OK) s = make_folder(&j);
   if (s != HL_OK) return s;
-  s = run(&j, cpu, ptx, size, cubin, report, report_size);
+  s = write_file(&j, j.ptx, ptx, size);
+  if (s == HL_OK) s = run(&j, cpu, false, report, report_size);
+  /* A cap on registers that made it spill was a bad guess. */
+  if (s == HL_OK && capped && spills(report)) s = run(&j, cpu, true, report, report_size);
+  if (s == HL_OK) s = read_blob(&j, j.cubin, cubin);
   remove_folder(&j);
   return s;
 }

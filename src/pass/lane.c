@@ -29,8 +29,8 @@ static hli_value one_result(hl_kernel *k, hli_op op) {
 
 /* ---- round trips --------------------------------------------------------------------------- */
 
-/* Stores v and loads it back as `type`: the same shape up to what axes are called. */
-static hli_value round_trip(lowering *w, hli_cursor *c, hli_value v, hli_type type) {
+/* Stores v at c and loads it back at `back` as `type`: the same shape up to what axes are called. */
+static hli_value round_trip(lowering *w, hli_cursor *c, hli_cursor *back, hli_value v, hli_type type) {
   hl_kernel *k = w->k;
   const hli_type_data t = *hli_type_of(k, v);
   int64_t shape[HL_MAX_RANK], slots = 1;
@@ -43,7 +43,7 @@ static hli_value round_trip(lowering *w, hli_cursor *c, hli_value v, hli_type ty
   const hli_value zero = hli_make_i64(c, 0);
   hli_value operands[3] = {buffer, zero, v};
   if (!buffer || !hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SHARED_STORE, .operands = operands, .operand_count = 3})) k->failed = true;
-  return one_result(k, hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SHARED_LOAD, .operands = operands, .operand_count = 2, .results = &type, .result_count = 1}));
+  return one_result(k, hli_op_create(back, &(hli_op_desc){.code = HLI_OP_SHARED_LOAD, .operands = operands, .operand_count = 2, .results = &type, .result_count = 1}));
 }
 
 /* Exchanges within a warp pay while they are few: two instructions per shuffle against a store, a barrier and a load. */
@@ -53,11 +53,24 @@ static bool through_shared(const hl_kernel *k, hli_op op) {
   return kind == HLI_CONVERT_SHARED || (kind == HLI_CONVERT_SHUFFLE && rounds > 2);
 }
 
+/* The first op of the block behind `op` that uses its result, or holds a region that may; 0: none. */
+static hli_op first_use(const hl_kernel *k, hli_op op) {
+  const hli_value v = hli_result(k, op, 0);
+  for (hli_op o = hli_next(k, op); o; o = hli_next(k, o)) {
+    if (k->ops.data[o].region) return o;
+    for (uint32_t i = 0; i < hli_operand_count(k, o); i++)
+      if (hli_operand(k, o, i) == v) return o;
+  }
+  return 0;
+}
+
+/* Loaded back where it is used: stores of several operands then share one barrier. */
 static void lower_convert(lowering *w, hli_op op) {
   hl_kernel *k = w->k;
   if (!through_shared(k, op)) return;
-  hli_cursor c = before(k, op);
-  const hli_value r = round_trip(w, &c, hli_operand(k, op, 0), k->values.data[hli_result(k, op, 0)].type);
+  const hli_op use = first_use(k, op);
+  hli_cursor c = before(k, op), back = before(k, use ? use : op);
+  const hli_value r = round_trip(w, &c, &back, hli_operand(k, op, 0), k->values.data[hli_result(k, op, 0)].type);
   if (!r) return;
   k->values.data[r].name = k->values.data[hli_result(k, op, 0)].name;
   hli_replace_uses(k, hli_result(k, op, 0), r);
@@ -130,7 +143,7 @@ static void lower_reduce(lowering *w, hli_op op) {
   }
   for (uint32_t d = 0; d < HL_MAX_RANK && v; d++)
     if ((now >> d) & 1) v = partial(k, &c, code, v, d);
-  if (v) v = round_trip(w, &c, v, gathered(k, v, now));
+  if (v) v = round_trip(w, &c, &c, v, gathered(k, v, now));
   if (v) v = reduce_axes(k, &c, code, v, now);
   if (!v) return;
   /* The result's layout is the slice that `layout` gave it, up to the order of registers. */
@@ -162,6 +175,7 @@ hl_status hli_pass_lane(hli_pass_env *env, hl_kernel **pk) {
   hl_status s = hli_pass_simplify(env, pk);
   if (s == HL_OK) s = hli_lane_place(env, *pk, &m);
   if (s == HL_OK) s = hli_lane_barriers(env, *pk, &m);
+  if (s == HL_OK) (*pk)->launch.max_nreg = hli_lane_register_cap(*pk, env->target);
   hli_vec_free((*pk)->alloc, &m.buffers);
   return s;
 }

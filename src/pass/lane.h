@@ -24,4 +24,9 @@ hl_status hli_lane_barriers(hli_pass_env *env, hl_kernel *k, const hli_lane_memo
 /* The buffer an op reads or writes (0: none), and whether it writes. */
 hli_value hli_lane_touches(const hl_kernel *k, hli_op op, bool *writes);
 
+/* 32-bit registers that a thread needs, roughly. */
+uint32_t hli_lane_register_estimate(const hl_kernel *k);
+/* launch.max_nreg: the cap that lets two blocks share a multiprocessor where that pays; 0: none. */
+uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t);
+
 #endif
