@@ -204,6 +204,11 @@ hli_cost_facts hli_cost_of(const hl_kernel *k, hli_lanes_fn lanes, const void *u
   return out;
 }
 
+int64_t hli_whole_row_block(int64_t size) {
+  const int64_t pow2 = (int64_t)hli_next_pow2((uint64_t)HLI_MAX(size, 1)), step = pow2 / 8;
+  return pow2 <= 1024 ? pow2 : hli_ceil_div(size, step) * step;
+}
+
 int64_t hli_config_lanes(const void *choice, const hl_kernel *k, hli_axis axis) {
   const hli_block_choice *c = choice;
   const hli_axis_data *x = &k->axes.data[axis];
@@ -215,5 +220,5 @@ int64_t hli_config_lanes(const void *choice, const hl_kernel *k, hli_axis axis) 
   }
   const int64_t chunk = hli_config_value(c->config, HLI_KNOB_REDUCTION_LOOPS, f->instance, 0);
   if (chunk && c->family != HLI_FAMILY_CPU) return chunk;
-  return f->extent > 0 ? (int64_t)hli_next_pow2((uint64_t)f->extent) : 1;
+  return f->extent > 0 ? hli_whole_row_block(f->extent) : 1;
 }

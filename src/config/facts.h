@@ -48,6 +48,10 @@ typedef struct hli_cost_facts {
 typedef int64_t (*hli_lanes_fn)(const void *user, const hl_kernel *k, hli_axis axis);
 hli_cost_facts hli_cost_of(const hl_kernel *k, hli_lanes_fn lanes, const void *user);
 
+/* Lanes of a full dimension of this size that a GPU block holds at once: a power of two up to 1024, above that a
+ * multiple of an eighth of one: at most an eighth is padding, and layouts have a power of two to divide among threads. */
+int64_t hli_whole_row_block(int64_t size);
+
 /* The block a configuration gives an axis on a target. */
 typedef struct hli_block_choice { const hl_config *config; const hli_kernel_facts *facts; uint8_t family; } hli_block_choice;
 int64_t hli_config_lanes(const void *choice, const hl_kernel *k, hli_axis axis);

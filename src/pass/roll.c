@@ -1,7 +1,8 @@
 /* roll.c: decides how full dimensions (x[i, :]) are walked: the whole row at once, or in chunks.
  *
  * Expects specialised TILE; afterwards no ':' index is left.  Owner of reduction_loops.
- * At once: the axis becomes one range whose block covers the dimension (a power of two on a GPU).
+ * At once: the axis becomes one range whose block covers the dimension (on a GPU padded so that it divides among
+ *   threads: hli_whole_row_block).
  *   %v = load %x[%i, :]    ->    %a = range %c0, %n {axis = $N};  %v = load %x[%i, %a]
  * In chunks: the ops along the axis are sorted into phases by the reductions they wait for; each phase is a
  * `tile` loop over chunks that recomputes what it needs and carries one accumulator per reduction.
@@ -9,6 +10,7 @@
  *                             ->      %q = max %p, where(in_bounds %a, load %x[%i, %a], lowest); yield %q }
  *                                   %m = reduce %acc {op = max}
  */
+#include "src/config/facts.h"
 #include "src/pass/roll.h"
 
 /* ---- ':' becomes a range ---- */
@@ -89,7 +91,7 @@ static hl_status set_blocks(hli_pass_env *env, hl_kernel *k) {
       return hli_fail(env->diag, HL_ERR_UNSUPPORTED, "kernel %s: dimension %s is dynamic and is taken whole on %s: give reduction_loops a chunk", k->name,
                       k->dims.data[x->dim].name, env->target->name);
     } else {
-      x->block = (int64_t)hli_next_pow2((uint64_t)HLI_MAX(size, 1));
+      x->block = hli_whole_row_block(size);
     }
   }
   return HL_OK;
