@@ -129,17 +129,25 @@ static int64_t claim_size(const hlr_queue *q) {
   return round_up(HLI_MAX(share / 4, HLI_MIN(job->least, share)), job->grain);
 }
 
-/* `self`: the worker's index, or any number for a thread that is none of ours.  Returns how
- * many programs were run here, -1 if scratch could not be had. */
-static int64_t run_claimed(hlr_queue *q, uint32_t self) {
+static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
+  uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
+  uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
+  uint64_t next = old ? (3 * old + seen + 2) / 4 : seen;
+  atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
+}
+
+/* `self`: the worker's index, or any number for a thread that is none of ours.  The first
+ * claim is timed into `cost` unless that is NULL; later ones would add the struggle for
+ * claims.  False: scratch could not be had, and nothing was claimed. */
+static bool run_claimed(hlr_queue *q, uint32_t self, _Atomic uint32_t *cost) {
   const pool_job *job = &q->job;
   hlr_scratch_slot *slot = NULL;
   if (job->scratch) {
     slot = hlr_scratch_take(&q->pool->scratch, self, job->scratch);
     if (!slot)
-      return -1;
+      return false;
   }
-  int64_t ran = 0;
+  void *scratch = slot ? slot->ptr : NULL;
   uint64_t mode = hlr_fp_enter();
   for (;;) {
     int64_t size = claim_size(q);
@@ -147,14 +155,17 @@ static int64_t run_claimed(hlr_queue *q, uint32_t self) {
     if (begin >= job->programs)
       break;
     int64_t end = HLI_MIN(begin + size, job->programs);
-    job->entry(job->block, begin, end, slot ? slot->ptr : NULL);
-    ran += end - begin;
+    uint64_t start = cost ? hlr_os_now_ns() : 0;
+    job->entry(job->block, begin, end, scratch);
+    if (cost)
+      learn_cost(cost, hlr_os_now_ns() - start, end - begin);
+    cost = NULL;
     if (end == job->programs)
       break;
   }
   hlr_fp_leave(mode);
   hlr_scratch_give(slot);
-  return ran;
+  return true;
 }
 
 static void leave_gate(hlr_queue *q) {
@@ -172,7 +183,7 @@ static bool join_job(hlr_queue *q, uint32_t self) {
   while (gate_admits(gate)) {
     if (!atomic_compare_exchange_weak(&q->gate, &gate, gate + 1))
       continue;
-    bool ran = run_claimed(q, self) >= 0;
+    bool ran = run_claimed(q, self, NULL);
     /* Everything is claimed: shut the gate, or idle threads would come and go here. */
     if (ran)
       (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
@@ -229,43 +240,27 @@ static bool run_by_host(hlr_queue *q) {
   return !atomic_load(&call.failed);
 }
 
-static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
-  uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
-  uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
-  uint64_t next = old ? (3 * old + seen + 2) / 4 : seen;
-  atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
-}
-
-static int64_t run_measured(hlr_queue *q, uint32_t self, _Atomic uint32_t *cost) {
-  uint64_t begin = hlr_os_now_ns();
-  int64_t ran = run_claimed(q, self);
-  if (ran > 0)
-    learn_cost(cost, hlr_os_now_ns() - begin, ran);
-  return ran;
-}
-
 /* Opens the launch to other threads, takes part, and returns when all have left. */
-static int64_t run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns, _Atomic uint32_t *cost) {
+static bool run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns, _Atomic uint32_t *cost) {
   hlr_pool *pool = q->pool;
   uint32_t threads = (uint32_t)q->job.threads;
   atomic_store(&q->gate, GATE_OPEN | threads * GATE_LIMIT | 1u);
   uint32_t spinning = atomic_load(&pool->spinners);
   if (threads - 1 > spinning && expected_ns >= WAKE_NS)
     event_notify(&pool->idle, threads - 1 - spinning);
-  int64_t ran = run_measured(q, self, cost);
+  bool ran = run_claimed(q, self, cost);
   (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
   (void)atomic_fetch_sub(&q->gate, 1);
   await_helpers(q);
   /* Without scratch of its own the holder claims nothing, but helpers may have done it all. */
-  bool all = atomic_load_explicit(&q->next, memory_order_relaxed) >= q->job.programs;
-  return ran < 0 && all ? 0 : ran;
+  return ran || atomic_load_explicit(&q->next, memory_order_relaxed) >= q->job.programs;
 }
 
-static int64_t run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
+static bool run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
   pool_job *job = &q->job;
   job->threads = 1;
   if (q->pool->threads == 1)
-    return run_claimed(q, self);
+    return run_claimed(q, self, NULL);
   uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed), expected = UINT64_MAX;
   if (unit && __builtin_mul_overflow(unit, (uint64_t)job->programs, &expected))
     expected = UINT64_MAX;
@@ -275,7 +270,7 @@ static int64_t run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) 
   int64_t chunks = (job->programs - 1) / job->grain + 1;
   int64_t paying = (int64_t)HLI_MIN(expected / HELPER_NS + 1, (uint64_t)q->pool->threads);
   job->threads = HLI_MIN(paying, chunks);
-  return job->threads > 1 ? run_shared(q, self, expected, cost) : run_measured(q, self, cost);
+  return job->threads > 1 ? run_shared(q, self, expected, cost) : run_claimed(q, self, cost);
 }
 
 static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
@@ -288,7 +283,7 @@ static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
       .scratch = task->scratch,
   };
   atomic_store_explicit(&q->next, 0, memory_order_relaxed);
-  bool ran = q->pool->ctx->parallel_for ? run_by_host(q) : run_by_pool(q, task->cost, self) >= 0;
+  bool ran = q->pool->ctx->parallel_for ? run_by_host(q) : run_by_pool(q, task->cost, self);
   if (!ran)
     atomic_store(&q->failed, true);
 }
