@@ -4,7 +4,8 @@
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
   hl_status s = hl_builder_create(ctx, "matmul", diag, &b);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const hl_dim m = hl_dim_named(b, "M"), k = hl_dim_named(b, "K"), n = hl_dim_named(b, "N");
   const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, k}, 2, HL_IN);
   const hl_value y = hl_param_tensor(b, "y", dtype, (hl_dim[]){k, n}, 2, HL_IN);
@@ -27,9 +28,11 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   const int64_t m = a[0].shape[0], k = a[0].shape[1], n = a[1].shape[1];
   for (int64_t i = 0; i < m; i++) {
     double *row = a[2].data + i * n;
-    for (int64_t j = 0; j < n; j++) row[j] = 0;
+    for (int64_t j = 0; j < n; j++)
+      row[j] = 0;
     for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++) row[j] += a[0].data[i * k + l] * a[1].data[l * n + j];
+      for (int64_t j = 0; j < n; j++)
+        row[j] += a[0].data[i * k + l] * a[1].data[l * n + j];
   }
 }
 
@@ -38,21 +41,37 @@ static void plain(void *const *args, const int64_t *size) {
   const float *x = args[0], *y = args[1];
   float *z = args[2];
   for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++) z[i * n + j] = 0;
+    for (int64_t j = 0; j < n; j++)
+      z[i * n + j] = 0;
     for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++) z[i * n + j] += x[i * k + l] * y[l * n + j];
+      for (int64_t j = 0; j < n; j++)
+        z[i * n + j] += x[i * k + l] * y[l * n + j];
   }
 }
 
 static double bytes(const int64_t *s, uint32_t element) {
   return ((double)s[0] * (double)s[1] + (double)s[1] * (double)s[2] + (double)s[0] * (double)s[2]) * element;
 }
-static double flops(const int64_t *s) { return 2.0 * (double)s[0] * (double)s[1] * (double)s[2]; }
-static int64_t reduction(const int64_t *size) { return size[1]; }
+static double flops(const int64_t *s) {
+  return 2.0 * (double)s[0] * (double)s[1] * (double)s[2];
+}
+static int64_t reduction(const int64_t *size) {
+  return size[1];
+}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 300, 129}}, {{130, 96, 72}}, {{0}}};
 
-const hl_example hl_example_matmul = {
-    .number = 27, .name = "matmul", .summary = "matrix product", .dims = {"M", "K", "N"}, .dtypes = dtypes, .build = build, .reference = reference,
-    .bench = {{1024, 1024, 1024}}, .odd = odd, .bytes = bytes, .flops = flops, .reduction = reduction, .plain = plain};
+const hl_example hl_example_matmul = {.number = 27,
+                                      .name = "matmul",
+                                      .summary = "matrix product",
+                                      .dims = {"M", "K", "N"},
+                                      .dtypes = dtypes,
+                                      .build = build,
+                                      .reference = reference,
+                                      .bench = {{1024, 1024, 1024}},
+                                      .odd = odd,
+                                      .bytes = bytes,
+                                      .flops = flops,
+                                      .reduction = reduction,
+                                      .plain = plain};

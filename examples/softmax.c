@@ -1,12 +1,13 @@
 /* softmax.c: softmax of every row in one pass over memory; the largest element is subtracted first, so that
  * the exponentials cannot overflow. */
-#include <math.h>
 #include "examples/example.h"
+#include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
   hl_status s = hl_builder_create(ctx, "softmax", diag, &b);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
   const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, n}, 2, HL_IN);
   const hl_value y = hl_param_tensor(b, "out", dtype, (hl_dim[]){m, n}, 2, HL_OUT);
@@ -26,9 +27,12 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   for (int64_t i = 0; i < a[0].shape[0]; i++) {
     const double *x = a[0].data + i * n;
     double *y = a[1].data + i * n, top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++) top = fmax(top, x[j]);
-    for (int64_t j = 0; j < n; j++) sum += y[j] = exp(x[j] - top);
-    for (int64_t j = 0; j < n; j++) y[j] /= sum;
+    for (int64_t j = 0; j < n; j++)
+      top = fmax(top, x[j]);
+    for (int64_t j = 0; j < n; j++)
+      sum += y[j] = exp(x[j] - top);
+    for (int64_t j = 0; j < n; j++)
+      y[j] /= sum;
   }
 }
 
@@ -37,19 +41,38 @@ static void plain(void *const *args, const int64_t *size) {
   for (int64_t i = 0; i < size[0]; i++) {
     const float *x = (const float *)args[0] + i * n;
     float *y = (float *)args[1] + i * n, top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++) top = x[j] > top ? x[j] : top;
-    for (int64_t j = 0; j < n; j++) sum += y[j] = expf(x[j] - top);
-    for (int64_t j = 0; j < n; j++) y[j] /= sum;
+    for (int64_t j = 0; j < n; j++)
+      top = x[j] > top ? x[j] : top;
+    for (int64_t j = 0; j < n; j++)
+      sum += y[j] = expf(x[j] - top);
+    for (int64_t j = 0; j < n; j++)
+      y[j] /= sum;
   }
 }
 
-static double bytes(const int64_t *size, uint32_t element) { return 2.0 * (double)size[0] * (double)size[1] * element; }
-static double flops(const int64_t *size) { return 5.0 * (double)size[0] * (double)size[1]; }
-static int64_t reduction(const int64_t *size) { return size[1]; }
+static double bytes(const int64_t *size, uint32_t element) {
+  return 2.0 * (double)size[0] * (double)size[1] * element;
+}
+static double flops(const int64_t *size) {
+  return 5.0 * (double)size[0] * (double)size[1];
+}
+static int64_t reduction(const int64_t *size) {
+  return size[1];
+}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
 
-const hl_example hl_example_softmax = {
-    .number = 10, .name = "softmax", .summary = "softmax of each row", .dims = {"M", "N"}, .dtypes = dtypes, .build = build, .reference = reference,
-    .bench = {{4096, 4096}}, .odd = odd, .bytes = bytes, .flops = flops, .reduction = reduction, .plain = plain};
+const hl_example hl_example_softmax = {.number = 10,
+                                       .name = "softmax",
+                                       .summary = "softmax of each row",
+                                       .dims = {"M", "N"},
+                                       .dtypes = dtypes,
+                                       .build = build,
+                                       .reference = reference,
+                                       .bench = {{4096, 4096}},
+                                       .odd = odd,
+                                       .bytes = bytes,
+                                       .flops = flops,
+                                       .reduction = reduction,
+                                       .plain = plain};

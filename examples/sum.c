@@ -4,7 +4,8 @@
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
   hl_status s = hl_builder_create(ctx, "sum", diag, &b);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
   const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, n}, 2, HL_IN);
   const hl_value y = hl_param_tensor(b, "out", dtype, &m, 1, HL_OUT);
@@ -19,7 +20,8 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
   for (int64_t i = 0; i < a[0].shape[0]; i++) {
     double sum = 0;
-    for (int64_t j = 0; j < a[0].shape[1]; j++) sum += a[0].data[i * a[0].shape[1] + j];
+    for (int64_t j = 0; j < a[0].shape[1]; j++)
+      sum += a[0].data[i * a[0].shape[1] + j];
     a[1].data[i] = sum;
   }
 }
@@ -29,18 +31,35 @@ static void plain(void *const *args, const int64_t *size) {
   float *y = args[1];
   for (int64_t i = 0; i < size[0]; i++) {
     float sum = 0;
-    for (int64_t j = 0; j < size[1]; j++) sum += x[i * size[1] + j];
+    for (int64_t j = 0; j < size[1]; j++)
+      sum += x[i * size[1] + j];
     y[i] = sum;
   }
 }
 
-static double bytes(const int64_t *size, uint32_t element) { return ((double)size[0] * (double)size[1] + (double)size[0]) * element; }
-static double flops(const int64_t *size) { return (double)size[0] * (double)size[1]; }
-static int64_t reduction(const int64_t *size) { return size[1]; }
+static double bytes(const int64_t *size, uint32_t element) {
+  return ((double)size[0] * (double)size[1] + (double)size[0]) * element;
+}
+static double flops(const int64_t *size) {
+  return (double)size[0] * (double)size[1];
+}
+static int64_t reduction(const int64_t *size) {
+  return size[1];
+}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{129, 2051}}, {{0}}};
 
-const hl_example hl_example_sum = {
-    .number = 5, .name = "sum", .summary = "sum of each row", .dims = {"M", "N"}, .dtypes = dtypes, .build = build, .reference = reference,
-    .bench = {{4096, 4096}}, .odd = odd, .bytes = bytes, .flops = flops, .reduction = reduction, .plain = plain};
+const hl_example hl_example_sum = {.number = 5,
+                                   .name = "sum",
+                                   .summary = "sum of each row",
+                                   .dims = {"M", "N"},
+                                   .dtypes = dtypes,
+                                   .build = build,
+                                   .reference = reference,
+                                   .bench = {{4096, 4096}},
+                                   .odd = odd,
+                                   .bytes = bytes,
+                                   .flops = flops,
+                                   .reduction = reduction,
+                                   .plain = plain};

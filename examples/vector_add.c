@@ -4,7 +4,8 @@
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
   hl_status s = hl_builder_create(ctx, "vector_add", diag, &b);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const hl_dim n = hl_dim_named(b, "N");
   const hl_value x = hl_param_tensor(b, "x", dtype, &n, 1, HL_IN);
   const hl_value y = hl_param_tensor(b, "y", dtype, &n, 1, HL_IN);
@@ -18,22 +19,41 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
 
 static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
-  for (int64_t i = 0; i < a[0].shape[0]; i++) a[2].data[i] = a[0].data[i] + a[1].data[i];
+  for (int64_t i = 0; i < a[0].shape[0]; i++)
+    a[2].data[i] = a[0].data[i] + a[1].data[i];
 }
 
 static void plain(void *const *args, const int64_t *size) {
   const float *x = args[0], *y = args[1];
   float *z = args[2];
-  for (int64_t i = 0; i < size[0]; i++) z[i] = x[i] + y[i];
+  for (int64_t i = 0; i < size[0]; i++)
+    z[i] = x[i] + y[i];
 }
 
-static double bytes(const int64_t *size, uint32_t element) { return 3.0 * (double)size[0] * element; }
-static double flops(const int64_t *size) { return (double)size[0]; }
-static int64_t reduction(const int64_t *size) { (void)size; return 1; }
+static double bytes(const int64_t *size, uint32_t element) {
+  return 3.0 * (double)size[0] * element;
+}
+static double flops(const int64_t *size) {
+  return (double)size[0];
+}
+static int64_t reduction(const int64_t *size) {
+  (void)size;
+  return 1;
+}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I32, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1}}, {{7}}, {{1000}}, {{4099}}, {{0}}};
 
-const hl_example hl_example_vector_add = {
-    .number = 1, .name = "vector_add", .summary = "out = x + y", .dims = {"N"}, .dtypes = dtypes, .build = build, .reference = reference,
-    .bench = {{4096 * 4096}}, .odd = odd, .bytes = bytes, .flops = flops, .reduction = reduction, .plain = plain};
+const hl_example hl_example_vector_add = {.number = 1,
+                                          .name = "vector_add",
+                                          .summary = "out = x + y",
+                                          .dims = {"N"},
+                                          .dtypes = dtypes,
+                                          .build = build,
+                                          .reference = reference,
+                                          .bench = {{4096 * 4096}},
+                                          .odd = odd,
+                                          .bytes = bytes,
+                                          .flops = flops,
+                                          .reduction = reduction,
+                                          .plain = plain};

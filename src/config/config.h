@@ -17,10 +17,10 @@ typedef enum hli_knob {
 } hli_knob;
 
 typedef struct hli_knob_info {
-  const char *text;   /* JSON name */
-  const char *owner;  /* the pass that reads it */
-  bool per_instance;  /* JSON array */
-  uint8_t families;   /* bit per hli_target_family */
+  const char *text;  /* JSON name */
+  const char *owner; /* the pass that reads it */
+  bool per_instance; /* JSON array */
+  uint8_t families;  /* bit per hli_target_family */
 } hli_knob_info;
 const hli_knob_info *hli_knob_facts(hli_knob knob);
 
@@ -39,11 +39,15 @@ typedef struct hli_space {
 } hli_space;
 
 /* The kernel must be specialised for its sizes. */
-hl_status hli_space_create(const hl_kernel *k, const hl_target *target, const hl_allocator *alloc,
-                           hl_diag *diag, hli_space **out);
+hl_status hli_space_create(const hl_kernel *k, const hl_target *target, const hl_allocator *alloc, hl_diag *diag,
+                           hli_space **out);
 void hli_space_destroy(hli_space *s);
 
-typedef struct hli_config_entry { hli_knob knob; uint32_t instance; int64_t value; } hli_config_entry;
+typedef struct hli_config_entry {
+  hli_knob knob;
+  uint32_t instance;
+  int64_t value;
+} hli_config_entry;
 struct hl_config {
   const hl_allocator *alloc;
   HLI_VEC(hli_config_entry) entries; /* in the space's order */

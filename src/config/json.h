@@ -2,10 +2,11 @@
 #ifndef HLI_CONFIG_JSON_H
 #define HLI_CONFIG_JSON_H
 
-#include <stdio.h>
 #include "src/config/config.h"
+#include <stdio.h>
 
-hl_config *hli_config_from_space(const hli_space *s, const hl_allocator *alloc); /* preferred values; NULL: out of memory */
+hl_config *hli_config_from_space(const hli_space *s,
+                                 const hl_allocator *alloc); /* preferred values; NULL: out of memory */
 bool hli_config_set(hl_config *c, hli_knob knob, uint32_t instance, int64_t value); /* false: no such entry */
 /* Overwrites what the JSON object names; HL_ERR_CONFIG for unknown knobs and illegal values. */
 hl_status hli_config_read(const hli_space *s, hl_config *c, const hl_target *target, hl_str json, hl_diag *diag);

@@ -7,8 +7,10 @@
 #include "src/config/space.h"
 
 /* Writes the model's choice over a configuration made from the space; the result is legal (hli_config_check). */
-hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c, hl_diag *diag);
+hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
+                           hl_diag *diag);
 /* Shrinks the choice until it is legal; HL_ERR_LIMIT if even the smallest is not. */
-hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c, hl_diag *diag);
+hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
+                            hl_diag *diag);
 
 #endif

@@ -16,24 +16,31 @@ typedef struct model {
 /* Sets a knob to the legal value nearest below (or the smallest above). */
 static void choose(model *m, hli_knob knob, uint32_t instance, int64_t want) {
   const hli_space_entry *e = hli_space_find(m->space, knob, instance);
-  if (!e || !e->value_count) return;
+  if (!e || !e->value_count)
+    return;
   int64_t best = e->values[0];
   for (uint32_t i = 0; i < e->value_count; i++)
-    if (e->values[i] <= want) best = e->values[i];
+    if (e->values[i] <= want)
+      best = e->values[i];
   hli_config_set(m->c, knob, instance, best);
 }
 
-static void choose_block(model *m, hli_axis a, int64_t want) { choose(m, HLI_KNOB_BLOCK_SIZES, m->facts.axes[a].instance, want); }
+static void choose_block(model *m, hli_axis a, int64_t want) {
+  choose(m, HLI_KNOB_BLOCK_SIZES, m->facts.axes[a].instance, want);
+}
 
 static int64_t extent_or(const model *m, hli_axis a, int64_t otherwise) {
   return m->facts.axes[a].extent >= 0 ? m->facts.axes[a].extent : otherwise;
 }
 
-static bool has_role(const model *m, hli_axis a, uint32_t role) { return (m->facts.axes[a].roles & role) != 0; }
+static bool has_role(const model *m, hli_axis a, uint32_t role) {
+  return (m->facts.axes[a].roles & role) != 0;
+}
 
 static hli_axis find_axis(const model *m, uint32_t role) {
   for (hli_axis a = 1; a < m->facts.axis_count; a++)
-    if (has_role(m, a, role)) return a;
+    if (has_role(m, a, role))
+      return a;
   return 0;
 }
 
@@ -41,7 +48,8 @@ static hli_axis find_axis(const model *m, uint32_t role) {
 static int64_t row_lanes(const model *m) {
   int64_t n = 1;
   for (hli_axis a = 1; a < m->facts.axis_count; a++)
-    if (has_role(m, a, HLI_ROLE_FULL)) n *= HLI_MAX(extent_or(m, a, 4096), 1);
+    if (has_role(m, a, HLI_ROLE_FULL))
+      n *= HLI_MAX(extent_or(m, a, 4096), 1);
   return n;
 }
 
@@ -49,14 +57,17 @@ static int64_t row_lanes(const model *m) {
 static void spread_block(model *m, int64_t lanes) {
   hli_axis inner = 0;
   for (hli_axis a = 1; a < m->facts.axis_count; a++)
-    if (has_role(m, a, HLI_ROLE_GRID) && (has_role(m, a, HLI_ROLE_CONTIGUOUS) || !inner)) inner = a;
-  if (!inner) return;
+    if (has_role(m, a, HLI_ROLE_GRID) && (has_role(m, a, HLI_ROLE_CONTIGUOUS) || !inner))
+      inner = a;
+  if (!inner)
+    return;
   const int64_t cap = (int64_t)hli_next_pow2((uint64_t)HLI_MAX(extent_or(m, inner, lanes), 1));
   const int64_t first = has_role(m, inner, HLI_ROLE_CONTIGUOUS) || m->facts.grid_rank == 1 ? HLI_MIN(lanes, cap) : 1;
   choose_block(m, inner, first);
   int64_t left = HLI_MAX(lanes / first, 1);
   for (hli_axis a = m->facts.axis_count; a-- > 1;) {
-    if (!has_role(m, a, HLI_ROLE_GRID) || a == inner) continue;
+    if (!has_role(m, a, HLI_ROLE_GRID) || a == inner)
+      continue;
     const int64_t take = HLI_MIN(left, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(extent_or(m, a, left), 1)));
     choose_block(m, a, take);
     left = HLI_MAX(left / take, 1);
@@ -69,7 +80,8 @@ static void spread_block(model *m, int64_t lanes) {
  * keeps every thread busy (two programs each) with a packed panel of at most 512 columns in the L2 cache;
  * K in one trip up to 1024 (measured best: KC 1024). */
 static void cpu_dot(model *m) {
-  const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N), ak = find_axis(m, HLI_ROLE_DOT_K);
+  const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N),
+                 ak = find_axis(m, HLI_ROLE_DOT_K);
   const int64_t width = hli_ceil_div(extent_or(m, an, 1024), 2 * HLI_MAX((int64_t)m->target->units, 1));
   choose_block(m, am, 4096);
   choose_block(m, an, HLI_MAX(32, HLI_MIN(512, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(width, 1)))));
@@ -89,7 +101,8 @@ static void cpu_stream(model *m) {
  * warps.  Measured on an H200, softmax of bf16 rows of 8192: 4 or 8 warps 4.0 TB/s, 16 warps 3.6. */
 static int64_t warps_for(int64_t lanes) {
   int64_t w = 1;
-  while (w < 16 && 2 * w * 32 * 24 <= lanes) w *= 2;
+  while (w < 16 && 2 * w * 32 * 24 <= lanes)
+    w *= 2;
   return w;
 }
 
@@ -108,21 +121,28 @@ static void gpu_rows(model *m) {
   spread_block(m, rows);
   for (hli_axis a = 1; a < m->facts.axis_count; a++)
     if (has_role(m, a, HLI_ROLE_FULL)) /* beyond 32 Ki lanes a row no longer fits the registers of a block */
-      choose(m, HLI_KNOB_REDUCTION_LOOPS, m->facts.axes[a].instance, m->facts.axes[a].extent >= 0 && padded <= 32768 ? 0 : 4096);
+      choose(m, HLI_KNOB_REDUCTION_LOOPS, m->facts.axes[a].instance,
+             m->facts.axes[a].extent >= 0 && padded <= 32768 ? 0 : 4096);
 }
 
 /* Tiles for the multiprocessors: the largest of a list that still gives about one program each. */
 static void gpu_dot(model *m) {
   static const int64_t tiles[][3] = {{128, 128, 4}, {128, 64, 4}, {64, 64, 4}, {32, 64, 4}, {32, 32, 4}, {16, 32, 2}};
-  const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N), ak = find_axis(m, HLI_ROLE_DOT_K);
+  const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N),
+                 ak = find_axis(m, HLI_ROLE_DOT_K);
   const bool matrix = hl_dtype_size(m->facts.dot_dtype) <= 2;
   uint32_t pick = HLI_COUNT(tiles) - 1;
   for (uint32_t i = HLI_COUNT(tiles); i-- > 0;) {
-    const int64_t programs = hli_ceil_div(extent_or(m, am, 4096), tiles[i][0]) * hli_ceil_div(extent_or(m, an, 4096), tiles[i][1]);
-    if (programs >= (int64_t)m->target->units * 3 / 4) pick = i;
+    const int64_t programs =
+        hli_ceil_div(extent_or(m, am, 4096), tiles[i][0]) * hli_ceil_div(extent_or(m, an, 4096), tiles[i][1]);
+    if (programs >= (int64_t)m->target->units * 3 / 4)
+      pick = i;
   }
-  if (!matrix && pick < 2) pick = 2;
-  while (pick > 0 && (extent_or(m, am, 4096) <= tiles[pick][0] / 2 || extent_or(m, an, 4096) <= tiles[pick][1] / 2) && pick + 1 < HLI_COUNT(tiles)) pick++;
+  if (!matrix && pick < 2)
+    pick = 2;
+  while (pick > 0 && (extent_or(m, am, 4096) <= tiles[pick][0] / 2 || extent_or(m, an, 4096) <= tiles[pick][1] / 2) &&
+         pick + 1 < HLI_COUNT(tiles))
+    pick++;
   choose_block(m, am, tiles[pick][0]);
   choose_block(m, an, tiles[pick][1]);
   choose_block(m, ak, matrix ? 64 : 16);
@@ -142,41 +162,53 @@ static bool shrink(const hli_space *s, hl_config *c) {
     const hli_space_entry *se = hli_space_find(s, e->knob, e->instance);
     const bool block = e->knob == HLI_KNOB_BLOCK_SIZES || e->knob == HLI_KNOB_NUM_STAGES;
     const bool chunk = e->knob == HLI_KNOB_REDUCTION_LOOPS;
-    if (!se || (!block && !chunk)) continue;
+    if (!se || (!block && !chunk))
+      continue;
     int64_t lower = -1; /* the next smaller legal value; of chunks, "the whole row" (0) counts as the largest */
     for (uint32_t v = 0; v < se->value_count; v++)
-      if (se->values[v] > 0 && (se->values[v] < e->value || (chunk && e->value == 0))) lower = se->values[v];
+      if (se->values[v] > 0 && (se->values[v] < e->value || (chunk && e->value == 0)))
+        lower = se->values[v];
     const int64_t weight = chunk && e->value == 0 ? INT64_MAX : e->value;
-    if (lower < 0 || (big && weight <= (big->value == 0 ? INT64_MAX : big->value))) continue;
+    if (lower < 0 || (big && weight <= (big->value == 0 ? INT64_MAX : big->value)))
+      continue;
     big = e;
     next = lower;
   }
-  if (!big) return false;
+  if (!big)
+    return false;
   big->value = next;
   return true;
 }
 
-hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c, hl_diag *diag) {
+hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
+                            hl_diag *diag) {
   const hli_space_entry *warps = hli_space_find(s, HLI_KNOB_NUM_WARPS, 0);
   for (;;) {
     hl_status st = hli_config_check(k, target, c, diag);
-    if (st != HL_ERR_LIMIT) return st;
+    if (st != HL_ERR_LIMIT)
+      return st;
     const int64_t w = hli_config_value(c, HLI_KNOB_NUM_WARPS, 0, 0);
-    if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w)) hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
-    else if (!shrink(s, c)) return st;
+    if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w))
+      hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
+    else if (!shrink(s, c))
+      return st;
   }
 }
 
-hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c, hl_diag *diag) {
+hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
+                           hl_diag *diag) {
   model m = {.k = k, .target = target, .space = s, .c = c};
   hli_arena arena;
   hli_arena_init(&arena, k->alloc);
   const bool ok = hli_kernel_facts_get(k, &arena, &m.facts);
   if (ok) {
     const bool cpu = target->family == HLI_FAMILY_CPU, rows = find_axis(&m, HLI_ROLE_FULL) != 0;
-    if (m.facts.has_dot) (cpu ? cpu_dot : gpu_dot)(&m);
-    else if (cpu) cpu_stream(&m);
-    else (rows ? gpu_rows : gpu_stream)(&m);
+    if (m.facts.has_dot)
+      (cpu ? cpu_dot : gpu_dot)(&m);
+    else if (cpu)
+      cpu_stream(&m);
+    else
+      (rows ? gpu_rows : gpu_stream)(&m);
   }
   hli_arena_free(&arena);
   return ok ? hli_config_repair(k, target, s, c, diag) : hli_fail_memory(diag, "choosing a configuration");

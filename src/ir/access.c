@@ -10,7 +10,8 @@ static void read_indices(const hl_kernel *k, hli_op op, hli_access *a, uint32_t 
     a->kind[d] = (char)hli_attr(k, op, ATTR_INDEX, d);
     a->value_dim[d] = a->kind[d] == 's' ? -1 : dim++;
     a->check[d] = hli_attr_or(k, op, ATTR_CHECK, d, 1) != 0;
-    if (a->kind[d] != ':' && *next < hli_operand_count(k, op)) a->index[d] = hli_operand(k, op, (*next)++);
+    if (a->kind[d] != ':' && *next < hli_operand_count(k, op))
+      a->index[d] = hli_operand(k, op, (*next)++);
   }
 }
 
@@ -22,14 +23,21 @@ void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out) {
   out->base = count ? hli_operand(k, op, 0) : 0;
   read_indices(k, op, out, &next);
   if (code == HLI_OP_ASYNC_COPY) {
-    if (next < count) out->buffer = hli_operand(k, op, next++);
-    if (next < count) out->slot = hli_operand(k, op, next);
+    if (next < count)
+      out->buffer = hli_operand(k, op, next++);
+    if (next < count)
+      out->slot = hli_operand(k, op, next);
     return;
   }
-  if (code == HLI_OP_PREFETCH) return;
+  if (code == HLI_OP_PREFETCH)
+    return;
   const int64_t flags = hli_attr_or(k, op, ATTR_FLAGS, 0, 0);
-  if (code == HLI_OP_STORE && next < count) out->value = hli_operand(k, op, next++);
-  if (code == HLI_OP_LOAD) out->value = hli_result(k, op, 0);
-  if ((flags & 1) && next < count) out->mask = hli_operand(k, op, next++);
-  if ((flags & 2) && next < count) out->other = hli_operand(k, op, next);
+  if (code == HLI_OP_STORE && next < count)
+    out->value = hli_operand(k, op, next++);
+  if (code == HLI_OP_LOAD)
+    out->value = hli_result(k, op, 0);
+  if ((flags & 1) && next < count)
+    out->mask = hli_operand(k, op, next++);
+  if ((flags & 2) && next < count)
+    out->other = hli_operand(k, op, next);
 }

@@ -6,7 +6,8 @@
 /* ---- errors ---- */
 
 hl_value hli_builder_complain(hl_builder *b, const char *fmt, ...) {
-  if (!b || b->diag.status != HL_OK) return HL_POISON;
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
   char text[HL_DIAG_TEXT / 2];
   va_list ap;
   va_start(ap, fmt);
@@ -17,22 +18,27 @@ hl_value hli_builder_complain(hl_builder *b, const char *fmt, ...) {
 }
 
 hl_value hli_builder_no_memory(hl_builder *b) {
-  if (b->diag.status == HL_OK) hli_fail_memory(&b->diag, "building a kernel");
+  if (b->diag.status == HL_OK)
+    hli_fail_memory(&b->diag, "building a kernel");
   return HL_POISON;
 }
 
 bool hli_builder_ok(hl_builder *b, hl_value v) {
-  if (!b || v == HL_POISON || b->diag.status != HL_OK) return false;
-  if (v < b->k->values.len) return true;
+  if (!b || v == HL_POISON || b->diag.status != HL_OK)
+    return false;
+  if (v < b->k->values.len)
+    return true;
   hli_builder_complain(b, "value %u does not belong to this builder", v);
   return false;
 }
 
 bool hli_builder_is_value(hl_builder *b, hl_value v, const char *what) {
   char words[HLI_TYPE_WORDS];
-  if (!hli_builder_ok(b, v)) return false;
+  if (!hli_builder_ok(b, v))
+    return false;
   const hli_type_data *t = hli_type_of(b->k, v);
-  if (t->kind == HLI_TYPE_VALUE) return true;
+  if (t->kind == HLI_TYPE_VALUE)
+    return true;
   hli_builder_complain(b, "%s: %s is not a value; load the tensor or take the tile's index", what,
                        hli_type_words(b->k, b->k->values.data[v].type, words));
   return false;
@@ -43,23 +49,29 @@ hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given) {
   hl_diag diag = {0};
   d->results = &result;
   d->result_count = hli_op_facts(d->code)->results == 1;
-  if (hli_infer(b->k, d, &result, &diag) != HL_OK) return hli_builder_complain(b, "%s", diag.message);
+  if (hli_infer(b->k, d, &result, &diag) != HL_OK)
+    return hli_builder_complain(b, "%s", diag.message);
   hli_op op = hli_op_create(&b->at, d);
-  if (!op) return hli_builder_no_memory(b);
+  if (!op)
+    return hli_builder_no_memory(b);
   return d->result_count ? hli_result(b->k, op, 0) : HL_POISON;
 }
 
 /* ---- life ---- */
 
 hl_status hl_builder_create(hl_context *ctx, const char *kernel_name, hl_diag *diag, hl_builder **out) {
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   if (!ctx || !out || !kernel_name || !kernel_name[0] || strlen(kernel_name) > 40)
-    return hli_fail(diag, HL_ERR_ARG, "hl_builder_create: wants a context, a name of 1 to 40 characters and an out parameter");
+    return hli_fail(diag, HL_ERR_ARG,
+                    "hl_builder_create: wants a context, a name of 1 to 40 characters and an out parameter");
   for (const char *p = kernel_name; *p; p++)
-    if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' || (p > kernel_name && *p >= '0' && *p <= '9')))
+    if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' ||
+          (p > kernel_name && *p >= '0' && *p <= '9')))
       return hli_fail(diag, HL_ERR_ARG, "hl_builder_create: the name '%s' must be a C identifier", kernel_name);
   hl_builder *b = hli_calloc(&ctx->alloc, 1, sizeof *b);
-  if (!b) return hli_fail_memory(diag, "creating a builder");
+  if (!b)
+    return hli_fail_memory(diag, "creating a builder");
   b->ctx = ctx;
   b->alloc = &ctx->alloc;
   b->k = hli_kernel_create(b->alloc, hli_str(kernel_name), HLI_STAGE_TILE);
@@ -73,7 +85,8 @@ hl_status hl_builder_create(hl_context *ctx, const char *kernel_name, hl_diag *d
 }
 
 void hl_builder_destroy(hl_builder *b) {
-  if (!b) return;
+  if (!b)
+    return;
   hl_kernel_destroy(b->k);
   hli_vec_free(b->alloc, &b->loops);
   hli_vec_free(b->alloc, &b->literals);
@@ -81,7 +94,8 @@ void hl_builder_destroy(hl_builder *b) {
 }
 
 hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   if (!b || !out) {
     hl_builder_destroy(b);
     return hli_fail(diag, HL_ERR_ARG, "hl_builder_finish: wants a builder and an out parameter");
@@ -92,8 +106,10 @@ hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
                 "kernel %s: %u tile loop%s never closed; call hl_tile_end before hl_builder_finish", b->k->name,
                 b->loops.len, b->loops.len > 1 ? "s are" : " is");
   }
-  if (b->k->failed) hli_fail_memory(&b->diag, "building a kernel"); /* whatever was complained about follows from it */
-  if (b->diag.status == HL_OK) hli_verify(b->k, &b->diag, NULL);
+  if (b->k->failed)
+    hli_fail_memory(&b->diag, "building a kernel"); /* whatever was complained about follows from it */
+  if (b->diag.status == HL_OK)
+    hli_verify(b->k, &b->diag, NULL);
   const hl_status status = b->diag.status;
   if (status == HL_OK) {
     *out = b->k;
@@ -106,8 +122,10 @@ hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
 }
 
 hl_builder *hl_builder_at(hl_builder *b, const char *file, uint32_t line) {
-  if (!b) return b;
-  if (file && (!b->at.file[0] || strcmp(b->at.file, file) != 0)) b->at.file = hli_intern(b->k, hli_str(file));
+  if (!b)
+    return b;
+  if (file && (!b->at.file[0] || strcmp(b->at.file, file) != 0))
+    b->at.file = hli_intern(b->k, hli_str(file));
   b->at.line = line;
   return b;
 }
@@ -119,99 +137,136 @@ static hli_dim_data *dim_of(hl_builder *b, hl_dim d) {
 }
 
 static bool is_name(const char *s) {
-  if (!s || !((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_')) return false;
+  if (!s || !((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_'))
+    return false;
   for (; *s; s++)
-    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_' || (*s >= '0' && *s <= '9'))) return false;
+    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_' || (*s >= '0' && *s <= '9')))
+      return false;
   return true;
 }
 
 hl_dim hl_dim_named(hl_builder *b, const char *name) {
-  if (!b) return 0;
-  if (is_name(name) && strlen(name) <= 40) return hli_dim_named(b->k, hli_str(name));
-  hli_builder_complain(b, "the dimension name '%s' must be an identifier of at most 40 characters", name ? name : "(null)");
+  if (!b)
+    return 0;
+  if (is_name(name) && strlen(name) <= 40)
+    return hli_dim_named(b->k, hli_str(name));
+  hli_builder_complain(b, "the dimension name '%s' must be an identifier of at most 40 characters",
+                       name ? name : "(null)");
   return 0;
 }
 
 hl_dim hl_dim_static(hl_builder *b, int64_t size) {
-  if (!b) return 0;
-  if (size >= 0 && size < ((int64_t)1 << 48)) return hli_dim_const(b->k, size);
+  if (!b)
+    return 0;
+  if (size >= 0 && size < ((int64_t)1 << 48))
+    return hli_dim_const(b->k, size);
   hli_builder_complain(b, "a dimension of size %lld is out of range (0 to 2^48)", (long long)size);
   return 0;
 }
 
 void hl_dim_set_dynamic(hl_builder *b, hl_dim dim) {
   hli_dim_data *d = dim_of(b, dim);
-  if (d && d->name[0]) d->kind = HLI_DIM_DYNAMIC;
-  else hli_builder_complain(b, "hl_dim_set_dynamic: wants a named dimension");
+  if (d && d->name[0])
+    d->kind = HLI_DIM_DYNAMIC;
+  else
+    hli_builder_complain(b, "hl_dim_set_dynamic: wants a named dimension");
 }
 
 void hl_dim_set_multiple_of(hl_builder *b, hl_dim dim, int64_t n) {
   hli_dim_data *d = dim_of(b, dim);
-  if (d && n >= 1 && n < ((int64_t)1 << 32)) d->multiple = n;
-  else hli_builder_complain(b, "hl_dim_set_multiple_of: wants a dimension and a multiple of at least 1, not %lld", (long long)n);
+  if (d && n >= 1 && n < ((int64_t)1 << 32))
+    d->multiple = n;
+  else
+    hli_builder_complain(b, "hl_dim_set_multiple_of: wants a dimension and a multiple of at least 1, not %lld",
+                         (long long)n);
 }
 
 void hl_dim_set_example(hl_builder *b, hl_dim dim, int64_t size) {
   hli_dim_data *d = dim_of(b, dim);
-  if (d && size >= 0) d->example = size;
-  else hli_builder_complain(b, "hl_dim_set_example: wants a dimension and a size, not %lld", (long long)size);
+  if (d && size >= 0)
+    d->example = size;
+  else
+    hli_builder_complain(b, "hl_dim_set_example: wants a dimension and a size, not %lld", (long long)size);
 }
 
 static hl_value add_param(hl_builder *b, const char *name, const hli_type_data *type, hl_access access) {
   hl_kernel *k = b->k;
   if (!is_name(name) || strlen(name) > 40)
-    return hli_builder_complain(b, "the parameter name '%s' must be an identifier of at most 40 characters", name ? name : "(null)");
+    return hli_builder_complain(b, "the parameter name '%s' must be an identifier of at most 40 characters",
+                                name ? name : "(null)");
   for (uint32_t i = 0; i < k->params.len; i++)
-    if (!strcmp(k->values.data[k->params.data[i].value].name, name)) return hli_builder_complain(b, "there already is a parameter %s", name);
-  if (k->params.len >= 32) return hli_builder_complain(b, "more than 32 parameters");
+    if (!strcmp(k->values.data[k->params.data[i].value].name, name))
+      return hli_builder_complain(b, "there already is a parameter %s", name);
+  if (k->params.len >= 32)
+    return hli_builder_complain(b, "more than 32 parameters");
   hli_value_data v = {.type = hli_type_intern(k, type), .name = hli_intern(k, hli_str(name)), .index = k->params.len};
   hli_param p = {.is_input = (access & HL_IN) != 0, .is_output = (access & HL_OUT) != 0};
-  p.spec = hli_dtype_kind((hl_dtype)type->dtype) == 'f' ? (hl_arg_spec){HL_DIST_NORMAL, 0, 1, false}
-                                                        : (hl_arg_spec){HL_DIST_INTEGER, 0, type->dtype == HL_BOOL ? 1 : 7, false};
-  for (uint32_t i = 0; i < HL_MAX_RANK; i++) p.strides[i] = -1;
-  if (!hli_vec_push(b->alloc, &k->values, v)) return hli_builder_no_memory(b);
+  p.spec = hli_dtype_kind((hl_dtype)type->dtype) == 'f'
+               ? (hl_arg_spec){HL_DIST_NORMAL, 0, 1, false}
+               : (hl_arg_spec){HL_DIST_INTEGER, 0, type->dtype == HL_BOOL ? 1 : 7, false};
+  for (uint32_t i = 0; i < HL_MAX_RANK; i++)
+    p.strides[i] = -1;
+  if (!hli_vec_push(b->alloc, &k->values, v))
+    return hli_builder_no_memory(b);
   p.value = k->values.len - 1;
-  if (!hli_vec_push(b->alloc, &k->params, p)) return hli_builder_no_memory(b);
+  if (!hli_vec_push(b->alloc, &k->params, p))
+    return hli_builder_no_memory(b);
   return p.value;
 }
 
-hl_value (hl_param_tensor)(hl_builder *b, const char *name, hl_dtype dtype, const hl_dim *dims, uint32_t rank, hl_access access) {
-  if (!b || b->diag.status != HL_OK) return HL_POISON;
-  if (!hli_dtype_kind(dtype)) return hli_builder_complain(b, "parameter %s: unknown dtype %d", name ? name : "", (int)dtype);
-  if (rank < 1 || rank > HL_MAX_RANK || !dims) return hli_builder_complain(b, "parameter %s: rank %u is out of range (1 to %d)", name ? name : "", rank, HL_MAX_RANK);
-  if (access < HL_IN || access > HL_INOUT) return hli_builder_complain(b, "parameter %s: access must be HL_IN, HL_OUT or HL_INOUT", name ? name : "");
+hl_value(hl_param_tensor)(hl_builder *b, const char *name, hl_dtype dtype, const hl_dim *dims, uint32_t rank,
+                          hl_access access) {
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
+  if (!hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "parameter %s: unknown dtype %d", name ? name : "", (int)dtype);
+  if (rank < 1 || rank > HL_MAX_RANK || !dims)
+    return hli_builder_complain(b, "parameter %s: rank %u is out of range (1 to %d)", name ? name : "", rank,
+                                HL_MAX_RANK);
+  if (access < HL_IN || access > HL_INOUT)
+    return hli_builder_complain(b, "parameter %s: access must be HL_IN, HL_OUT or HL_INOUT", name ? name : "");
   hli_type_data t = {.kind = HLI_TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank};
   for (uint32_t i = 0; i < rank; i++) {
-    if (!dim_of(b, dims[i])) return hli_builder_complain(b, "parameter %s: dimension %u is not a dimension of this builder", name ? name : "", i);
+    if (!dim_of(b, dims[i]))
+      return hli_builder_complain(b, "parameter %s: dimension %u is not a dimension of this builder", name ? name : "",
+                                  i);
     t.dims[i] = dims[i];
   }
   return add_param(b, name, &t, access);
 }
 
-hl_value (hl_param_scalar)(hl_builder *b, const char *name, hl_dtype dtype) {
-  if (!b || b->diag.status != HL_OK) return HL_POISON;
-  if (!hli_dtype_kind(dtype)) return hli_builder_complain(b, "parameter %s: unknown dtype %d", name ? name : "", (int)dtype);
+hl_value(hl_param_scalar)(hl_builder *b, const char *name, hl_dtype dtype) {
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
+  if (!hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "parameter %s: unknown dtype %d", name ? name : "", (int)dtype);
   return add_param(b, name, &(hli_type_data){.kind = HLI_TYPE_VALUE, .dtype = (uint8_t)dtype}, HL_IN);
 }
 
 static hli_param *param_of(hl_builder *b, hl_value v) {
   for (uint32_t i = 0; i < b->k->params.len; i++)
-    if (b->k->params.data[i].value == v) return &b->k->params.data[i];
+    if (b->k->params.data[i].value == v)
+      return &b->k->params.data[i];
   hli_builder_complain(b, "value %u is not a parameter", v);
   return NULL;
 }
 
 void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec) {
-  if (!hli_builder_ok(b, param)) return;
+  if (!hli_builder_ok(b, param))
+    return;
   hli_param *p = param_of(b, param);
-  if (p && (unsigned)spec.dist <= HL_DIST_CONSTANT) p->spec = spec;
-  else hli_builder_complain(b, "hl_param_set_spec: unknown distribution %d", (int)spec.dist);
+  if (p && (unsigned)spec.dist <= HL_DIST_CONSTANT)
+    p->spec = spec;
+  else
+    hli_builder_complain(b, "hl_param_set_spec: unknown distribution %d", (int)spec.dist);
 }
 
 void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q) {
-  if (!hli_builder_ok(b, p) || !hli_builder_ok(b, q)) return;
+  if (!hli_builder_ok(b, p) || !hli_builder_ok(b, q))
+    return;
   hli_param *x = param_of(b, p), *y = param_of(b, q);
-  if (!x || !y || x == y) return;
+  if (!x || !y || x == y)
+    return;
   x->may_alias |= 1u << (y - b->k->params.data);
   y->may_alias |= 1u << (x - b->k->params.data);
 }
@@ -221,7 +276,8 @@ void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q) {
 /* The tensor dimension a loop's end is the size of, 0 if it is something else. */
 static hli_dim extent_dim(const hl_kernel *k, hli_value end) {
   const hli_op def = k->values.data[end].def;
-  if (!def || k->ops.data[def].code != HLI_OP_SIZE) return 0;
+  if (!def || k->ops.data[def].code != HLI_OP_SIZE)
+    return 0;
   return hli_type_of(k, hli_operand(k, def, 0))->dims[hli_attr(k, def, 0, 0)];
 }
 
@@ -229,14 +285,17 @@ static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, con
   static const char names[] = "ijklmnpqrst";
   for (uint32_t d = 0; d < rank; d++) {
     uint32_t tiles = 0;
-    for (uint32_t i = 1; i < b->k->axes.len; i++) tiles += b->k->axes.data[i].kind == HLI_AXIS_TILE;
+    for (uint32_t i = 1; i < b->k->axes.len; i++)
+      tiles += b->k->axes.data[i].kind == HLI_AXIS_TILE;
     hli_axis a = hli_axis_tile(b->k, (hl_str){&names[HLI_MIN(tiles, sizeof names - 2)], 1});
     hli_axis_data *x = &b->k->axes.data[a];
     x->block_min = o ? o->block_min[d] : 0;
     x->block_max = o ? o->block_max[d] : 0;
     x->dim = extent_dim(b->k, extents[d]);
-    if (x->block_min < 0 || x->block_max < 0 || (x->block_max && x->block_min > x->block_max) || x->block_max > (1 << 20)) {
-      hli_builder_complain(b, "tile %u: block limits %lld to %lld are not a range within 1 and 2^20", d, (long long)x->block_min, (long long)x->block_max);
+    if (x->block_min < 0 || x->block_max < 0 || (x->block_max && x->block_min > x->block_max) ||
+        x->block_max > (1 << 20)) {
+      hli_builder_complain(b, "tile %u: block limits %lld to %lld are not a range within 1 and 2^20", d,
+                           (long long)x->block_min, (long long)x->block_max);
       return false;
     }
     axes[d] = a;
@@ -247,19 +306,22 @@ static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, con
 /* An extent or begin as an i64 scalar. */
 static bool bound(hl_builder *b, hl_value v, hli_value *out) {
   char words[HLI_TYPE_WORDS];
-  if (!hli_builder_ok(b, v)) return false;
+  if (!hli_builder_ok(b, v))
+    return false;
   const hli_type_data *t = hli_type_of(b->k, v);
   const char kind = t->kind == HLI_TYPE_VALUE && t->rank == 0 ? hli_dtype_kind((hl_dtype)t->dtype) : 0;
   if (kind != 'i' && kind != 'u') {
-    hli_builder_complain(b, "a tile's bounds must be integer scalars, not %s%s", hli_type_words(b->k, b->k->values.data[v].type, words),
-                         t->kind == HLI_TYPE_TILE ? " (a tile of a tile: loop from hl_tile_first to hl_tile_last)" : "");
+    hli_builder_complain(
+        b, "a tile's bounds must be integer scalars, not %s%s", hli_type_words(b->k, b->k->values.data[v].type, words),
+        t->kind == HLI_TYPE_TILE ? " (a tile of a tile: loop from hl_tile_first to hl_tile_last)" : "");
     return false;
   }
   *out = hli_builder_cast(b, v, HL_I64);
   return *out != HL_POISON;
 }
 
-static void open_region(hl_builder *b, hli_op op, const int64_t *axes, uint32_t rank, const hl_tile_options *o, hl_value *tiles) {
+static void open_region(hl_builder *b, hli_op op, const int64_t *axes, uint32_t rank, const hl_tile_options *o,
+                        hl_value *tiles) {
   hl_kernel *k = b->k;
   hli_block body = hli_block_create(k, op);
   const uint32_t carried = o ? o->carried_count : 0;
@@ -276,15 +338,20 @@ static void open_region(hl_builder *b, hli_op op, const int64_t *axes, uint32_t 
   b->at.before = 0;
 }
 
-void (hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o, hl_value *tiles) {
+void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o,
+                       hl_value *tiles) {
   hli_value operands[HLI_MAX_OPERANDS] = {0};
   hli_type types[HLI_MAX_OPERANDS];
   int64_t axes[HL_MAX_RANK];
-  if (!b || b->diag.status != HL_OK) return;
-  for (uint32_t d = 0; tiles && d < rank && d < HL_MAX_RANK; d++) tiles[d] = HL_POISON;
+  if (!b || b->diag.status != HL_OK)
+    return;
+  for (uint32_t d = 0; tiles && d < rank && d < HL_MAX_RANK; d++)
+    tiles[d] = HL_POISON;
   const uint32_t carried = o ? o->carried_count : 0;
-  if (!extents || !tiles || rank < 1 || rank > HL_MAX_RANK || (carried && (!o->carried || !o->carried_in)) || carried > HLI_MAX_OPERANDS - 2 * HL_MAX_RANK) {
-    hli_builder_complain(b, "hl_tile_begin: wants 1 to %d extents and as many tiles, and at most %d carried values", HL_MAX_RANK, HLI_MAX_OPERANDS - 2 * HL_MAX_RANK);
+  if (!extents || !tiles || rank < 1 || rank > HL_MAX_RANK || (carried && (!o->carried || !o->carried_in)) ||
+      carried > HLI_MAX_OPERANDS - 2 * HL_MAX_RANK) {
+    hli_builder_complain(b, "hl_tile_begin: wants 1 to %d extents and as many tiles, and at most %d carried values",
+                         HL_MAX_RANK, HLI_MAX_OPERANDS - 2 * HL_MAX_RANK);
     return;
   }
   if (b->loops.len >= HLI_MAX_NESTING) {
@@ -293,26 +360,36 @@ void (hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, c
   }
   for (uint32_t d = 0; d < rank; d++) {
     const hl_value begin = o && o->begins ? o->begins[d] : (hl_const_i)(b, 0);
-    if (!bound(b, begin, &operands[d]) || !bound(b, extents[d], &operands[rank + d])) return;
+    if (!bound(b, begin, &operands[d]) || !bound(b, extents[d], &operands[rank + d]))
+      return;
   }
   for (uint32_t i = 0; i < carried; i++) {
-    if (!hli_builder_is_value(b, o->carried[i], "carried value")) return;
+    if (!hli_builder_is_value(b, o->carried[i], "carried value"))
+      return;
     operands[2 * rank + i] = o->carried[i];
   }
-  if (!loop_axes(b, extents, rank, o, axes)) return;
-  hli_op_desc d = {.code = HLI_OP_TILE, .operands = operands, .operand_count = 2 * rank + carried, .results = types,
-                   .result_count = carried, .attrs = axes, .attr_len = {rank}};
+  if (!loop_axes(b, extents, rank, o, axes))
+    return;
+  hli_op_desc d = {.code = HLI_OP_TILE,
+                   .operands = operands,
+                   .operand_count = 2 * rank + carried,
+                   .results = types,
+                   .result_count = carried,
+                   .attrs = axes,
+                   .attr_len = {rank}};
   hl_diag diag = {0};
   if (hli_infer(b->k, &d, types, &diag) != HL_OK) {
     hli_builder_complain(b, "%s", diag.message);
     return;
   }
   hli_op op = hli_op_create(&b->at, &d);
-  if (op) open_region(b, op, axes, rank, o, tiles);
-  else hli_builder_no_memory(b);
+  if (op)
+    open_region(b, op, axes, rank, o, tiles);
+  else
+    hli_builder_no_memory(b);
 }
 
-void (hl_tile_begin)(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *tiles) {
+void(hl_tile_begin)(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *tiles) {
   (hl_tile_begin_ex)(b, extents, rank, NULL, tiles);
 }
 
@@ -320,33 +397,40 @@ void (hl_tile_begin)(hl_builder *b, const hl_value *extents, uint32_t rank, hl_v
 static bool check_next(hl_builder *b, const hli_loop *loop, const hl_value *next) {
   char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
   for (uint32_t i = 0; i < loop->carried; i++) {
-    if (!hli_builder_is_value(b, next[i], "carried value")) return false;
+    if (!hli_builder_is_value(b, next[i], "carried value"))
+      return false;
     const hli_type want = b->k->values.data[hli_result(b->k, loop->op, i)].type, got = b->k->values.data[next[i]].type;
-    if (want == got) continue;
-    hli_builder_complain(b, "carried value %u starts as %s but its next value is %s", i + 1, hli_type_words(b->k, want, x), hli_type_words(b->k, got, y));
+    if (want == got)
+      continue;
+    hli_builder_complain(b, "carried value %u starts as %s but its next value is %s", i + 1,
+                         hli_type_words(b->k, want, x), hli_type_words(b->k, got, y));
     return false;
   }
   return true;
 }
 
-void (hl_tile_end)(hl_builder *b, const hl_value *next, hl_value *results) {
-  if (!b || b->diag.status != HL_OK) return;
+void(hl_tile_end)(hl_builder *b, const hl_value *next, hl_value *results) {
+  if (!b || b->diag.status != HL_OK)
+    return;
   if (b->loops.len == 0) {
     hli_builder_complain(b, "hl_tile_end without an open loop");
     return;
   }
   const hli_loop loop = b->loops.data[b->loops.len - 1];
   if (loop.carried && (!next || !results)) {
-    hli_builder_complain(b, "hl_tile_end: the loop carries %u values: give their next values and room for the results", loop.carried);
+    hli_builder_complain(b, "hl_tile_end: the loop carries %u values: give their next values and room for the results",
+                         loop.carried);
     return;
   }
   if (hli_first(b->k, b->at.block) == 0) {
     hli_builder_complain(b, "the tile loop is empty");
     return;
   }
-  if (!check_next(b, &loop, next)) return;
+  if (!check_next(b, &loop, next))
+    return;
   hli_make_yield(&b->at, next, loop.carried);
-  for (uint32_t i = 0; i < loop.carried; i++) results[i] = hli_result(b->k, loop.op, i);
+  for (uint32_t i = 0; i < loop.carried; i++)
+    results[i] = hli_result(b->k, loop.op, i);
   b->at.block = loop.outer.block;
   b->at.before = loop.outer.before;
   b->loops.len--;

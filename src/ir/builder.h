@@ -16,8 +16,8 @@ struct hl_builder {
   hl_context *ctx;
   const hl_allocator *alloc;
   hl_kernel *k;
-  hli_cursor at;        /* where the next op goes, and its location */
-  hl_diag diag;         /* the first complaint */
+  hli_cursor at; /* where the next op goes, and its location */
+  hl_diag diag;  /* the first complaint */
   HLI_VEC(hli_loop) loops;
   HLI_VEC(hli_value) literals; /* values that promote weakly as literals */
 };

@@ -7,25 +7,35 @@
 
 bool hli_builder_is_literal(const hl_builder *b, hl_value v) {
   for (uint32_t i = 0; i < b->literals.len; i++)
-    if (b->literals.data[i] == v) return true;
+    if (b->literals.data[i] == v)
+      return true;
   return false;
 }
 
 static hl_value literal(hl_builder *b, hl_dtype dtype, hli_scalar s) {
-  if (!b || b->diag.status != HL_OK) return HL_POISON;
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
   hli_value v = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, s));
-  if (!v || !hli_vec_push(b->alloc, &b->literals, v)) return hli_builder_no_memory(b);
+  if (!v || !hli_vec_push(b->alloc, &b->literals, v))
+    return hli_builder_no_memory(b);
   return v;
 }
 
-hl_value (hl_const_f)(hl_builder *b, double x) { return literal(b, HL_F32, (hli_scalar){.f = x}); }
-hl_value (hl_const_i)(hl_builder *b, int64_t x) { return literal(b, HL_I64, (hli_scalar){.i = x}); }
+hl_value(hl_const_f)(hl_builder *b, double x) {
+  return literal(b, HL_F32, (hli_scalar){.f = x});
+}
+hl_value(hl_const_i)(hl_builder *b, int64_t x) {
+  return literal(b, HL_I64, (hli_scalar){.i = x});
+}
 
 hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype) {
-  if (!hli_builder_is_value(b, v, "cast")) return HL_POISON;
-  if (!hli_dtype_kind(dtype)) return hli_builder_complain(b, "cast: unknown dtype %d", (int)dtype);
+  if (!hli_builder_is_value(b, v, "cast"))
+    return HL_POISON;
+  if (!hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "cast: unknown dtype %d", (int)dtype);
   const hl_dtype from = hli_dtype_of(b->k, v);
-  if (from == dtype) return v;
+  if (from == dtype)
+    return v;
   hli_scalar s;
   if (hli_builder_is_literal(b, v) && hli_const_value(b->k, v, &s)) { /* exact: made anew, not rounded twice */
     const hli_scalar c = hli_scalar_eval(HLI_OP_CAST, from, dtype, &s, false);
@@ -36,7 +46,9 @@ hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype) {
   return hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_CAST, .operands = &v, .operand_count = 1}, t);
 }
 
-hl_value (hl_cast)(hl_builder *b, hl_value v, hl_dtype dtype) { return hli_builder_cast(b, v, dtype); }
+hl_value(hl_cast)(hl_builder *b, hl_value v, hl_dtype dtype) {
+  return hli_builder_cast(b, v, dtype);
+}
 
 /* ---- promotion ---- */
 
@@ -47,20 +59,25 @@ static int category(hl_dtype d) {
 
 /* Two dtypes of one category. */
 static hl_dtype promote_pair(hl_dtype a, hl_dtype b) {
-  if (a == b) return a;
+  if (a == b)
+    return a;
   const char ka = hli_dtype_kind(a), kb = hli_dtype_kind(b);
   const uint32_t sa = hl_dtype_size(a), sb = hl_dtype_size(b);
-  if (ka == 'f') return sa == sb ? HL_F32 /* f16 with bf16 */ : sa > sb ? a : b;
-  if (ka == kb) return sa > sb ? a : b;
+  if (ka == 'f')
+    return sa == sb ? HL_F32 /* f16 with bf16 */ : sa > sb ? a : b;
+  if (ka == kb)
+    return sa > sb ? a : b;
   const hl_dtype s = ka == 'i' ? a : b, u = ka == 'i' ? b : a; /* signed with unsigned */
   const uint32_t su = hl_dtype_size(u);
-  if (hl_dtype_size(s) > su) return s;
+  if (hl_dtype_size(s) > su)
+    return s;
   return su == 1 ? HL_I16 : su == 2 ? HL_I32 : su == 4 ? HL_I64 : HL_DTYPE_NONE;
 }
 
 /* 0 literal, 1 scalar, 2 tile value: the strength with which a value takes part in promotion. */
 static int strength(const hl_builder *b, hl_value v) {
-  if (hli_builder_is_literal(b, v)) return 0;
+  if (hli_builder_is_literal(b, v))
+    return 0;
   return hli_type_of(b->k, v)->rank ? 2 : 1;
 }
 
@@ -68,12 +85,15 @@ static int strength(const hl_builder *b, hl_value v) {
 static hl_dtype promote(hl_builder *b, const hl_value *v, uint32_t n) {
   int top = 0, strongest = 0;
   hl_dtype d = HL_DTYPE_NONE;
-  for (uint32_t i = 0; i < n; i++) top = HLI_MAX(top, category(hli_dtype_of(b->k, v[i])));
   for (uint32_t i = 0; i < n; i++)
-    if (category(hli_dtype_of(b->k, v[i])) == top) strongest = HLI_MAX(strongest, strength(b, v[i]));
+    top = HLI_MAX(top, category(hli_dtype_of(b->k, v[i])));
+  for (uint32_t i = 0; i < n; i++)
+    if (category(hli_dtype_of(b->k, v[i])) == top)
+      strongest = HLI_MAX(strongest, strength(b, v[i]));
   for (uint32_t i = 0; i < n; i++) {
     const hl_dtype x = hli_dtype_of(b->k, v[i]);
-    if (category(x) != top || strength(b, v[i]) != strongest) continue;
+    if (category(x) != top || strength(b, v[i]) != strongest)
+      continue;
     d = d ? promote_pair(d, x) : x;
     if (!d) {
       hli_builder_complain(b, "no common dtype for u64 and a signed integer; cast one of them");
@@ -85,23 +105,30 @@ static hl_dtype promote(hl_builder *b, const hl_value *v, uint32_t n) {
 
 /* ---- broadcasting ---- */
 
-static const char *type_words(hl_builder *b, hl_value v, char *buf) { return hli_type_words(b->k, b->k->values.data[v].type, buf); }
+static const char *type_words(hl_builder *b, hl_value v, char *buf) {
+  return hli_type_words(b->k, b->k->values.data[v].type, buf);
+}
 
 /* The joint shape of n values, aligned at the last axis. */
 static bool joint_shape(hl_builder *b, const hl_value *v, uint32_t n, hli_axis *axes, uint32_t *rank) {
   char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
   *rank = 0;
-  for (uint32_t i = 0; i < n; i++) *rank = HLI_MAX(*rank, (uint32_t)hli_type_of(b->k, v[i])->rank);
+  for (uint32_t i = 0; i < n; i++)
+    *rank = HLI_MAX(*rank, (uint32_t)hli_type_of(b->k, v[i])->rank);
   hli_value source[HL_MAX_RANK] = {0}; /* who gave each axis, for the message */
-  for (uint32_t d = 0; d < *rank; d++) axes[d] = 0;
+  for (uint32_t d = 0; d < *rank; d++)
+    axes[d] = 0;
   for (uint32_t i = 0; i < n; i++) {
     const hli_type_data *t = hli_type_of(b->k, v[i]);
     const uint32_t shift = *rank - t->rank;
     for (uint32_t d = 0; d < t->rank; d++) {
       hli_axis *slot = &axes[shift + d];
-      if (*slot == t->dims[d] || (*slot && hli_axis_is_one(b->k, t->dims[d]))) continue;
+      if (*slot == t->dims[d] || (*slot && hli_axis_is_one(b->k, t->dims[d])))
+        continue;
       if (*slot && !hli_axis_is_one(b->k, *slot)) {
-        hli_builder_complain(b, "%s and %s do not broadcast: axis %u from the end differs (add an axis with hl_unsqueeze, or loop over the same tile)",
+        hli_builder_complain(b,
+                             "%s and %s do not broadcast: axis %u from the end differs (add an axis with hl_unsqueeze, "
+                             "or loop over the same tile)",
                              type_words(b, source[shift + d], x), type_words(b, v[i], y), t->rank - d);
         return false;
       }
@@ -113,11 +140,13 @@ static bool joint_shape(hl_builder *b, const hl_value *v, uint32_t n, hli_axis *
 }
 
 static hl_value broadcast(hl_builder *b, hl_value v, hli_type to) {
-  if (b->k->values.data[v].type == to) return v;
+  if (b->k->values.data[v].type == to)
+    return v;
   const hli_type_data src = *hli_type_of(b->k, v), dst = *hli_type_get(b->k, to);
   int64_t dims[HL_MAX_RANK];
   char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
-  if (src.rank > dst.rank) return hli_builder_complain(b, "%s does not broadcast to %s", type_words(b, v, x), hli_type_words(b->k, to, y));
+  if (src.rank > dst.rank)
+    return hli_builder_complain(b, "%s does not broadcast to %s", type_words(b, v, x), hli_type_words(b->k, to, y));
   for (uint32_t d = 0; d < src.rank; d++) {
     dims[d] = dst.rank - src.rank + d;
     if (src.dims[d] != dst.dims[dims[d]] && !hli_axis_is_one(b->k, src.dims[d]))
@@ -136,11 +165,14 @@ hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to) {
 static bool unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype) {
   hli_axis axes[HL_MAX_RANK];
   uint32_t rank;
-  if (dtype == HL_DTYPE_NONE && !(dtype = promote(b, v, n))) return false;
-  if (!joint_shape(b, v, n, axes, &rank)) return false;
+  if (dtype == HL_DTYPE_NONE && !(dtype = promote(b, v, n)))
+    return false;
+  if (!joint_shape(b, v, n, axes, &rank))
+    return false;
   hli_type to = hli_type_value(b->k, dtype, axes, rank);
   for (uint32_t i = 0; i < n; i++)
-    if (!(v[i] = hli_builder_fit(b, v[i], to))) return false;
+    if (!(v[i] = hli_builder_fit(b, v[i], to)))
+      return false;
   return true;
 }
 
@@ -158,121 +190,162 @@ static const uint16_t binary_codes[HL_BINARY_COUNT] = {
 };
 
 /* What floating functions of this dtype compute in: f16, bf16 and integers use f32. */
-static hl_dtype compute_dtype(hl_dtype d) { return d == HL_F64 ? HL_F64 : HL_F32; }
+static hl_dtype compute_dtype(hl_dtype d) {
+  return d == HL_F64 ? HL_F64 : HL_F32;
+}
 
 static hl_value remember_literal(hl_builder *b, hl_value r, bool weak) {
-  if (weak && r && !hli_vec_push(b->alloc, &b->literals, r)) return hli_builder_no_memory(b);
+  if (weak && r && !hli_vec_push(b->alloc, &b->literals, r))
+    return hli_builder_no_memory(b);
   return r;
 }
 
-hl_value (hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
-  if (!b || !hli_builder_ok(b, a)) return HL_POISON;
-  if ((unsigned)op >= HL_UNARY_COUNT) return hli_builder_complain(b, "unknown unary operation %d", (int)op);
+hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
+  if (!b || !hli_builder_ok(b, a))
+    return HL_POISON;
+  if ((unsigned)op >= HL_UNARY_COUNT)
+    return hli_builder_complain(b, "unknown unary operation %d", (int)op);
   const hli_opcode code = (hli_opcode)unary_codes[op];
-  if (!hli_builder_is_value(b, a, hli_op_facts(code)->text)) return HL_POISON;
+  if (!hli_builder_is_value(b, a, hli_op_facts(code)->text))
+    return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, a);
   const bool floating = hli_op_facts(code)->rule == HLI_RULE_FLOAT;
-  if (d == HL_BOOL && code != HLI_OP_NOT && !floating) a = hli_builder_cast(b, a, HL_I64);
-  if (floating) a = hli_builder_cast(b, a, compute_dtype(d));
+  if (d == HL_BOOL && code != HLI_OP_NOT && !floating)
+    a = hli_builder_cast(b, a, HL_I64);
+  if (floating)
+    a = hli_builder_cast(b, a, compute_dtype(d));
   hl_value r = a ? hli_builder_op(b, &(hli_op_desc){.code = code, .operands = &a, .operand_count = 1}, 0) : HL_POISON;
   return floating && (d == HL_F16 || d == HL_BF16) ? hli_builder_cast(b, r, d) : r;
 }
 
-hl_value (hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
-  if (!b || !hli_builder_ok(b, a) || !hli_builder_ok(b, c)) return HL_POISON;
-  if ((unsigned)op >= HL_BINARY_COUNT) return hli_builder_complain(b, "unknown binary operation %d", (int)op);
+hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
+  if (!b || !hli_builder_ok(b, a) || !hli_builder_ok(b, c))
+    return HL_POISON;
+  if ((unsigned)op >= HL_BINARY_COUNT)
+    return hli_builder_complain(b, "unknown binary operation %d", (int)op);
   const hli_opcode code = (hli_opcode)binary_codes[op];
   const char *text = hli_op_facts(code)->text;
   hl_value v[2] = {a, c};
-  if (!hli_builder_is_value(b, a, text) || !hli_builder_is_value(b, c, text)) return HL_POISON;
+  if (!hli_builder_is_value(b, a, text) || !hli_builder_is_value(b, c, text))
+    return HL_POISON;
   hl_dtype d = promote(b, v, 2), work = d;
-  if (!d) return HL_POISON;
+  if (!d)
+    return HL_POISON;
   const bool weak = hli_builder_is_literal(b, a) && hli_builder_is_literal(b, c);
   const uint8_t rule = hli_op_facts(code)->rule;
-  if (rule == HLI_RULE_FLOAT) work = compute_dtype(d);
-  else if (rule == HLI_RULE_SAME && d == HL_BOOL) work = HL_I64;
-  if (!unify(b, v, 2, work)) return HL_POISON;
+  if (rule == HLI_RULE_FLOAT)
+    work = compute_dtype(d);
+  else if (rule == HLI_RULE_SAME && d == HL_BOOL)
+    work = HL_I64;
+  if (!unify(b, v, 2, work))
+    return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = code, .operands = v, .operand_count = 2}, 0);
-  if (rule == HLI_RULE_FLOAT && (d == HL_F16 || d == HL_BF16)) r = hli_builder_cast(b, r, d);
+  if (rule == HLI_RULE_FLOAT && (d == HL_F16 || d == HL_BF16))
+    r = hli_builder_cast(b, r, d);
   return remember_literal(b, r, weak);
 }
 
-hl_value (hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {
+hl_value(hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {
   hl_value v[3] = {a, c, d};
   for (uint32_t i = 0; i < 3; i++)
-    if (!b || !hli_builder_is_value(b, v[i], "fma")) return HL_POISON;
+    if (!b || !hli_builder_is_value(b, v[i], "fma"))
+      return HL_POISON;
   hl_dtype t = promote(b, v, 3);
-  if (!t || !unify(b, v, 3, compute_dtype(t))) return HL_POISON;
+  if (!t || !unify(b, v, 3, compute_dtype(t)))
+    return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_FMA, .operands = v, .operand_count = 3}, 0);
   return t == HL_F16 || t == HL_BF16 ? hli_builder_cast(b, r, t) : r;
 }
 
 /* v as bool: v != 0. */
 hl_value hli_builder_truth(hl_builder *b, hl_value v) {
-  if (!hli_builder_is_value(b, v, "condition")) return HL_POISON;
-  if (hli_dtype_of(b->k, v) == HL_BOOL) return v;
+  if (!hli_builder_is_value(b, v, "condition"))
+    return HL_POISON;
+  if (hli_dtype_of(b->k, v) == HL_BOOL)
+    return v;
   return (hl_binary)(b, HL_NE, v, (hl_const_i)(b, 0));
 }
 
-hl_value (hl_where)(hl_builder *b, hl_value cond, hl_value a, hl_value c) {
+hl_value(hl_where)(hl_builder *b, hl_value cond, hl_value a, hl_value c) {
   hl_value v[3] = {cond, a, c};
   hli_axis axes[HL_MAX_RANK];
   uint32_t rank;
   for (uint32_t i = 0; i < 3; i++)
-    if (!b || !hli_builder_is_value(b, v[i], "where")) return HL_POISON;
+    if (!b || !hli_builder_is_value(b, v[i], "where"))
+      return HL_POISON;
   hl_dtype d = promote(b, v + 1, 2);
   v[0] = d ? hli_builder_truth(b, v[0]) : HL_POISON;
-  if (!v[0] || !joint_shape(b, v, 3, axes, &rank)) return HL_POISON;
+  if (!v[0] || !joint_shape(b, v, 3, axes, &rank))
+    return HL_POISON;
   v[0] = hli_builder_fit(b, v[0], hli_type_value(b->k, HL_BOOL, axes, rank));
-  for (uint32_t i = 1; i < 3 && v[i - 1]; i++) v[i] = hli_builder_fit(b, v[i], hli_type_value(b->k, d, axes, rank));
-  return v[2] ? hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_WHERE, .operands = v, .operand_count = 3}, 0) : HL_POISON;
+  for (uint32_t i = 1; i < 3 && v[i - 1]; i++)
+    v[i] = hli_builder_fit(b, v[i], hli_type_value(b->k, d, axes, rank));
+  return v[2] ? hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_WHERE, .operands = v, .operand_count = 3}, 0)
+              : HL_POISON;
 }
 
 /* ---- shapes ---- */
 
-hl_value (hl_unsqueeze)(hl_builder *b, hl_value v, uint32_t axis) {
-  if (!b || !hli_builder_is_value(b, v, "unsqueeze")) return HL_POISON;
+hl_value(hl_unsqueeze)(hl_builder *b, hl_value v, uint32_t axis) {
+  if (!b || !hli_builder_is_value(b, v, "unsqueeze"))
+    return HL_POISON;
   hli_type_data t = *hli_type_of(b->k, v);
   int64_t dims[HL_MAX_RANK];
-  if (axis > t.rank || t.rank == HL_MAX_RANK) return hli_builder_complain(b, "unsqueeze: axis %u is out of range for rank %u", axis, t.rank);
-  for (uint32_t d = t.rank; d > axis; d--) t.dims[d] = t.dims[d - 1];
-  for (uint32_t d = 0; d < t.rank; d++) dims[d] = d < axis ? d : d + 1;
+  if (axis > t.rank || t.rank == HL_MAX_RANK)
+    return hli_builder_complain(b, "unsqueeze: axis %u is out of range for rank %u", axis, t.rank);
+  for (uint32_t d = t.rank; d > axis; d--)
+    t.dims[d] = t.dims[d - 1];
+  for (uint32_t d = 0; d < t.rank; d++)
+    dims[d] = d < axis ? d : d + 1;
   t.dims[axis] = hli_axis_const(b->k, 1);
   t.rank++;
   hli_value r = hli_make_broadcast(&b->at, v, hli_type_intern(b->k, &t), dims);
   return r ? r : hli_builder_no_memory(b);
 }
 
-hl_value (hl_squeeze)(hl_builder *b, hl_value v, uint32_t axis) {
+hl_value(hl_squeeze)(hl_builder *b, hl_value v, uint32_t axis) {
   int64_t a = axis;
-  if (!b || !hli_builder_is_value(b, v, "squeeze")) return HL_POISON;
-  return hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_SQUEEZE, .operands = &v, .operand_count = 1, .attrs = &a, .attr_len = {1}}, 0);
+  if (!b || !hli_builder_is_value(b, v, "squeeze"))
+    return HL_POISON;
+  return hli_builder_op(
+      b, &(hli_op_desc){.code = HLI_OP_SQUEEZE, .operands = &v, .operand_count = 1, .attrs = &a, .attr_len = {1}}, 0);
 }
 
-hl_value (hl_transpose)(hl_builder *b, hl_value v, const uint32_t *perm) {
+hl_value(hl_transpose)(hl_builder *b, hl_value v, const uint32_t *perm) {
   int64_t p[HL_MAX_RANK];
-  if (!b || !hli_builder_is_value(b, v, "transpose")) return HL_POISON;
-  if (!perm) return hli_builder_complain(b, "transpose: wants a permutation");
+  if (!b || !hli_builder_is_value(b, v, "transpose"))
+    return HL_POISON;
+  if (!perm)
+    return hli_builder_complain(b, "transpose: wants a permutation");
   const uint32_t rank = hli_type_of(b->k, v)->rank;
-  for (uint32_t i = 0; i < rank; i++) p[i] = perm[i];
-  return hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_TRANSPOSE, .operands = &v, .operand_count = 1, .attrs = p, .attr_len = {rank}}, 0);
+  for (uint32_t i = 0; i < rank; i++)
+    p[i] = perm[i];
+  return hli_builder_op(
+      b, &(hli_op_desc){.code = HLI_OP_TRANSPOSE, .operands = &v, .operand_count = 1, .attrs = p, .attr_len = {rank}},
+      0);
 }
 
-hl_value (hl_full)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x) {
+hl_value(hl_full)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x) {
   hli_axis axes[HL_MAX_RANK];
-  if (!b || b->diag.status != HL_OK) return HL_POISON;
-  if (!tiles || rank < 1 || rank > HL_MAX_RANK || !hli_dtype_kind(dtype)) return hli_builder_complain(b, "full: wants 1 to %d tiles and a dtype", HL_MAX_RANK);
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
+  if (!tiles || rank < 1 || rank > HL_MAX_RANK || !hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "full: wants 1 to %d tiles and a dtype", HL_MAX_RANK);
   for (uint32_t i = 0; i < rank; i++) {
-    if (!hli_builder_ok(b, tiles[i])) return HL_POISON;
+    if (!hli_builder_ok(b, tiles[i]))
+      return HL_POISON;
     const hli_type_data *t = hli_type_of(b->k, tiles[i]);
-    if (t->kind != HLI_TYPE_TILE) return hli_builder_complain(b, "full: dimension %u must be a tile", i);
+    if (t->kind != HLI_TYPE_TILE)
+      return hli_builder_complain(b, "full: dimension %u must be a tile", i);
     axes[i] = t->dims[0];
   }
   hl_value c = hli_builder_cast(b, (hl_const_f)(b, x), dtype);
   return c ? broadcast(b, c, hli_type_value(b->k, dtype, axes, rank)) : HL_POISON;
 }
 
-hl_value (hl_zeros)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype) { return (hl_full)(b, tiles, rank, dtype, 0.0); }
+hl_value(hl_zeros)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype) {
+  return (hl_full)(b, tiles, rank, dtype, 0.0);
+}
 
 /* ---- lane mixing ---- */
 
@@ -280,11 +353,14 @@ hl_value (hl_zeros)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtyp
 static bool normal_axes(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, uint32_t *bits) {
   const int32_t rank = hli_type_of(b->k, v)->rank;
   *bits = 0;
-  if (!axes || n == 0) return hli_builder_complain(b, "reduce: names no axis"), false;
+  if (!axes || n == 0)
+    return hli_builder_complain(b, "reduce: names no axis"), false;
   for (uint32_t i = 0; i < n; i++) {
     const int32_t a = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (a < 0 || a >= rank) return hli_builder_complain(b, "reduce: axis %d is out of range for rank %d", axes[i], rank), false;
-    if (*bits & (1u << a)) return hli_builder_complain(b, "reduce: axis %d is named twice", axes[i]), false;
+    if (a < 0 || a >= rank)
+      return hli_builder_complain(b, "reduce: axis %d is out of range for rank %d", axes[i], rank), false;
+    if (*bits & (1u << a))
+      return hli_builder_complain(b, "reduce: axis %d is named twice", axes[i]), false;
     *bits |= 1u << a;
   }
   return true;
@@ -297,8 +373,10 @@ static hl_value keep_axes(hl_builder *b, hl_value r, const hli_type_data *before
   uint32_t n = 0;
   t.dtype = (uint8_t)hli_dtype_of(b->k, r);
   for (uint32_t d = 0; d < t.rank; d++) {
-    if (bits & (1u << d)) t.dims[d] = hli_axis_const(b->k, 1);
-    else dims[n++] = d;
+    if (bits & (1u << d))
+      t.dims[d] = hli_axis_const(b->k, 1);
+    else
+      dims[n++] = d;
   }
   hli_value k = hli_make_broadcast(&b->at, r, hli_type_intern(b->k, &t), dims);
   return k ? k : hli_builder_no_memory(b);
@@ -308,8 +386,10 @@ static hl_value keep_axes(hl_builder *b, hl_value r, const hli_type_data *before
 static hl_dtype reduce_dtype(hl_reduce_op op, hl_dtype d) {
   const bool sums = op == HL_REDUCE_SUM || op == HL_REDUCE_PROD;
   const char kind = hli_dtype_kind(d);
-  if (kind == 'f') return compute_dtype(d);
-  if (sums || kind == 'b') return d == HL_U64 ? HL_U64 : HL_I64;
+  if (kind == 'f')
+    return compute_dtype(d);
+  if (sums || kind == 'b')
+    return d == HL_U64 ? HL_U64 : HL_I64;
   return d;
 }
 
@@ -318,32 +398,42 @@ static hl_value reduce_in(hl_builder *b, hl_reduce_op op, hl_value v, uint32_t b
   const hli_type_data before = *hli_type_of(b->k, v);
   uint32_t n = 0;
   for (uint32_t d = 0; d < before.rank; d++)
-    if (bits & (1u << d)) ints[1 + n++] = d;
+    if (bits & (1u << d))
+      ints[1 + n++] = d;
   v = op == HL_REDUCE_ANY || op == HL_REDUCE_ALL ? hli_builder_truth(b, v) : hli_builder_cast(b, v, work);
-  if (!v) return HL_POISON;
-  hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_REDUCE, .operands = &v, .operand_count = 1, .attrs = ints, .attr_len = {1, n}}, 0);
+  if (!v)
+    return HL_POISON;
+  hl_value r = hli_builder_op(
+      b, &(hli_op_desc){.code = HLI_OP_REDUCE, .operands = &v, .operand_count = 1, .attrs = ints, .attr_len = {1, n}},
+      0);
   return r && keep ? keep_axes(b, r, &before, bits) : r;
 }
 
-hl_value (hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
+hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
   uint32_t bits;
-  if (!b || !hli_builder_is_value(b, v, "reduce")) return HL_POISON;
-  if ((unsigned)op >= HL_REDUCE_COUNT) return hli_builder_complain(b, "unknown reduction %d", (int)op);
-  if (!normal_axes(b, v, axes, n, &bits)) return HL_POISON;
+  if (!b || !hli_builder_is_value(b, v, "reduce"))
+    return HL_POISON;
+  if ((unsigned)op >= HL_REDUCE_COUNT)
+    return hli_builder_complain(b, "unknown reduction %d", (int)op);
+  if (!normal_axes(b, v, axes, n, &bits))
+    return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, v);
   hl_value r = reduce_in(b, op, v, bits, keep, reduce_dtype(op, d));
-  return r && (d == HL_F16 || d == HL_BF16) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d) : r;
+  return r && (d == HL_F16 || d == HL_BF16) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d)
+                                                                                          : r;
 }
 
 /* The number of valid elements along the reduced axes, as an i64 scalar. */
 static hl_value axis_count(hl_builder *b, hli_axis axis) {
   const hli_axis_data *x = &b->k->axes.data[axis];
-  if (x->kind == HLI_AXIS_CONST) return (hl_const_i)(b, x->block);
+  if (x->kind == HLI_AXIS_CONST)
+    return (hl_const_i)(b, x->block);
   for (uint32_t p = 0; p < b->k->params.len && x->kind == HLI_AXIS_FULL; p++) {
     const hli_value v = b->k->params.data[p].value;
     const hli_type_data *t = hli_type_of(b->k, v);
     for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++)
-      if (t->dims[d] == x->dim) return (hl_size)(b, v, d);
+      if (t->dims[d] == x->dim)
+        return (hl_size)(b, v, d);
   }
   for (uint32_t i = 0; i < b->loops.len; i++) { /* a tile: its valid lanes */
     const hli_block body = hli_op_get(b->k, b->loops.data[i].op)->region;
@@ -356,42 +446,52 @@ static hl_value axis_count(hl_builder *b, hli_axis axis) {
   return hli_builder_complain(b, "mean: the axis $%s does not belong to an open loop", x->name);
 }
 
-hl_value (hl_mean)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
+hl_value(hl_mean)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
   uint32_t bits;
-  if (!b || !hli_builder_is_value(b, v, "mean") || !normal_axes(b, v, axes, n, &bits)) return HL_POISON;
+  if (!b || !hli_builder_is_value(b, v, "mean") || !normal_axes(b, v, axes, n, &bits))
+    return HL_POISON;
   const hli_type_data t = *hli_type_of(b->k, v);
-  if (hli_dtype_kind((hl_dtype)t.dtype) != 'f') return hli_builder_complain(b, "mean: wants a floating dtype, not %s; cast it", hl_dtype_text((hl_dtype)t.dtype));
+  if (hli_dtype_kind((hl_dtype)t.dtype) != 'f')
+    return hli_builder_complain(b, "mean: wants a floating dtype, not %s; cast it", hl_dtype_text((hl_dtype)t.dtype));
   const hl_dtype work = compute_dtype((hl_dtype)t.dtype);
   hl_value count = HL_POISON;
   for (uint32_t d = 0; d < t.rank; d++) {
-    if (!(bits & (1u << d))) continue;
+    if (!(bits & (1u << d)))
+      continue;
     hl_value c = axis_count(b, t.dims[d]);
     count = count ? (hl_binary)(b, HL_MUL, count, c) : c;
-    if (!count) return HL_POISON;
+    if (!count)
+      return HL_POISON;
   }
   hl_value sum = reduce_in(b, HL_REDUCE_SUM, v, bits, keep, work);
   hl_value mean = (hl_binary)(b, HL_DIV, sum, hli_builder_cast(b, count, work));
   return mean ? hli_builder_cast(b, mean, (hl_dtype)t.dtype) : HL_POISON;
 }
 
-hl_value (hl_dot)(hl_builder *b, hl_value a, hl_value c, hl_value acc) {
+hl_value(hl_dot)(hl_builder *b, hl_value a, hl_value c, hl_value acc) {
   hl_value v[3] = {a, c, acc};
-  if (!b || !hli_builder_is_value(b, a, "dot") || !hli_builder_is_value(b, c, "dot")) return HL_POISON;
+  if (!b || !hli_builder_is_value(b, a, "dot") || !hli_builder_is_value(b, c, "dot"))
+    return HL_POISON;
   const hli_type_data x = *hli_type_of(b->k, a), y = *hli_type_of(b->k, c);
   char s[HLI_TYPE_WORDS], t[HLI_TYPE_WORDS];
-  if (x.rank != 2 || y.rank != 2) return hli_builder_complain(b, "dot: wants two values of rank 2, got %s and %s", type_words(b, a, s), type_words(b, c, t));
+  if (x.rank != 2 || y.rank != 2)
+    return hli_builder_complain(b, "dot: wants two values of rank 2, got %s and %s", type_words(b, a, s),
+                                type_words(b, c, t));
   const hl_dtype d = promote_pair((hl_dtype)x.dtype, (hl_dtype)y.dtype);
   if (category((hl_dtype)x.dtype) != category((hl_dtype)y.dtype) || !hli_accumulator_dtype(d))
     return hli_builder_complain(b, "dot: no common dtype for %s and %s", type_words(b, a, s), type_words(b, c, t));
   const hli_axis axes[2] = {x.dims[0], y.dims[1]};
   const hli_type type = hli_type_value(b->k, hli_accumulator_dtype(d), axes, 2);
   for (uint32_t i = 0; i < 2; i++)
-    if (!(v[i] = hli_builder_cast(b, v[i], d))) return HL_POISON;
-  if (acc == HL_POISON) v[2] = hli_builder_fit(b, (hl_const_i)(b, 0), type);
+    if (!(v[i] = hli_builder_cast(b, v[i], d)))
+      return HL_POISON;
+  if (acc == HL_POISON)
+    v[2] = hli_builder_fit(b, (hl_const_i)(b, 0), type);
   return v[2] ? hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_DOT, .operands = v, .operand_count = 3}, 0) : HL_POISON;
 }
 
 hl_value hl_name(hl_builder *b, hl_value v, const char *name) {
-  if (hli_builder_ok(b, v) && name) hli_value_set_name(b->k, v, name);
+  if (hli_builder_ok(b, v) && name)
+    hli_value_set_name(b->k, v, name);
   return v;
 }

@@ -1,26 +1,26 @@
 /* facts.c: the op table of ops.def as data, and small look-ups in it. */
 #include "src/ir/ir.h"
 
-#define TLN (HLI_STAGE_TILE | HLI_STAGE_LOOP | HLI_STAGE_LANE)
-#define TL (HLI_STAGE_TILE | HLI_STAGE_LOOP)
-#define TN (HLI_STAGE_TILE | HLI_STAGE_LANE)
-#define T HLI_STAGE_TILE
-#define L HLI_STAGE_LOOP
-#define N HLI_STAGE_LANE
-#define PURE HLI_EFF_PURE
-#define READ HLI_EFF_READ
+#define TLN   (HLI_STAGE_TILE | HLI_STAGE_LOOP | HLI_STAGE_LANE)
+#define TL    (HLI_STAGE_TILE | HLI_STAGE_LOOP)
+#define TN    (HLI_STAGE_TILE | HLI_STAGE_LANE)
+#define T     HLI_STAGE_TILE
+#define L     HLI_STAGE_LOOP
+#define N     HLI_STAGE_LANE
+#define PURE  HLI_EFF_PURE
+#define READ  HLI_EFF_READ
 #define WRITE HLI_EFF_WRITE
-#define SYNC HLI_EFF_SYNC
-#define TERM HLI_EFF_TERM
-#define COMM HLI_ALG_COMM
+#define SYNC  HLI_EFF_SYNC
+#define TERM  HLI_EFF_TERM
+#define COMM  HLI_ALG_COMM
 #define ASSOC HLI_ALG_ASSOC
 #define IDEMP HLI_ALG_IDEMP
 
 static const hli_op_info facts[HLI_OP_COUNT] = {
     [HLI_OP_NONE] = {"<none>", 0, 0, 0, 0, 0, HLI_RULE_NOTHING, 0, 0, 0, 0, 0, ""},
-#define HLI_OP(E, text, fam, imin, imax, res, reg, attrs, rule, eff, alg, stages, id, cost)       \
-  [HLI_OP_##E] = {text, HLI_FAM_##fam, imin, imax, res, reg, HLI_RULE_##rule, eff, alg, stages, \
-                  HLI_ID_##id, cost, attrs},
+#define HLI_OP(E, text, fam, imin, imax, res, reg, attrs, rule, eff, alg, stages, id, cost)                            \
+  [HLI_OP_##                                                                                                           \
+      E] = {text, HLI_FAM_##fam, imin, imax, res, reg, HLI_RULE_##rule, eff, alg, stages, HLI_ID_##id, cost, attrs},
 #include "src/ir/ops.def"
 #undef HLI_OP
 };
@@ -31,7 +31,8 @@ const hli_op_info *hli_op_facts(hli_opcode code) {
 
 hli_opcode hli_op_by_text(hl_str text) {
   for (uint32_t i = 1; i < HLI_OP_COUNT; i++)
-    if (hli_str_eqz(text, facts[i].text)) return (hli_opcode)i;
+    if (hli_str_eqz(text, facts[i].text))
+      return (hli_opcode)i;
   return HLI_OP_NONE;
 }
 
@@ -44,13 +45,17 @@ bool hli_attr_spec(hli_opcode code, uint32_t i, hli_attr_info *out) {
       return true;
     }
     p = strchr(colon, ' ');
-    if (!p) return false;
+    if (!p)
+      return false;
     p++;
   }
   return false;
 }
 
-static const struct { const char *text; hli_opcode combine; } reduces[HL_REDUCE_COUNT] = {
+static const struct {
+  const char *text;
+  hli_opcode combine;
+} reduces[HL_REDUCE_COUNT] = {
     [HL_REDUCE_SUM] = {"sum", HLI_OP_ADD}, [HL_REDUCE_PROD] = {"prod", HLI_OP_MUL},
     [HL_REDUCE_MAX] = {"max", HLI_OP_MAX}, [HL_REDUCE_MIN] = {"min", HLI_OP_MIN},
     [HL_REDUCE_ANY] = {"any", HLI_OP_OR},  [HL_REDUCE_ALL] = {"all", HLI_OP_AND},

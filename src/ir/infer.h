@@ -2,8 +2,8 @@
 #ifndef HLI_INFER_H
 #define HLI_INFER_H
 
-#include <stdio.h>
 #include "src/ir/ir.h"
+#include <stdio.h>
 
 typedef struct infer {
   hl_kernel *k;

@@ -5,7 +5,9 @@ typedef struct operands {
   uint32_t next; /* next operand to read */
 } operands;
 
-static const char *name_of(const infer *f) { return hli_op_facts(f->d->code)->text; }
+static const char *name_of(const infer *f) {
+  return hli_op_facts(f->d->code)->text;
+}
 
 /* One dimension's index: appends the axis it contributes to `axes`. */
 static hl_status index_axis(const infer *f, uint32_t d, operands *o, hli_axis *axes, uint32_t *rank) {
@@ -13,11 +15,13 @@ static hl_status index_axis(const infer *f, uint32_t d, operands *o, hli_axis *a
   const hli_type_data base = *hli_type_of(f->k, f->d->operands[0]);
   const char kind = (char)f->d->attrs[d];
   if (kind == ':') {
-    if (base.kind != HLI_TYPE_TENSOR) return hli_fail(f->diag, HL_ERR_BUILD, "%s: a whole dimension can only be taken of a tensor", name_of(f));
+    if (base.kind != HLI_TYPE_TENSOR)
+      return hli_fail(f->diag, HL_ERR_BUILD, "%s: a whole dimension can only be taken of a tensor", name_of(f));
     axes[(*rank)++] = hli_axis_full(f->k, base.dims[d]);
     return HL_OK;
   }
-  if (o->next >= f->d->operand_count) return hli_fail(f->diag, HL_ERR_BUILD, "%s: index %u is missing", name_of(f), d + 1);
+  if (o->next >= f->d->operand_count)
+    return hli_fail(f->diag, HL_ERR_BUILD, "%s: index %u is missing", name_of(f), d + 1);
   const hli_value v = f->d->operands[o->next++];
   const hli_type_data t = *hli_type_of(f->k, v);
   if (kind == 't' && t.kind == HLI_TYPE_TILE) {
@@ -25,18 +29,21 @@ static hl_status index_axis(const infer *f, uint32_t d, operands *o, hli_axis *a
     return HL_OK;
   }
   if ((kind == 's' || kind == 'v') && t.kind == HLI_TYPE_VALUE && t.rank == 0 && t.dtype == HL_I64) {
-    if (kind == 'v') axes[(*rank)++] = 0; /* its lanes come from the value's type */
+    if (kind == 'v')
+      axes[(*rank)++] = 0; /* its lanes come from the value's type */
     return HL_OK;
   }
-  return hli_fail(f->diag, HL_ERR_BUILD, "%s: index %u is a %s: give a tile, an i64 scalar or a whole dimension", name_of(f), d + 1,
-                  hli_type_words(f->k, f->k->values.data[v].type, a));
+  return hli_fail(f->diag, HL_ERR_BUILD, "%s: index %u is a %s: give a tile, an i64 scalar or a whole dimension",
+                  name_of(f), d + 1, hli_type_words(f->k, f->k->values.data[v].type, a));
 }
 
 /* The value type must have the axes; a 0 axis (of a v index) takes the value's own constant one. */
 static bool shape_fits(const infer *f, const hli_type_data *v, const hli_axis *axes, uint32_t rank) {
-  if (v->kind != HLI_TYPE_VALUE || v->rank != rank) return false;
+  if (v->kind != HLI_TYPE_VALUE || v->rank != rank)
+    return false;
   for (uint32_t i = 0; i < rank; i++)
-    if (axes[i] ? v->dims[i] != axes[i] : f->k->axes.data[v->dims[i]].kind != HLI_AXIS_CONST) return false;
+    if (axes[i] ? v->dims[i] != axes[i] : f->k->axes.data[v->dims[i]].kind != HLI_AXIS_CONST)
+      return false;
   return true;
 }
 
@@ -46,11 +53,14 @@ static hl_status check_mask(const infer *f, operands *o, hli_type value) {
   const hli_type want[2] = {hli_type_with_dtype(f->k, value, HL_BOOL), value};
   static const char *const what[2] = {"mask", "other"};
   for (uint32_t i = 0; i < 2; i++) {
-    if (!(flags & (1 << i))) continue;
-    if (o->next >= f->d->operand_count) return hli_fail(f->diag, HL_ERR_BUILD, "%s: the %s is missing", name_of(f), what[i]);
+    if (!(flags & (1 << i)))
+      continue;
+    if (o->next >= f->d->operand_count)
+      return hli_fail(f->diag, HL_ERR_BUILD, "%s: the %s is missing", name_of(f), what[i]);
     const hli_type t = f->k->values.data[f->d->operands[o->next++]].type;
     if (t != want[i])
-      return hli_fail(f->diag, HL_ERR_BUILD, "%s: the %s is %s, it must be %s", name_of(f), what[i], hli_type_words(f->k, t, a), hli_type_words(f->k, want[i], b));
+      return hli_fail(f->diag, HL_ERR_BUILD, "%s: the %s is %s, it must be %s", name_of(f), what[i],
+                      hli_type_words(f->k, t, a), hli_type_words(f->k, want[i], b));
   }
   return HL_OK;
 }
@@ -59,10 +69,12 @@ static hl_status infer_load(infer *f, operands *o, const hli_axis *axes, uint32_
   char a[HLI_TYPE_WORDS];
   const hli_type_data *given = hli_type_get(f->k, f->given);
   bool open = false;
-  for (uint32_t i = 0; i < rank; i++) open |= axes[i] == 0;
+  for (uint32_t i = 0; i < rank; i++)
+    open |= axes[i] == 0;
   if (open || (f->given && given->layout)) {
     if (!f->given || given->dtype != dtype || !shape_fits(f, given, axes, rank))
-      return hli_fail(f->diag, HL_ERR_BUILD, "load: the result %s does not follow from the indices", f->given ? hli_type_words(f->k, f->given, a) : "(not given)");
+      return hli_fail(f->diag, HL_ERR_BUILD, "load: the result %s does not follow from the indices",
+                      f->given ? hli_type_words(f->k, f->given, a) : "(not given)");
     f->out[0] = f->given;
   } else {
     f->out[0] = hli_type_value(f->k, dtype, axes, rank);
@@ -72,23 +84,28 @@ static hl_status infer_load(infer *f, operands *o, const hli_axis *axes, uint32_
 
 static hl_status infer_store(infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
   char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
-  if (o->next >= f->d->operand_count) return hli_fail(f->diag, HL_ERR_BUILD, "store: the value is missing");
+  if (o->next >= f->d->operand_count)
+    return hli_fail(f->diag, HL_ERR_BUILD, "store: the value is missing");
   const hli_type t = f->k->values.data[f->d->operands[o->next++]].type;
   const hli_type_data v = *hli_type_get(f->k, t);
   if (v.dtype != dtype || !shape_fits(f, &v, axes, rank))
-    return hli_fail(f->diag, HL_ERR_BUILD, "store: the value %s does not fit what the indices select of %s", hli_type_words(f->k, t, a),
-                    hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, b));
+    return hli_fail(f->diag, HL_ERR_BUILD, "store: the value %s does not fit what the indices select of %s",
+                    hli_type_words(f->k, t, a), hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, b));
   return check_mask(f, o, t);
 }
 
 static hl_status infer_copy(const infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
-  if (f->d->operand_count != o->next + 2) return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: wants a buffer and a slot behind the indices");
+  if (f->d->operand_count != o->next + 2)
+    return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: wants a buffer and a slot behind the indices");
   const hli_type_data buf = *hli_type_of(f->k, f->d->operands[o->next]);
   const hli_type_data slot = *hli_type_of(f->k, f->d->operands[o->next + 1]);
   bool fits = buf.kind == HLI_TYPE_BUFFER && buf.dtype == dtype && buf.rank == rank;
-  for (uint32_t i = 0; i < rank && fits; i++) fits = axes[i] && hli_axis_lanes(f->k, axes[i]) == hli_axis_lanes(f->k, buf.dims[i]);
-  if (!fits) return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: the selected tile does not fit the buffer");
-  if (slot.kind != HLI_TYPE_VALUE || slot.rank || slot.dtype != HL_I64) return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: the slot must be an i64 scalar");
+  for (uint32_t i = 0; i < rank && fits; i++)
+    fits = axes[i] && hli_axis_lanes(f->k, axes[i]) == hli_axis_lanes(f->k, buf.dims[i]);
+  if (!fits)
+    return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: the selected tile does not fit the buffer");
+  if (slot.kind != HLI_TYPE_VALUE || slot.rank || slot.dtype != HL_I64)
+    return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: the slot must be an i64 scalar");
   return HL_OK;
 }
 
@@ -100,17 +117,24 @@ hl_status hli_infer_access(infer *f) {
   uint32_t rank = 0;
   operands o = {.next = 1};
   if (base.kind != HLI_TYPE_TENSOR && base.kind != HLI_TYPE_BUFFER)
-    return hli_fail(f->diag, HL_ERR_BUILD, "%s: wants a tensor, not %s", name_of(f), hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, a));
+    return hli_fail(f->diag, HL_ERR_BUILD, "%s: wants a tensor, not %s", name_of(f),
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, a));
   if (n != base.rank)
-    return hli_fail(f->diag, HL_ERR_BUILD, "%s: %u indices for %s of rank %u", name_of(f), n, hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, a), base.rank);
+    return hli_fail(f->diag, HL_ERR_BUILD, "%s: %u indices for %s of rank %u", name_of(f), n,
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, a), base.rank);
   for (uint32_t d = 0; d < n; d++) {
     hl_status s = index_axis(f, d, &o, axes, &rank);
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
   }
   switch (f->d->code) {
-    case HLI_OP_LOAD: return infer_load(f, &o, axes, rank, (hl_dtype)base.dtype);
-    case HLI_OP_STORE: return infer_store(f, &o, axes, rank, (hl_dtype)base.dtype);
-    case HLI_OP_ASYNC_COPY: return infer_copy(f, &o, axes, rank, (hl_dtype)base.dtype);
-    default: return HL_OK;
+  case HLI_OP_LOAD:
+    return infer_load(f, &o, axes, rank, (hl_dtype)base.dtype);
+  case HLI_OP_STORE:
+    return infer_store(f, &o, axes, rank, (hl_dtype)base.dtype);
+  case HLI_OP_ASYNC_COPY:
+    return infer_copy(f, &o, axes, rank, (hl_dtype)base.dtype);
+  default:
+    return HL_OK;
   }
 }

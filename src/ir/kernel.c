@@ -3,22 +3,28 @@
 #include "src/ir/ir.h"
 
 hl_status hl_kernel_parse(hl_context *ctx, hl_str text, const char *filename, hl_diag *diag, hl_kernel **out) {
-  if (out) *out = NULL;
-  if (!ctx || !out || (!text.ptr && text.len)) return hli_fail(diag, HL_ERR_ARG, "hl_kernel_parse: wants a context, a text and an out parameter");
+  if (out)
+    *out = NULL;
+  if (!ctx || !out || (!text.ptr && text.len))
+    return hli_fail(diag, HL_ERR_ARG, "hl_kernel_parse: wants a context, a text and an out parameter");
   return hli_parse(&ctx->alloc, text, filename ? filename : "<text>", diag, out);
 }
 
 hl_status hl_kernel_print(const hl_kernel *k, hl_diag *diag, hl_blob **out) {
   hli_strbuf sb;
-  if (out) *out = NULL;
-  if (!k || !out) return hli_fail(diag, HL_ERR_ARG, "hl_kernel_print: wants a kernel and an out parameter");
+  if (out)
+    *out = NULL;
+  if (!k || !out)
+    return hli_fail(diag, HL_ERR_ARG, "hl_kernel_print: wants a kernel and an out parameter");
   hli_sb_init(&sb, k->alloc);
   hli_print(k, &sb);
   *out = hli_sb_to_blob(&sb);
   return *out ? HL_OK : hli_fail_memory(diag, "printing a kernel");
 }
 
-hl_str hl_kernel_name(const hl_kernel *k) { return k ? hli_str(k->name) : (hl_str){"", 0}; }
+hl_str hl_kernel_name(const hl_kernel *k) {
+  return k ? hli_str(k->name) : (hl_str){"", 0};
+}
 
 void hl_kernel_digest(const hl_kernel *k, uint64_t out[2]) {
   const hli_digest d = k ? hli_kernel_digest(k) : (hli_digest){0, 0};
@@ -26,14 +32,20 @@ void hl_kernel_digest(const hl_kernel *k, uint64_t out[2]) {
   out[1] = d.hi;
 }
 
-uint32_t hl_kernel_param_count(const hl_kernel *k) { return k ? k->params.len : 0; }
+uint32_t hl_kernel_param_count(const hl_kernel *k) {
+  return k ? k->params.len : 0;
+}
 
 hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_info *out) {
-  if (!k || !out || out->size < sizeof *out || index >= k->params.len) return HL_ERR_ARG;
+  if (!k || !out || out->size < sizeof *out || index >= k->params.len)
+    return HL_ERR_ARG;
   const hli_param *p = &k->params.data[index];
   const hli_type_data *t = hli_type_of(k, p->value);
-  *out = (hl_param_info){.size = out->size, .name = hli_str(k->values.data[p->value].name), .dtype = (hl_dtype)t->dtype,
-                         .is_tensor = t->kind == HLI_TYPE_TENSOR, .spec = p->spec};
+  *out = (hl_param_info){.size = out->size,
+                         .name = hli_str(k->values.data[p->value].name),
+                         .dtype = (hl_dtype)t->dtype,
+                         .is_tensor = t->kind == HLI_TYPE_TENSOR,
+                         .spec = p->spec};
   out->access = (hl_access)((p->is_input ? HL_IN : 0) | (p->is_output ? HL_OUT : 0));
   out->rank = out->is_tensor ? t->rank : 0;
   for (uint32_t d = 0; d < out->rank; d++) {

@@ -5,10 +5,12 @@
 static hli_value make(hli_cursor *c, hli_op_desc *d, hli_type given) {
   hli_type result = given;
   for (uint32_t i = 0; i < d->operand_count; i++)
-    if (!d->operands[i]) return 0;
+    if (!d->operands[i])
+      return 0;
   d->results = &result;
   d->result_count = 1;
-  if (hli_infer(c->k, d, &result, NULL) != HL_OK) return 0;
+  if (hli_infer(c->k, d, &result, NULL) != HL_OK)
+    return 0;
   hli_op op = hli_op_create(c, d);
   return op ? hli_result(c->k, op, 0) : 0;
 }
@@ -30,7 +32,8 @@ hli_value hli_make_fma(hli_cursor *c, hli_value a, hli_value b, hli_value acc) {
 }
 
 hli_value hli_make_cast(hli_cursor *c, hli_value a, hl_dtype dtype) {
-  if (!a || hli_dtype_of(c->k, a) == dtype) return a;
+  if (!a || hli_dtype_of(c->k, a) == dtype)
+    return a;
   hli_type t = hli_type_with_dtype(c->k, c->k->values.data[a].type, dtype);
   return make(c, &(hli_op_desc){.code = HLI_OP_CAST, .operands = &a, .operand_count = 1}, t);
 }
@@ -40,16 +43,22 @@ hli_value hli_make_const(hli_cursor *c, hl_dtype dtype, uint64_t bits) {
   return make(c, &(hli_op_desc){.code = HLI_OP_CONST, .attrs = &v, .attr_len = {1}}, hli_type_scalar(c->k, dtype));
 }
 
-hli_value hli_make_i64(hli_cursor *c, int64_t x) { return hli_make_const(c, HL_I64, (uint64_t)x); }
+hli_value hli_make_i64(hli_cursor *c, int64_t x) {
+  return hli_make_const(c, HL_I64, (uint64_t)x);
+}
 
 hli_value hli_make_identity(hli_cursor *c, hl_dtype dtype, hli_identity id) {
   return hli_make_const(c, dtype, hli_scalar_to_bits(dtype, hli_scalar_identity(id, dtype)));
 }
 
 hli_value hli_make_broadcast(hli_cursor *c, hli_value a, hli_type to, const int64_t *dims) {
-  if (!a) return 0;
+  if (!a)
+    return 0;
   const uint32_t rank = hli_type_of(c->k, a)->rank;
-  return make(c, &(hli_op_desc){.code = HLI_OP_BROADCAST, .operands = &a, .operand_count = 1, .attrs = dims, .attr_len = {rank}}, to);
+  return make(
+      c,
+      &(hli_op_desc){.code = HLI_OP_BROADCAST, .operands = &a, .operand_count = 1, .attrs = dims, .attr_len = {rank}},
+      to);
 }
 
 hli_value hli_make_splat(hli_cursor *c, hli_value scalar, hli_type to) {
@@ -58,14 +67,24 @@ hli_value hli_make_splat(hli_cursor *c, hli_value scalar, hli_type to) {
 
 hli_value hli_make_reduce(hli_cursor *c, hl_reduce_op op, hli_value a, const int64_t *axes, uint32_t n) {
   int64_t ints[1 + HL_MAX_RANK] = {(int64_t)op};
-  if (n > HL_MAX_RANK) return 0;
-  for (uint32_t i = 0; i < n; i++) ints[1 + i] = axes[i];
-  return make(c, &(hli_op_desc){.code = HLI_OP_REDUCE, .operands = &a, .operand_count = 1, .attrs = ints, .attr_len = {1, n}}, 0);
+  if (n > HL_MAX_RANK)
+    return 0;
+  for (uint32_t i = 0; i < n; i++)
+    ints[1 + i] = axes[i];
+  return make(
+      c, &(hli_op_desc){.code = HLI_OP_REDUCE, .operands = &a, .operand_count = 1, .attrs = ints, .attr_len = {1, n}},
+      0);
 }
 
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end) {
   int64_t a = axis;
-  return make(c, &(hli_op_desc){.code = HLI_OP_RANGE, .operands = (hli_value[]){begin, end}, .operand_count = 2, .attrs = &a, .attr_len = {1}}, 0);
+  return make(c,
+              &(hli_op_desc){.code = HLI_OP_RANGE,
+                             .operands = (hli_value[]){begin, end},
+                             .operand_count = 2,
+                             .attrs = &a,
+                             .attr_len = {1}},
+              0);
 }
 
 /* Operands and attributes of an access; returns false when something is missing. */
@@ -75,65 +94,83 @@ typedef struct access_parts {
   hli_op_desc desc;
 } access_parts;
 
-static bool access_begin(hli_cursor *c, access_parts *p, hli_opcode code, hli_value base, const char *kinds, const hli_value *index) {
+static bool access_begin(hli_cursor *c, access_parts *p, hli_opcode code, hli_value base, const char *kinds,
+                         const hli_value *index) {
   memset(p, 0, sizeof *p);
-  if (!base) return false;
+  if (!base)
+    return false;
   const uint32_t rank = hli_type_of(c->k, base)->rank;
   uint32_t n = 0, at = 0;
   p->operands[n++] = base;
   for (uint32_t d = 0; d < rank; d++) {
     p->ints[d] = kinds[d];
-    if (kinds[d] == ':') continue;
-    if (!index[at]) return false;
+    if (kinds[d] == ':')
+      continue;
+    if (!index[at])
+      return false;
     p->operands[n++] = index[at++];
   }
-  p->desc = (hli_op_desc){.code = code, .operands = p->operands, .operand_count = n, .attrs = p->ints, .attr_len = {rank}};
+  p->desc =
+      (hli_op_desc){.code = code, .operands = p->operands, .operand_count = n, .attrs = p->ints, .attr_len = {rank}};
   return true;
 }
 
 static void access_flags(access_parts *p, hli_value mask, hli_value other) {
-  if (mask) p->operands[p->desc.operand_count++] = mask;
-  if (other) p->operands[p->desc.operand_count++] = other;
-  if (!mask && !other) return;
+  if (mask)
+    p->operands[p->desc.operand_count++] = mask;
+  if (other)
+    p->operands[p->desc.operand_count++] = other;
+  if (!mask && !other)
+    return;
   p->ints[p->desc.attr_len[0]] = (mask ? 1 : 0) | (other ? 2 : 0);
   p->desc.attr_len[1] = 1;
 }
 
-hli_value hli_make_load(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index,
-                        hli_value mask, hli_value other, hli_type result) {
+hli_value hli_make_load(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index, hli_value mask,
+                        hli_value other, hli_type result) {
   access_parts p;
-  if (!access_begin(c, &p, HLI_OP_LOAD, base, kinds, index)) return 0;
+  if (!access_begin(c, &p, HLI_OP_LOAD, base, kinds, index))
+    return 0;
   access_flags(&p, mask, other);
   return make(c, &p.desc, result);
 }
 
-hli_op hli_make_store(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index,
-                      hli_value value, hli_value mask) {
+hli_op hli_make_store(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index, hli_value value,
+                      hli_value mask) {
   access_parts p;
-  if (!value || !access_begin(c, &p, HLI_OP_STORE, base, kinds, index)) return 0;
+  if (!value || !access_begin(c, &p, HLI_OP_STORE, base, kinds, index))
+    return 0;
   p.operands[p.desc.operand_count++] = value;
   access_flags(&p, mask, 0);
-  if (hli_infer(c->k, &p.desc, NULL, NULL) != HL_OK) return 0;
+  if (hli_infer(c->k, &p.desc, NULL, NULL) != HL_OK)
+    return 0;
   return hli_op_create(c, &p.desc);
 }
 
-hli_for hli_make_for(hli_cursor *c, hli_value begin, hli_value end, hli_value step, const hli_value *carried, uint32_t n) {
+hli_for hli_make_for(hli_cursor *c, hli_value begin, hli_value end, hli_value step, const hli_value *carried,
+                     uint32_t n) {
   hli_value operands[HLI_MAX_OPERANDS] = {begin, end, step};
   hli_type types[HLI_MAX_OPERANDS];
   hli_for f = {0};
-  if (n > HLI_MAX_OPERANDS - 3 || !begin || !end || !step) return f;
+  if (n > HLI_MAX_OPERANDS - 3 || !begin || !end || !step)
+    return f;
   for (uint32_t i = 0; i < n; i++) {
-    if (!carried[i]) return f;
+    if (!carried[i])
+      return f;
     operands[3 + i] = carried[i];
     types[i] = c->k->values.data[carried[i]].type;
   }
-  hli_op_desc d = {.code = HLI_OP_FOR, .operands = operands, .operand_count = 3 + n, .results = types, .result_count = n};
+  hli_op_desc d = {
+      .code = HLI_OP_FOR, .operands = operands, .operand_count = 3 + n, .results = types, .result_count = n};
   hli_op op = hli_op_create(c, &d);
-  if (!op) return f;
+  if (!op)
+    return f;
   hli_block body = hli_block_create(c->k, op);
-  if (!body) return f;
+  if (!body)
+    return f;
   f.iv = hli_block_add_arg(c->k, body, hli_type_scalar(c->k, HL_I64), hli_str("iv"));
-  for (uint32_t i = 0; i < n; i++) hli_block_add_arg(c->k, body, types[i], hli_str(""));
+  for (uint32_t i = 0; i < n; i++)
+    hli_block_add_arg(c->k, body, types[i], hli_str(""));
   f.op = op;
   f.body = body;
   return f;

@@ -2,9 +2,11 @@
 #include "src/ir/ir.h"
 
 const char *hli_intern(hl_kernel *k, hl_str s) {
-  if (s.len == 0) return "";
+  if (s.len == 0)
+    return "";
   const char *copy = hli_arena_strdup(&k->arena, s);
-  if (!copy) k->failed = true;
+  if (!copy)
+    k->failed = true;
   return copy ? copy : "";
 }
 
@@ -26,10 +28,14 @@ char hli_dtype_kind(hl_dtype dtype) {
 
 hl_dtype hli_accumulator_dtype(hl_dtype dtype) {
   switch (hli_dtype_kind(dtype)) {
-    case 'f': return dtype == HL_F64 ? HL_F64 : HL_F32;
-    case 'i': return dtype == HL_I64 ? HL_I64 : HL_I32;
-    case 'u': return dtype == HL_U64 ? HL_U64 : HL_U32;
-    default: return HL_DTYPE_NONE;
+  case 'f':
+    return dtype == HL_F64 ? HL_F64 : HL_F32;
+  case 'i':
+    return dtype == HL_I64 ? HL_I64 : HL_I32;
+  case 'u':
+    return dtype == HL_U64 ? HL_U64 : HL_U32;
+  default:
+    return HL_DTYPE_NONE;
   }
 }
 
@@ -37,14 +43,16 @@ hl_dtype hli_accumulator_dtype(hl_dtype dtype) {
 
 hli_dim hli_dim_named(hl_kernel *k, hl_str name) {
   for (uint32_t i = 1; i < k->dims.len; i++)
-    if (k->dims.data[i].name[0] && hli_str_eqz(name, k->dims.data[i].name)) return i;
+    if (k->dims.data[i].name[0] && hli_str_eqz(name, k->dims.data[i].name))
+      return i;
   hli_dim_data d = {.name = hli_intern(k, name), .kind = HLI_DIM_DEFAULT, .value = -1, .multiple = 1};
   return hli_vec_push(k->alloc, &k->dims, d) ? k->dims.len - 1 : out_of_memory(k);
 }
 
 hli_dim hli_dim_const(hl_kernel *k, int64_t size) {
   for (uint32_t i = 1; i < k->dims.len; i++)
-    if (!k->dims.data[i].name[0] && k->dims.data[i].value == size) return i;
+    if (!k->dims.data[i].name[0] && k->dims.data[i].value == size)
+      return i;
   hli_dim_data d = {.name = "", .kind = HLI_DIM_STATIC, .value = size, .multiple = 1};
   return hli_vec_push(k->alloc, &k->dims, d) ? k->dims.len - 1 : out_of_memory(k);
 }
@@ -57,29 +65,34 @@ static hli_axis axis_push(hl_kernel *k, hli_axis_data a) {
 
 hli_axis hli_axis_const(hl_kernel *k, int64_t size) {
   for (uint32_t i = 1; i < k->axes.len; i++)
-    if (k->axes.data[i].kind == HLI_AXIS_CONST && k->axes.data[i].block == size) return i;
+    if (k->axes.data[i].kind == HLI_AXIS_CONST && k->axes.data[i].block == size)
+      return i;
   return axis_push(k, (hli_axis_data){.kind = HLI_AXIS_CONST, .name = "", .block = size});
 }
 
 static bool axis_name_taken(const hl_kernel *k, hl_str name) {
   for (uint32_t i = 1; i < k->axes.len; i++)
-    if (k->axes.data[i].kind != HLI_AXIS_CONST && hli_str_eqz(name, k->axes.data[i].name)) return true;
+    if (k->axes.data[i].kind != HLI_AXIS_CONST && hli_str_eqz(name, k->axes.data[i].name))
+      return true;
   return false;
 }
 
 /* The name, or the name with the first free number behind it. */
 static const char *unique_axis_name(hl_kernel *k, hl_str name) {
-  if (!axis_name_taken(k, name)) return hli_intern(k, name);
+  if (!axis_name_taken(k, name))
+    return hli_intern(k, name);
   hli_strbuf sb;
   hli_sb_init(&sb, k->alloc);
   for (uint32_t n = 1;; n++) {
     sb.len = 0;
     hli_sb_put(&sb, name.ptr, name.len);
     hli_sb_printf(&sb, "_%u", n);
-    if (sb.failed || !axis_name_taken(k, (hl_str){sb.data, sb.len})) break;
+    if (sb.failed || !axis_name_taken(k, (hl_str){sb.data, sb.len}))
+      break;
   }
   const char *result = sb.failed ? "" : hli_intern(k, (hl_str){sb.data, sb.len});
-  if (sb.failed) k->failed = true;
+  if (sb.failed)
+    k->failed = true;
   hli_sb_free(&sb);
   return result;
 }
@@ -90,16 +103,20 @@ hli_axis hli_axis_tile(hl_kernel *k, hl_str name) {
 
 hli_axis hli_axis_full(hl_kernel *k, hli_dim dim) {
   for (uint32_t i = 1; i < k->axes.len; i++)
-    if (k->axes.data[i].kind == HLI_AXIS_FULL && k->axes.data[i].dim == dim) return i;
+    if (k->axes.data[i].kind == HLI_AXIS_FULL && k->axes.data[i].dim == dim)
+      return i;
   hl_str base = hli_str(k->dims.data[dim].name);
-  if (base.len == 0) base = hli_str("all");
+  if (base.len == 0)
+    base = hli_str("all");
   return axis_push(k, (hli_axis_data){.kind = HLI_AXIS_FULL, .name = unique_axis_name(k, base), .dim = dim});
 }
 
 int64_t hli_axis_lanes(const hl_kernel *k, hli_axis a) {
   const hli_axis_data *x = &k->axes.data[a];
-  if (x->block || x->kind == HLI_AXIS_CONST) return x->block;
-  if (x->kind == HLI_AXIS_FULL && k->dims.data[x->dim].value > 0) return k->dims.data[x->dim].value;
+  if (x->block || x->kind == HLI_AXIS_CONST)
+    return x->block;
+  if (x->kind == HLI_AXIS_FULL && k->dims.data[x->dim].value > 0)
+    return k->dims.data[x->dim].value;
   return 0;
 }
 
@@ -119,11 +136,14 @@ hli_type hli_type_intern(hl_kernel *k, const hli_type_data *t) {
   return hli_vec_push(k->alloc, &k->types, *t) ? k->types.len - 1 : out_of_memory(k);
 }
 
-hli_type hli_type_scalar(hl_kernel *k, hl_dtype dtype) { return hli_type_value(k, dtype, NULL, 0); }
+hli_type hli_type_scalar(hl_kernel *k, hl_dtype dtype) {
+  return hli_type_value(k, dtype, NULL, 0);
+}
 
 hli_type hli_type_value(hl_kernel *k, hl_dtype dtype, const hli_axis *axes, uint32_t rank) {
   hli_type_data t = {.kind = HLI_TYPE_VALUE, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank};
-  for (uint32_t i = 0; i < rank; i++) t.dims[i] = axes[i];
+  for (uint32_t i = 0; i < rank; i++)
+    t.dims[i] = axes[i];
   return hli_type_intern(k, &t);
 }
 
@@ -139,7 +159,8 @@ hli_type hli_type_tile(hl_kernel *k, hli_axis axis) {
 
 hli_type hli_type_buffer(hl_kernel *k, hl_dtype dtype, const int64_t *sizes, uint32_t rank) {
   hli_type_data t = {.kind = HLI_TYPE_BUFFER, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank};
-  for (uint32_t i = 0; i < rank; i++) t.dims[i] = hli_axis_const(k, sizes[i]);
+  for (uint32_t i = 0; i < rank; i++)
+    t.dims[i] = hli_axis_const(k, sizes[i]);
   return hli_type_intern(k, &t);
 }
 
@@ -164,9 +185,12 @@ static hli_layout normal_layout(const hli_layout *l) {
   n.kind = l->kind, n.rank = l->rank;
   n.reg_bits = l->reg_bits, n.lane_bits = l->lane_bits, n.warp_bits = l->warp_bits, n.repeats = l->repeats;
   for (uint32_t d = 0; d < l->rank && d < HLI_LAYOUT_RANK; d++) {
-    for (uint32_t i = 0; i < l->reg_bits; i++) n.reg[i].c[d] = l->reg[i].c[d];
-    for (uint32_t i = 0; i < l->lane_bits; i++) n.lane[i].c[d] = l->lane[i].c[d];
-    for (uint32_t i = 0; i < l->warp_bits; i++) n.warp[i].c[d] = l->warp[i].c[d];
+    for (uint32_t i = 0; i < l->reg_bits; i++)
+      n.reg[i].c[d] = l->reg[i].c[d];
+    for (uint32_t i = 0; i < l->lane_bits; i++)
+      n.lane[i].c[d] = l->lane[i].c[d];
+    for (uint32_t i = 0; i < l->warp_bits; i++)
+      n.warp[i].c[d] = l->warp[i].c[d];
   }
   for (uint32_t i = 0; i < l->repeats; i++) {
     n.repeat[i].dim = l->repeat[i].dim;
@@ -180,6 +204,7 @@ static hli_layout normal_layout(const hli_layout *l) {
 uint32_t hli_layout_intern(hl_kernel *k, const hli_layout *layout) {
   hli_layout n = normal_layout(layout);
   for (uint32_t i = 1; i < k->layouts.len; i++)
-    if (memcmp(&k->layouts.data[i], &n, sizeof n) == 0) return i;
+    if (memcmp(&k->layouts.data[i], &n, sizeof n) == 0)
+      return i;
   return hli_vec_push(k->alloc, &k->layouts, n) ? k->layouts.len - 1 : out_of_memory(k);
 }

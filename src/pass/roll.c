@@ -10,28 +10,35 @@
  *                             ->      %q = max %p, where(in_bounds %a, load %x[%i, %a], lowest); yield %q }
  *                                   %m = reduce %acc {op = max}
  */
-#include "src/config/facts.h"
 #include "src/pass/roll.h"
+#include "src/config/facts.h"
 
 /* ---- ':' becomes a range ---- */
-
 
 /* The size of the dimension behind dimension d of a tensor, as a value at the cursor. */
 static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
   const hli_dim dim = hli_type_of(c->k, tensor)->dims[d];
-  if (c->k->dims.data[dim].value >= 0) return hli_make_i64(c, c->k->dims.data[dim].value);
+  if (c->k->dims.data[dim].value >= 0)
+    return hli_make_i64(c, c->k->dims.data[dim].value);
   int64_t attr = d;
   hli_type type = hli_type_scalar(c->k, HL_I64);
-  hli_op op = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SIZE, .operands = &tensor, .operand_count = 1, .results = &type,
-                                              .result_count = 1, .attrs = &attr, .attr_len = {1}});
+  hli_op op = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SIZE,
+                                              .operands = &tensor,
+                                              .operand_count = 1,
+                                              .results = &type,
+                                              .result_count = 1,
+                                              .attrs = &attr,
+                                              .attr_len = {1}});
   return op ? hli_result(c->k, op, 0) : 0;
 }
 
 static bool has_full_index(const hl_kernel *k, hli_op op) {
   const uint16_t code = k->ops.data[op].code;
-  if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) return false;
+  if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
+    return false;
   for (uint32_t d = 0; d < hli_attr_len(k, op, 0); d++)
-    if (hli_attr(k, op, 0, d) == ':') return true;
+    if (hli_attr(k, op, 0, d) == ':')
+      return true;
   return false;
 }
 
@@ -42,22 +49,26 @@ static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op fi
   hli_value index[HL_MAX_RANK];
   char kinds[HL_MAX_RANK];
   uint32_t n = 0;
-  hli_cursor top = {.k = k, .block = k->body, .before = first, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
+  hli_cursor top = {
+      .k = k, .block = k->body, .before = first, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
   for (uint32_t d = 0; d < a.rank; d++) {
     kinds[d] = a.kind[d] == ':' ? 't' : a.kind[d];
     if (a.kind[d] == ':') {
       const hli_axis axis = hli_axis_full(k, hli_type_of(k, a.base)->dims[d]);
-      if (!ranges[axis]) ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, a.base, d));
+      if (!ranges[axis])
+        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, a.base, d));
       a.index[d] = ranges[axis];
     }
     index[n++] = a.index[d];
   }
   hli_cursor at = {.k = k, .block = k->ops.data[op].block, .before = op, .file = top.file, .line = top.line};
   if (k->ops.data[op].code == HLI_OP_STORE) {
-    if (!hli_make_store(&at, a.base, kinds, index, a.value, a.mask)) k->failed = true;
+    if (!hli_make_store(&at, a.base, kinds, index, a.value, a.mask))
+      k->failed = true;
   } else {
     hli_value v = hli_make_load(&at, a.base, kinds, index, a.mask, a.other, 0);
-    if (!v) k->failed = true;
+    if (!v)
+      k->failed = true;
     else {
       k->values.data[v].name = k->values.data[a.value].name;
       hli_replace_uses(k, a.value, v);
@@ -72,7 +83,8 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
   const hli_op first = hli_first(k, k->body);
   const uint32_t count = k->ops.len;
   for (hli_op op = 1; ranges && op < count && !k->failed; op++)
-    if (has_full_index(k, op)) replace_access(k, op, ranges, first);
+    if (has_full_index(k, op))
+      replace_access(k, op, ranges, first);
   const bool failed = !ranges || k->failed;
   hli_release(k->alloc, ranges, axes * sizeof *ranges);
   return failed ? hli_fail_memory(env->diag, "rolling a kernel") : HL_OK;
@@ -83,13 +95,15 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
 static hl_status set_blocks(hli_pass_env *env, hl_kernel *k) {
   for (uint32_t a = 1; a < k->axes.len; a++) {
     hli_axis_data *x = &k->axes.data[a];
-    if (x->kind != HLI_AXIS_FULL || x->block || !hli_axis_in_use(k, a)) continue;
+    if (x->kind != HLI_AXIS_FULL || x->block || !hli_axis_in_use(k, a))
+      continue;
     const int64_t size = k->dims.data[x->dim].value;
     if (env->target->family == HLI_FAMILY_CPU) {
       x->block = HLI_MAX(size, 0);
     } else if (size < 0) {
-      return hli_fail(env->diag, HL_ERR_UNSUPPORTED, "kernel %s: dimension %s is dynamic and is taken whole on %s: give reduction_loops a chunk", k->name,
-                      k->dims.data[x->dim].name, env->target->name);
+      return hli_fail(env->diag, HL_ERR_UNSUPPORTED,
+                      "kernel %s: dimension %s is dynamic and is taken whole on %s: give reduction_loops a chunk",
+                      k->name, k->dims.data[x->dim].name, env->target->name);
     } else {
       x->block = hli_whole_row_block(size);
     }
@@ -100,14 +114,18 @@ static hl_status set_blocks(hli_pass_env *env, hl_kernel *k) {
 hl_status hli_pass_roll(hli_pass_env *env, hl_kernel **pk) {
   hl_kernel *k = *pk;
   hl_status s = replace_full(env, k);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const uint32_t axes = k->axes.len;
   uint32_t instance = 0;
   for (hli_axis a = 1; a < axes && s == HL_OK; a++) {
-    if (k->axes.data[a].kind != HLI_AXIS_FULL) continue;
+    if (k->axes.data[a].kind != HLI_AXIS_FULL)
+      continue;
     const int64_t chunk = hli_config_value(env->config, HLI_KNOB_REDUCTION_LOOPS, instance++, 0);
-    if (chunk > 0 && env->target->family != HLI_FAMILY_CPU) s = hli_roll_axis(env, k, a, chunk);
+    if (chunk > 0 && env->target->family != HLI_FAMILY_CPU)
+      s = hli_roll_axis(env, k, a, chunk);
   }
-  if (s == HL_OK) s = hli_pass_simplify(env, pk);
+  if (s == HL_OK)
+    s = hli_pass_simplify(env, pk);
   return s == HL_OK ? set_blocks(env, *pk) : s;
 }

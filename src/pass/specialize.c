@@ -12,15 +12,21 @@
 static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {
   for (uint32_t i = 1; i < k->dims.len; i++) {
     hli_dim_data *d = &k->dims.data[i];
-    if (!d->name[0] || strcmp(d->name, s->dim) != 0) continue;
+    if (!d->name[0] || strcmp(d->name, s->dim) != 0)
+      continue;
     if (s->size < 0 || s->size >= ((int64_t)1 << 48))
-      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: size %lld of dimension %s is out of range (0 to 2^48)", k->name, (long long)s->size, s->dim);
+      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: size %lld of dimension %s is out of range (0 to 2^48)",
+                      k->name, (long long)s->size, s->dim);
     if (d->value >= 0 && d->value != s->size)
-      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: dimension %s is %lld and cannot also be %lld", k->name, s->dim, (long long)d->value, (long long)s->size);
+      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: dimension %s is %lld and cannot also be %lld", k->name, s->dim,
+                      (long long)d->value, (long long)s->size);
     if (s->size % d->multiple != 0)
-      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: dimension %s must be a multiple of %lld, %lld is not", k->name, s->dim, (long long)d->multiple, (long long)s->size);
-    if (d->kind == HLI_DIM_DYNAMIC) d->example = s->size;
-    else d->value = s->size;
+      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: dimension %s must be a multiple of %lld, %lld is not", k->name,
+                      s->dim, (long long)d->multiple, (long long)s->size);
+    if (d->kind == HLI_DIM_DYNAMIC)
+      d->example = s->size;
+    else
+      d->value = s->size;
     return HL_OK;
   }
   return hli_fail(env->diag, HL_ERR_ARG, "kernel %s has no dimension '%s'", k->name, s->dim);
@@ -28,14 +34,18 @@ static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_
 
 static hl_status bind_dims(const hli_pass_env *env, hl_kernel *k) {
   for (uint32_t i = 0; i < env->shape_count; i++) {
-    if (!env->shape[i].dim) return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: a size is bound to no dimension", k->name);
+    if (!env->shape[i].dim)
+      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: a size is bound to no dimension", k->name);
     hl_status s = bind_one(env, k, &env->shape[i]);
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
   }
   for (uint32_t i = 1; i < k->dims.len; i++) {
     const hli_dim_data *d = &k->dims.data[i];
     if (d->kind != HLI_DIM_DYNAMIC && d->value < 0)
-      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: the size of dimension %s is not given; bind it or declare it dynamic", k->name, d->name);
+      return hli_fail(env->diag, HL_ERR_ARG,
+                      "kernel %s: the size of dimension %s is not given; bind it or declare it dynamic", k->name,
+                      d->name);
   }
   return HL_OK;
 }
@@ -45,31 +55,42 @@ static void fix_strides(hl_kernel *k) {
   for (uint32_t p = 0; p < k->params.len; p++) {
     hli_param *param = &k->params.data[p];
     const hli_type_data *t = hli_type_of(k, param->value);
-    if (t->kind != HLI_TYPE_TENSOR) continue;
+    if (t->kind != HLI_TYPE_TENSOR)
+      continue;
     bool given = false;
-    for (uint32_t d = 0; d < t->rank; d++) given |= param->strides[d] >= 0;
+    for (uint32_t d = 0; d < t->rank; d++)
+      given |= param->strides[d] >= 0;
     int64_t stride = 1;
     for (uint32_t d = t->rank; d-- > 0 && !given;) {
       param->strides[d] = stride;
       const int64_t size = k->dims.data[t->dims[d]].value;
       stride = stride < 0 || size < 0 ? -1 : stride * HLI_MAX(size, 1);
     }
-    if (!param->align) param->align = 16;
+    if (!param->align)
+      param->align = 16;
   }
 }
 
 static void fold_sizes(hl_kernel *k) {
   const uint32_t count = k->ops.len;
   for (hli_op op = 1; op < count; op++) {
-    if (k->ops.data[op].dead || k->ops.data[op].code != HLI_OP_SIZE) continue;
+    if (k->ops.data[op].dead || k->ops.data[op].code != HLI_OP_SIZE)
+      continue;
     const hli_type_data *t = hli_type_of(k, hli_operand(k, op, 0));
     const int64_t size = k->dims.data[t->dims[hli_attr(k, op, 0, 0)]].value;
-    if (size < 0) continue;
-    hli_cursor at = {.k = k, .block = k->ops.data[op].block, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
+    if (size < 0)
+      continue;
+    hli_cursor at = {.k = k,
+                     .block = k->ops.data[op].block,
+                     .before = op,
+                     .file = k->ops.data[op].file,
+                     .line = k->ops.data[op].line};
     hli_value c = hli_make_i64(&at, size);
-    if (!c) return;
+    if (!c)
+      return;
     const char *name = k->values.data[hli_result(k, op, 0)].name;
-    if (name[0]) k->values.data[c].name = name;
+    if (name[0])
+      k->values.data[c].name = name;
     hli_replace_uses(k, hli_result(k, op, 0), c);
     hli_op_remove(k, op);
   }
@@ -80,9 +101,11 @@ static void fold_sizes(hl_kernel *k) {
 /* The end of a tile value: of its loop, or of its range. */
 static hli_value tile_end(const hl_kernel *k, hli_value tile) {
   const hli_value_data *v = &k->values.data[tile];
-  if (v->def) return k->ops.data[v->def].code == HLI_OP_RANGE ? hli_operand(k, v->def, 1) : 0;
+  if (v->def)
+    return k->ops.data[v->def].code == HLI_OP_RANGE ? hli_operand(k, v->def, 1) : 0;
   const hli_op loop = k->blocks.data[v->owner].parent;
-  if (!loop || k->ops.data[loop].code != HLI_OP_TILE) return 0;
+  if (!loop || k->ops.data[loop].code != HLI_OP_TILE)
+    return 0;
   return hli_operand(k, loop, hli_attr_len(k, loop, 0) + v->index);
 }
 
@@ -98,15 +121,23 @@ static hl_status check_access(const hli_pass_env *env, const hl_kernel *k, hli_o
     if (a.kind[d] == 't') {
       const hli_value e = tile_end(k, a.index[d]);
       const hli_axis axis = hli_type_of(k, a.index[d])->dims[0];
-      if (!e || k->axes.data[axis].dim == t->dims[d] || !hli_const_value(k, e, &end)) continue;
+      if (!e || k->axes.data[axis].dim == t->dims[d] || !hli_const_value(k, e, &end))
+        continue;
       if (size >= 0 && end.i > size)
-        return hli_fail_at(env->diag, HL_ERR_BUILD, o->file, o->line, 0, "kernel %s: the tile $%s runs to %lld, but dimension %u of %s, which it indexes, has size %lld",
-                           k->name, k->axes.data[axis].name, (long long)end.i, d, name, (long long)size);
+        return hli_fail_at(
+            env->diag, HL_ERR_BUILD, o->file, o->line, 0,
+            "kernel %s: the tile $%s runs to %lld, but dimension %u of %s, which it indexes, has size %lld", k->name,
+            k->axes.data[axis].name, (long long)end.i, d, name, (long long)size);
       if (size < 0)
-        return hli_fail_at(env->diag, HL_ERR_BUILD, o->file, o->line, 0, "kernel %s: the tile $%s runs to %lld, but dimension %u of %s is dynamic: loop over hl_size of it",
-                           k->name, k->axes.data[axis].name, (long long)end.i, d, name);
-    } else if (a.kind[d] == 's' && hli_const_value(k, a.index[d], &end) && size >= 0 && (end.i >= size || end.i < -size)) {
-      return hli_fail_at(env->diag, HL_ERR_BUILD, o->file, o->line, 0, "kernel %s: index %lld is outside dimension %u of %s, which has size %lld", k->name, (long long)end.i, d, name, (long long)size);
+        return hli_fail_at(
+            env->diag, HL_ERR_BUILD, o->file, o->line, 0,
+            "kernel %s: the tile $%s runs to %lld, but dimension %u of %s is dynamic: loop over hl_size of it", k->name,
+            k->axes.data[axis].name, (long long)end.i, d, name);
+    } else if (a.kind[d] == 's' && hli_const_value(k, a.index[d], &end) && size >= 0 &&
+               (end.i >= size || end.i < -size)) {
+      return hli_fail_at(env->diag, HL_ERR_BUILD, o->file, o->line, 0,
+                         "kernel %s: index %lld is outside dimension %u of %s, which has size %lld", k->name,
+                         (long long)end.i, d, name, (long long)size);
     }
   }
   return HL_OK;
@@ -115,15 +146,19 @@ static hl_status check_access(const hli_pass_env *env, const hl_kernel *k, hli_o
 hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   hl_kernel *k = *pk;
   hl_status s = bind_dims(env, k);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   fix_strides(k);
   fold_sizes(k);
-  if ((s = hli_pass_simplify(env, pk)) != HL_OK) return s; /* so that bounds computed from sizes are constants */
+  if ((s = hli_pass_simplify(env, pk)) != HL_OK)
+    return s; /* so that bounds computed from sizes are constants */
   k = *pk;
   for (hli_op op = 1; op < k->ops.len; op++) {
     const uint16_t code = k->ops.data[op].code;
-    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) continue;
-    if ((s = check_access(env, k, op)) != HL_OK) return s;
+    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
+      continue;
+    if ((s = check_access(env, k, op)) != HL_OK)
+      return s;
   }
   return k->failed ? hli_fail_memory(env->diag, "specialising a kernel") : HL_OK;
 }

@@ -25,25 +25,39 @@ static void clone_body(tiler *t, hli_cursor *c, hli_block from);
 /* Instance of a tile axis: its rank among the kernel's tile axes. */
 static uint32_t axis_instance(const hl_kernel *k, hli_axis a) {
   uint32_t n = 0;
-  for (uint32_t i = 1; i < a; i++) n += k->axes.data[i].kind == HLI_AXIS_TILE;
+  for (uint32_t i = 1; i < a; i++)
+    n += k->axes.data[i].kind == HLI_AXIS_TILE;
   return n;
 }
 
 static void choose_blocks(tiler *t) {
   for (uint32_t a = 1; a < t->dst->axes.len; a++) {
     hli_axis_data *x = &t->dst->axes.data[a];
-    if (x->kind != HLI_AXIS_TILE || x->block) continue; /* roll has fixed its chunks */
+    if (x->kind != HLI_AXIS_TILE || x->block)
+      continue; /* roll has fixed its chunks */
     const int64_t fixed = x->block_min && x->block_min == x->block_max ? x->block_min : 0;
     x->block = fixed ? fixed : hli_config_value(t->env->config, HLI_KNOB_BLOCK_SIZES, axis_instance(t->dst, a), 16);
   }
 }
 
-static hli_value i64(hli_cursor *c, int64_t x) { return hli_make_i64(c, x); }
-static hli_value bin(hli_cursor *c, hli_opcode op, hli_value a, hli_value b) { return hli_make_binary(c, op, a, b); }
-static hli_value add(hli_cursor *c, hli_value a, hli_value b) { return bin(c, HLI_OP_ADD, a, b); }
-static hli_value mul(hli_cursor *c, hli_value a, hli_value b) { return bin(c, HLI_OP_MUL, a, b); }
-static hli_value quo(hli_cursor *c, hli_value a, hli_value b) { return bin(c, HLI_OP_TRUNCDIV, a, b); }
-static hli_value rem_(hli_cursor *c, hli_value a, hli_value b) { return bin(c, HLI_OP_REM, a, b); }
+static hli_value i64(hli_cursor *c, int64_t x) {
+  return hli_make_i64(c, x);
+}
+static hli_value bin(hli_cursor *c, hli_opcode op, hli_value a, hli_value b) {
+  return hli_make_binary(c, op, a, b);
+}
+static hli_value add(hli_cursor *c, hli_value a, hli_value b) {
+  return bin(c, HLI_OP_ADD, a, b);
+}
+static hli_value mul(hli_cursor *c, hli_value a, hli_value b) {
+  return bin(c, HLI_OP_MUL, a, b);
+}
+static hli_value quo(hli_cursor *c, hli_value a, hli_value b) {
+  return bin(c, HLI_OP_TRUNCDIV, a, b);
+}
+static hli_value rem_(hli_cursor *c, hli_value a, hli_value b) {
+  return bin(c, HLI_OP_REM, a, b);
+}
 
 /* ---- the grid ---- */
 
@@ -57,7 +71,8 @@ static hl_status grid_axis(tiler *t, hli_op loop, uint32_t d, hli_grid_axis *out
   hli_scalar b, e;
   *out = (hli_grid_axis){.constant = -1, .block = t->dst->axes.data[a].block};
   if (!hli_const_value(k, begin, &b) || b.i < 0)
-    return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, o->file, o->line, 0, "kernel %s: the outermost tile loop must begin at a constant", k->name);
+    return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, o->file, o->line, 0,
+                       "kernel %s: the outermost tile loop must begin at a constant", k->name);
   const hli_op def = k->values.data[end].def;
   if (hli_const_value(k, end, &e)) {
     out->constant = HLI_MAX(e.i - b.i, 0);
@@ -66,7 +81,8 @@ static hl_status grid_axis(tiler *t, hli_op loop, uint32_t d, hli_grid_axis *out
     out->constant = 0;
   } else {
     return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, o->file, o->line, 0,
-                       "kernel %s: the extent of the outermost tile loop must be a constant or the size of a tensor", k->name);
+                       "kernel %s: the extent of the outermost tile loop must be a constant or the size of a tensor",
+                       k->name);
   }
   return HL_OK;
 }
@@ -75,19 +91,22 @@ static hl_status grid_axis(tiler *t, hli_op loop, uint32_t d, hli_grid_axis *out
 static void permutation(uint64_t n, uint32_t rank, uint32_t *out) {
   uint32_t left[HL_MAX_RANK];
   uint64_t f = 1;
-  for (uint32_t i = 0; i < rank; i++) left[i] = i, f *= i + 1;
+  for (uint32_t i = 0; i < rank; i++)
+    left[i] = i, f *= i + 1;
   for (uint32_t i = 0; i < rank; i++) {
     f /= rank - i;
     const uint64_t pick = n / f;
     n %= f;
     out[i] = left[pick];
-    for (uint32_t j = (uint32_t)pick; j + 1 < rank - i; j++) left[j] = left[j + 1];
+    for (uint32_t j = (uint32_t)pick; j + 1 < rank - i; j++)
+      left[j] = left[j + 1];
   }
 }
 
 /* Number of programs along a grid axis. */
 static hli_value program_count(tiler *t, hli_cursor *c, hli_op loop, uint32_t d, const hli_grid_axis *g) {
-  if (!g->dim) return i64(c, hli_ceil_div(g->constant, g->block));
+  if (!g->dim)
+    return i64(c, hli_ceil_div(g->constant, g->block));
   const hli_value end = t->map[hli_operand(t->src, loop, hli_attr_len(t->src, loop, 0) + d)];
   return quo(c, add(c, end, i64(c, g->block - 1)), i64(c, g->block));
 }
@@ -96,7 +115,8 @@ static hli_value program_count(tiler *t, hli_cursor *c, hli_op loop, uint32_t d,
  * axes (m, n) are walked in bands of G rows, so that neighbours in time share operands in the L2 cache:
  *   group = G n_n; first = id / group * G; rows = min(n_m - first, G)
  *   m = first + id % group % rows; n = id % group / rows */
-static void decode_ids(hli_cursor *c, hli_value pid, const hli_value *count, const uint32_t *order, uint32_t rank, int64_t group, hli_value *ids) {
+static void decode_ids(hli_cursor *c, hli_value pid, const hli_value *count, const uint32_t *order, uint32_t rank,
+                       int64_t group, hli_value *ids) {
   for (uint32_t i = rank; i-- > 0;) {
     const uint32_t a = order[i];
     if (group > 1 && i == rank - 1 && rank >= 2) {
@@ -113,7 +133,8 @@ static void decode_ids(hli_cursor *c, hli_value pid, const hli_value *count, con
       i--;
     } else {
       ids[a] = i == 0 ? pid : rem_(c, pid, count[a]);
-      if (i) pid = quo(c, pid, count[a]);
+      if (i)
+        pid = quo(c, pid, count[a]);
     }
   }
 }
@@ -127,19 +148,26 @@ static hl_status open_grid(tiler *t, hli_cursor *c, hli_op loop) {
   uint32_t order[HL_MAX_RANK];
   if (t->grids++ > 0 || hli_operand_count(k, loop) > 2 * rank)
     return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, k->ops.data[loop].file, k->ops.data[loop].line, 0,
-                       "kernel %s: several outermost tile loops, or values carried through one, are not supported", k->name);
+                       "kernel %s: several outermost tile loops, or values carried through one, are not supported",
+                       k->name);
   for (uint32_t d = 0; d < rank; d++) {
     hl_status s = grid_axis(t, loop, d, &axes[d]);
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
     count[d] = program_count(t, c, loop, d, &axes[d]);
   }
   permutation((uint64_t)hli_config_value(t->env->config, HLI_KNOB_LOOP_ORDERS, 0, 0), rank, order);
   for (uint32_t d = 0; d < rank; d++)
-    if (!hli_vec_push(t->dst->alloc, &t->dst->grid, axes[order[d]])) t->dst->failed = true;
-  hli_op pid = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_PROGRAM_ID, .results = (hli_type[]){hli_type_scalar(c->k, HL_I64)}, .result_count = 1});
-  if (!pid) return HL_OK; /* out of memory: reported at the end */
+    if (!hli_vec_push(t->dst->alloc, &t->dst->grid, axes[order[d]]))
+      t->dst->failed = true;
+  hli_op pid = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_PROGRAM_ID,
+                                               .results = (hli_type[]){hli_type_scalar(c->k, HL_I64)},
+                                               .result_count = 1});
+  if (!pid)
+    return HL_OK; /* out of memory: reported at the end */
   hli_value_set_name(c->k, hli_result(c->k, pid, 0), "pid");
-  decode_ids(c, hli_result(c->k, pid, 0), count, order, rank, hli_config_value(t->env->config, HLI_KNOB_L2_GROUPINGS, 0, 1), ids);
+  decode_ids(c, hli_result(c->k, pid, 0), count, order, rank,
+             hli_config_value(t->env->config, HLI_KNOB_L2_GROUPINGS, 0, 1), ids);
   for (uint32_t d = 0; d < rank; d++) {
     hli_value begin = add(c, mul(c, ids[d], i64(c, axes[d].block)), t->map[hli_operand(k, loop, d)]);
     hli_value end = t->map[hli_operand(k, loop, rank + d)];
@@ -161,34 +189,41 @@ static void open_inner(tiler *t, hli_cursor *c, hli_op loop, uint32_t d, const h
   const hli_axis axis = (hli_axis)hli_attr(k, loop, 0, d);
   const hli_value begin = t->map[hli_operand(k, loop, d)], end = t->map[hli_operand(k, loop, rank + d)];
   hli_for f = hli_make_for(c, begin, end, i64(c, t->dst->axes.data[axis].block), carried, n);
-  if (!f.op) return;
+  if (!f.op)
+    return;
   hli_cursor in = {.k = c->k, .block = f.body, .file = c->file, .line = c->line};
   hli_value inner[HLI_MAX_OPERANDS] = {0}, next[HLI_MAX_OPERANDS] = {0};
-  for (uint32_t i = 0; i < n; i++) inner[i] = hli_block_arg(c->k, f.body, 1 + i);
+  for (uint32_t i = 0; i < n; i++)
+    inner[i] = hli_block_arg(c->k, f.body, 1 + i);
   t->map[hli_block_arg(k, region, d)] = hli_make_range(&in, axis, f.iv, end);
   hli_value_set_name(c->k, t->map[hli_block_arg(k, region, d)], k->values.data[hli_block_arg(k, region, d)].name);
   if (d + 1 < rank) {
     open_inner(t, &in, loop, d + 1, inner, next);
   } else {
-    for (uint32_t i = 0; i < n; i++) t->map[hli_block_arg(k, region, rank + i)] = inner[i];
+    for (uint32_t i = 0; i < n; i++)
+      t->map[hli_block_arg(k, region, rank + i)] = inner[i];
     clone_body(t, &in, region);
     hli_op last = k->blocks.data[region].last; /* the yield */
-    for (uint32_t i = 0; i < n; i++) next[i] = t->map[hli_operand(k, last, i)];
+    for (uint32_t i = 0; i < n; i++)
+      next[i] = t->map[hli_operand(k, last, i)];
   }
   hli_make_yield(&in, next, n);
-  for (uint32_t i = 0; i < n; i++) results[i] = hli_result(c->k, f.op, i);
+  for (uint32_t i = 0; i < n; i++)
+    results[i] = hli_result(c->k, f.op, i);
 }
 
 static void clone_inner(tiler *t, hli_cursor *c, hli_op loop) {
   const hl_kernel *k = t->src;
   const uint32_t rank = hli_attr_len(k, loop, 0), n = k->ops.data[loop].result_count;
   hli_value carried[HLI_MAX_OPERANDS] = {0}, results[HLI_MAX_OPERANDS] = {0};
-  for (uint32_t i = 0; i < n; i++) carried[i] = t->map[hli_operand(k, loop, 2 * rank + i)];
+  for (uint32_t i = 0; i < n; i++)
+    carried[i] = t->map[hli_operand(k, loop, 2 * rank + i)];
   open_inner(t, c, loop, 0, carried, results);
   for (uint32_t i = 0; i < n; i++) {
     t->map[hli_result(k, loop, i)] = results[i];
     const char *name = k->values.data[hli_result(k, loop, i)].name;
-    if (results[i] && name[0]) hli_value_set_name(c->k, results[i], name);
+    if (results[i] && name[0])
+      hli_value_set_name(c->k, results[i], name);
   }
 }
 
@@ -198,15 +233,19 @@ static void clone_inner(tiler *t, hli_cursor *c, hli_op loop) {
 static bool clone_property(tiler *t, hli_cursor *c, hli_op op) {
   const hl_kernel *k = t->src;
   const uint16_t code = k->ops.data[op].code;
-  if (code != HLI_OP_TILE_BEGIN && code != HLI_OP_TILE_END && code != HLI_OP_TILE_ID && code != HLI_OP_BLOCK_SIZE) return false;
+  if (code != HLI_OP_TILE_BEGIN && code != HLI_OP_TILE_END && code != HLI_OP_TILE_ID && code != HLI_OP_BLOCK_SIZE)
+    return false;
   const hli_value tile = t->map[hli_operand(k, op, 0)];
   const int64_t block = hli_axis_lanes(c->k, hli_type_of(c->k, tile)->dims[0]);
   const hli_op range = c->k->values.data[tile].def;
   const hli_value begin = hli_operand(c->k, range, 0), end = hli_operand(c->k, range, 1);
   hli_value v = begin;
-  if (code == HLI_OP_TILE_END) v = bin(c, HLI_OP_MIN, add(c, begin, i64(c, block)), end);
-  if (code == HLI_OP_TILE_ID) v = quo(c, begin, i64(c, block));
-  if (code == HLI_OP_BLOCK_SIZE) v = i64(c, block);
+  if (code == HLI_OP_TILE_END)
+    v = bin(c, HLI_OP_MIN, add(c, begin, i64(c, block)), end);
+  if (code == HLI_OP_TILE_ID)
+    v = quo(c, begin, i64(c, block));
+  if (code == HLI_OP_BLOCK_SIZE)
+    v = i64(c, block);
   t->map[hli_result(k, op, 0)] = v;
   return true;
 }
@@ -217,9 +256,12 @@ static void clone_body(tiler *t, hli_cursor *c, hli_block from) {
     const uint16_t code = k->ops.data[op].code;
     c->file = hli_intern(c->k, hli_str(k->ops.data[op].file));
     c->line = k->ops.data[op].line;
-    if (code == HLI_OP_YIELD) continue;
-    if (code == HLI_OP_TILE) clone_inner(t, c, op);
-    else if (!clone_property(t, c, op)) hli_op_clone(c, k, op, t->map);
+    if (code == HLI_OP_YIELD)
+      continue;
+    if (code == HLI_OP_TILE)
+      clone_inner(t, c, op);
+    else if (!clone_property(t, c, op))
+      hli_op_clone(c, k, op, t->map);
   }
 }
 
@@ -233,7 +275,8 @@ static hl_status clone_top(tiler *t, hli_cursor *c) {
       continue;
     }
     hl_status s = open_grid(t, c, op);
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
   }
   return HL_OK;
 }
@@ -244,13 +287,15 @@ hl_status hli_pass_tile(hli_pass_env *env, hl_kernel **pk) {
   t.map = hli_calloc(k->alloc, k->values.len, sizeof *t.map);
   hl_status s = HL_OK;
   if (t.dst && t.map) {
-    for (uint32_t p = 0; p < k->params.len; p++) t.map[k->params.data[p].value] = t.dst->params.data[p].value;
+    for (uint32_t p = 0; p < k->params.len; p++)
+      t.map[k->params.data[p].value] = t.dst->params.data[p].value;
     choose_blocks(&t);
     hli_cursor c = {.k = t.dst, .block = t.dst->body, .file = ""};
     s = clone_top(&t, &c);
     t.dst->scheduled = true;
   }
-  if (s == HL_OK && (!t.dst || !t.map || t.dst->failed)) s = hli_fail_memory(env->diag, "tiling a kernel");
+  if (s == HL_OK && (!t.dst || !t.map || t.dst->failed))
+    s = hli_fail_memory(env->diag, "tiling a kernel");
   hli_release(k->alloc, t.map, k->values.len * sizeof *t.map);
   if (s != HL_OK) {
     hl_kernel_destroy(t.dst);

@@ -4,13 +4,19 @@
 #include "src/plan/plan.h"
 
 static hl_status check_api(const hlc_api *api, hl_diag *diag) {
-  if (api && api->abi == HLC_ABI && strcmp(api->build_id, hl_version()) == 0) return HL_OK;
-  return hli_fail(diag, HL_ERR_UNSUPPORTED, "libhl-codegen is of build '%s', libhl of '%s': install both from one build", api ? api->build_id : "?", hl_version());
+  if (api && api->abi == HLC_ABI && strcmp(api->build_id, hl_version()) == 0)
+    return HL_OK;
+  return hli_fail(diag, HL_ERR_UNSUPPORTED,
+                  "libhl-codegen is of build '%s', libhl of '%s': install both from one build",
+                  api ? api->build_id : "?", hl_version());
 }
 
 static hl_status check_policy(const hl_context *ctx, hl_diag *diag) {
-  if (ctx->policy == HL_COMPILE_FORBID) return hli_fail(diag, HL_ERR_FORBIDDEN, "this context forbids compiling; allow it (compile_policy) or use a stored kernel");
-  if (ctx->policy == HL_COMPILE_WARN) hli_log(ctx, HL_LOG_WARN, "compiling a kernel (compile_policy is HL_COMPILE_WARN)");
+  if (ctx->policy == HL_COMPILE_FORBID)
+    return hli_fail(diag, HL_ERR_FORBIDDEN,
+                    "this context forbids compiling; allow it (compile_policy) or use a stored kernel");
+  if (ctx->policy == HL_COMPILE_WARN)
+    hli_log(ctx, HL_LOG_WARN, "compiling a kernel (compile_policy is HL_COMPILE_WARN)");
   return HL_OK;
 }
 
@@ -26,11 +32,15 @@ hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out) 
 #include <dlfcn.h>
 #include <stdio.h>
 
-typedef struct loaded { void *library; const hlc_api *api; } loaded;
+typedef struct loaded {
+  void *library;
+  const hlc_api *api;
+} loaded;
 
 static void unload(hl_context *ctx) {
   loaded *l = ctx->codegen;
-  if (!l) return;
+  if (!l)
+    return;
   /* LLVM's static destructors and command-line registry do not survive being unloaded and loaded again: the
    * library stays mapped, only our handle goes (RTLD_NODELETE). */
   dlclose(l->library);
@@ -41,7 +51,8 @@ static void unload(hl_context *ctx) {
 /* <folder of libhl>/libhl-codegen.so */
 static bool library_path(char *path, size_t size) {
   Dl_info info;
-  if (!dladdr((void *)(uintptr_t)hli_codegen_load, &info) || !info.dli_fname) return false;
+  if (!dladdr((void *)(uintptr_t)hli_codegen_load, &info) || !info.dli_fname)
+    return false;
   const char *slash = strrchr(info.dli_fname, '/');
   const int dir = slash ? (int)(slash - info.dli_fname) : 1;
   const int n = snprintf(path, size, "%.*s/libhl-codegen.so", dir, slash ? info.dli_fname : ".");
@@ -50,13 +61,21 @@ static bool library_path(char *path, size_t size) {
 
 static hl_status open_library(hl_context *ctx, hl_diag *diag) {
   char path[4096];
-  if (!library_path(path, sizeof path)) return hli_fail(diag, HL_ERR_UNSUPPORTED, "cannot tell where libhl lies, so libhl-codegen cannot be found");
+  if (!library_path(path, sizeof path))
+    return hli_fail(diag, HL_ERR_UNSUPPORTED, "cannot tell where libhl lies, so libhl-codegen cannot be found");
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (!library) return hli_fail(diag, HL_ERR_UNSUPPORTED, "no compiler: %s; install libhl-codegen beside libhl", dlerror());
-  union { void *object; const hlc_api *(*function)(void); } entry = {dlsym(library, "hli_codegen_entry")};
+  if (!library)
+    return hli_fail(diag, HL_ERR_UNSUPPORTED, "no compiler: %s; install libhl-codegen beside libhl", dlerror());
+  union {
+    void *object;
+    const hlc_api *(*function)(void);
+  } entry = {dlsym(library, "hli_codegen_entry")};
   loaded *l = entry.object ? hli_calloc(&ctx->alloc, 1, sizeof *l) : NULL;
-  hl_status s = !entry.object ? hli_fail(diag, HL_ERR_UNSUPPORTED, "%s is no compiler library of libhl", path) : l ? HL_OK : hli_fail_memory(diag, "loading the compiler");
-  if (s == HL_OK) s = check_api(entry.function(), diag);
+  hl_status s = !entry.object ? hli_fail(diag, HL_ERR_UNSUPPORTED, "%s is no compiler library of libhl", path)
+                : l           ? HL_OK
+                              : hli_fail_memory(diag, "loading the compiler");
+  if (s == HL_OK)
+    s = check_api(entry.function(), diag);
   if (s != HL_OK) {
     hli_release(&ctx->alloc, l, sizeof *l);
     dlclose(library);
@@ -71,10 +90,13 @@ static hl_status open_library(hl_context *ctx, hl_diag *diag) {
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out) {
   *out = NULL;
   hl_status s = check_policy(ctx, diag);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   hli_context_lock(ctx);
-  if (!ctx->codegen) s = open_library(ctx, diag);
-  if (s == HL_OK) *out = ((loaded *)ctx->codegen)->api;
+  if (!ctx->codegen)
+    s = open_library(ctx, diag);
+  if (s == HL_OK)
+    *out = ((loaded *)ctx->codegen)->api;
   hli_context_unlock(ctx);
   return s;
 }

@@ -2,12 +2,15 @@
 #include "src/cost/cost.h"
 #include "src/plan/plan.h"
 
-hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_diag *diag, hl_kernel **out) {
+hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                          hl_diag *diag, hl_kernel **out) {
   *out = hli_kernel_clone(k);
-  if (!*out) return hli_fail_memory(diag, "specialising a kernel");
+  if (!*out)
+    return hli_fail_memory(diag, "specialising a kernel");
   hli_pass_env env = {.alloc = k->alloc, .target = target, .shape = shape, .shape_count = n, .diag = diag};
   hl_status s = hli_pass_specialize(&env, out);
-  if (s == HL_OK) return HL_OK;
+  if (s == HL_OK)
+    return HL_OK;
   hl_kernel_destroy(*out);
   *out = NULL;
   return s;
@@ -26,15 +29,22 @@ static void close_request(request *r) {
   hl_config_destroy(r->config);
 }
 
-static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_diag *diag, const void *out, request *r) {
+static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                              hl_diag *diag, const void *out, request *r) {
   *r = (request){0};
-  if (!k || !target || !out || (n && !shape)) return hli_fail(diag, HL_ERR_ARG, "wants a kernel, its sizes, a target and an out parameter");
-  if (k->stage != HLI_STAGE_TILE || k->scheduled) return hli_fail(diag, HL_ERR_ARG, "kernel %s is already scheduled: it has no configuration left", k->name);
+  if (!k || !target || !out || (n && !shape))
+    return hli_fail(diag, HL_ERR_ARG, "wants a kernel, its sizes, a target and an out parameter");
+  if (k->stage != HLI_STAGE_TILE || k->scheduled)
+    return hli_fail(diag, HL_ERR_ARG, "kernel %s is already scheduled: it has no configuration left", k->name);
   hl_status s = hli_specialized(k, shape, n, target, diag, &r->k);
-  if (s == HL_OK) s = hli_space_create(r->k, target, k->alloc, diag, &r->space);
-  if (s == HL_OK && !(r->config = hli_config_from_space(r->space, k->alloc))) s = hli_fail_memory(diag, "choosing a configuration");
-  if (s == HL_OK) s = hli_cost_default(r->k, target, r->space, r->config, diag);
-  if (s != HL_OK) close_request(r);
+  if (s == HL_OK)
+    s = hli_space_create(r->k, target, k->alloc, diag, &r->space);
+  if (s == HL_OK && !(r->config = hli_config_from_space(r->space, k->alloc)))
+    s = hli_fail_memory(diag, "choosing a configuration");
+  if (s == HL_OK)
+    s = hli_cost_default(r->k, target, r->space, r->config, diag);
+  if (s != HL_OK)
+    close_request(r);
   return s;
 }
 
@@ -45,11 +55,14 @@ static hl_config *take_config(request *r) {
   return c;
 }
 
-hl_status hl_config_default(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_diag *diag, hl_config **out) {
+hl_status hl_config_default(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                            hl_diag *diag, hl_config **out) {
   request r;
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
-  if (s == HL_OK) *out = take_config(&r);
+  if (s == HL_OK)
+    *out = take_config(&r);
   return s;
 }
 
@@ -61,38 +74,52 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
-hl_status hl_config_random(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, uint64_t seed, hl_diag *diag, hl_config **out) {
+hl_status hl_config_random(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                           uint64_t seed, hl_diag *diag, hl_config **out) {
   request r;
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   for (uint32_t i = 0; i < r.space->entries.len; i++) {
     const hli_space_entry *e = &r.space->entries.data[i];
     hli_config_set(r.config, e->knob, e->instance, e->values[next_random(&seed) % e->value_count]);
   }
   s = hli_config_repair(r.k, target, r.space, r.config, diag);
-  if (s == HL_OK) *out = take_config(&r);
-  else close_request(&r);
+  if (s == HL_OK)
+    *out = take_config(&r);
+  else
+    close_request(&r);
   return s;
 }
 
-hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_str json, hl_diag *diag, hl_config **out) {
+hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                          hl_str json, hl_diag *diag, hl_config **out) {
   request r;
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   s = hli_config_read(r.space, r.config, target, json, diag);
-  if (s == HL_OK) s = hli_config_check(r.k, target, r.config, diag);
-  if (s == HL_OK) *out = take_config(&r);
-  else close_request(&r);
+  if (s == HL_OK)
+    s = hli_config_check(r.k, target, r.config, diag);
+  if (s == HL_OK)
+    *out = take_config(&r);
+  else
+    close_request(&r);
   return s;
 }
 
-hl_status hl_space_print(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_diag *diag, hl_blob **out) {
+hl_status hl_space_print(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                         hl_diag *diag, hl_blob **out) {
   request r;
-  if (out) *out = NULL;
+  if (out)
+    *out = NULL;
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   *out = hli_space_to_json(r.space, r.config);
   close_request(&r);
   return *out ? HL_OK : hli_fail_memory(diag, "printing a search space");

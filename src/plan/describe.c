@@ -3,12 +3,13 @@
  * The parameter block's fields, in order: a pointer per tensor and a value per scalar in parameter order; an
  * i64 per dynamic dimension that some parameter has, in the order of the dims table; an i64 per runtime stride.
  * The code generators lay their entry's parameters out the same way. */
-#include <stdio.h>
 #include "src/plan/plan.h"
+#include <stdio.h>
 
 static void copy_name(char out[HLR_NAME], const char *name) {
   size_t n = strlen(name);
-  if (n > HLR_NAME - 1) n = HLR_NAME - 1;
+  if (n > HLR_NAME - 1)
+    n = HLR_NAME - 1;
   memcpy(out, name, n);
   out[n] = 0;
 }
@@ -17,15 +18,20 @@ static void copy_name(char out[HLR_NAME], const char *name) {
 static void describe_dim(const hli_dim_data *d, hlr_dim *out) {
   *out = (hlr_dim){.value = d->value, .multiple = HLI_MAX(d->multiple, 1)};
   copy_name(out->name, d->name);
-  if (!d->name[0]) snprintf(out->name, sizeof out->name, "%lld", (long long)d->value);
+  if (!d->name[0])
+    snprintf(out->name, sizeof out->name, "%lld", (long long)d->value);
 }
 
 static void describe_param(const hl_kernel *k, uint32_t p, hlr_param *out) {
   const hli_param *param = &k->params.data[p];
   const hli_type_data *t = hli_type_of(k, param->value);
-  *out = (hlr_param){.is_tensor = t->kind == HLI_TYPE_TENSOR, .written = param->is_output, .may_alias = param->may_alias, .dtype = (hl_dtype)t->dtype};
+  *out = (hlr_param){.is_tensor = t->kind == HLI_TYPE_TENSOR,
+                     .written = param->is_output,
+                     .may_alias = param->may_alias,
+                     .dtype = (hl_dtype)t->dtype};
   copy_name(out->name, k->values.data[param->value].name);
-  if (!out->is_tensor) return;
+  if (!out->is_tensor)
+    return;
   out->rank = t->rank;
   out->align = HLI_MAX(param->align, hl_dtype_size((hl_dtype)t->dtype));
   for (uint32_t d = 0; d < t->rank; d++) {
@@ -38,7 +44,8 @@ static bool dim_used(const hl_kernel *k, hli_dim dim) {
   for (uint32_t p = 0; p < k->params.len; p++) {
     const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
     for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++)
-      if (t->dims[d] == dim) return true;
+      if (t->dims[d] == dim)
+        return true;
   }
   return false;
 }
@@ -48,19 +55,25 @@ static uint32_t describe_slots(const hl_kernel *k, hlr_slot *out) {
   uint32_t n = 0;
   for (uint32_t p = 0; p < k->params.len; p++, n++) {
     const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
-    if (!out) continue;
-    out[n] = t->kind == HLI_TYPE_TENSOR ? (hlr_slot){.source = HLR_PTR, .param = (uint8_t)p} : (hlr_slot){.source = HLR_SCALAR, .dtype = t->dtype, .param = (uint8_t)p};
+    if (!out)
+      continue;
+    out[n] = t->kind == HLI_TYPE_TENSOR ? (hlr_slot){.source = HLR_PTR, .param = (uint8_t)p}
+                                        : (hlr_slot){.source = HLR_SCALAR, .dtype = t->dtype, .param = (uint8_t)p};
   }
   for (hli_dim d = 1; d < k->dims.len; d++) {
-    if (k->dims.data[d].value >= 0 || !dim_used(k, d)) continue;
-    if (out) out[n] = (hlr_slot){.source = HLR_SIZE, .dtype = HL_I64, .dim = (uint8_t)d};
+    if (k->dims.data[d].value >= 0 || !dim_used(k, d))
+      continue;
+    if (out)
+      out[n] = (hlr_slot){.source = HLR_SIZE, .dtype = HL_I64, .dim = (uint8_t)d};
     n++;
   }
   for (uint32_t p = 0; p < k->params.len; p++) {
     const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
     for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++) {
-      if (k->params.data[p].strides[d] >= 0) continue;
-      if (out) out[n] = (hlr_slot){.source = HLR_STRIDE, .dtype = HL_I64, .param = (uint8_t)p, .dim = (uint8_t)d};
+      if (k->params.data[p].strides[d] >= 0)
+        continue;
+      if (out)
+        out[n] = (hlr_slot){.source = HLR_STRIDE, .dtype = HL_I64, .param = (uint8_t)p, .dim = (uint8_t)d};
       n++;
     }
   }
@@ -83,16 +96,19 @@ static void describe_step(const hl_kernel *k, const hl_target *target, const hlc
   s->extent_count = k->grid.len;
   for (uint32_t i = 0; i < k->grid.len && i < HL_MAX_RANK; i++) {
     const hli_grid_axis *g = &k->grid.data[i];
-    s->extents[i] = (hlr_extent){.constant = g->constant, .dim = g->dim ? (int32_t)g->dim : HLR_DYNAMIC, .block = (int32_t)g->block};
+    s->extents[i] = (hlr_extent){
+        .constant = g->constant, .dim = g->dim ? (int32_t)g->dim : HLR_DYNAMIC, .block = (int32_t)g->block};
   }
   s->slot_count = describe_slots(k, s->slots);
 }
 
-hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_result *image, hl_diag *diag, hlr_program **out) {
+hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_result *image, hl_diag *diag,
+                       hlr_program **out) {
   const hl_allocator *a = k->alloc;
   hlr_program *p = hli_calloc(a, 1, sizeof *p);
   *out = NULL;
-  if (!p) return hli_fail_memory(diag, "describing a launch");
+  if (!p)
+    return hli_fail_memory(diag, "describing a launch");
   copy_name(p->name, k->name);
   p->dim_count = k->dims.len;
   p->param_count = k->params.len;
@@ -109,16 +125,20 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
     hli_program_free(a, p);
     return hli_fail_memory(diag, "describing a launch");
   }
-  for (hli_dim d = 0; d < k->dims.len; d++) describe_dim(&k->dims.data[d], &p->dims[d]);
-  for (uint32_t i = 0; i < k->params.len; i++) describe_param(k, i, &p->params[i]);
+  for (hli_dim d = 0; d < k->dims.len; d++)
+    describe_dim(&k->dims.data[d], &p->dims[d]);
+  for (uint32_t i = 0; i < k->params.len; i++)
+    describe_param(k, i, &p->params[i]);
   describe_step(k, target, image, p->steps);
   *out = p;
   return HL_OK;
 }
 
 void hli_program_free(const hl_allocator *a, hlr_program *p) {
-  if (!p) return;
-  if (p->steps) hli_release(a, p->steps->slots, HLI_MAX(p->steps->slot_count, 1u) * sizeof *p->steps->slots);
+  if (!p)
+    return;
+  if (p->steps)
+    hli_release(a, p->steps->slots, HLI_MAX(p->steps->slot_count, 1u) * sizeof *p->steps->slots);
   hli_release(a, p->steps, sizeof *p->steps);
   hli_release(a, p->params, HLI_MAX(p->param_count, 1u) * sizeof *p->params);
   hli_release(a, p->dims, HLI_MAX(p->dim_count, 1u) * sizeof *p->dims);

@@ -7,7 +7,8 @@
 #include "src/pass/pass.h"
 
 /* A specialised copy of the kernel: what spaces and the cost model look at. */
-hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target, hl_diag *diag, hl_kernel **out);
+hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                          hl_diag *diag, hl_kernel **out);
 
 /* The compiler library, opened on first use (kept by the context).  HL_ERR_UNSUPPORTED in words if it is not there. */
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out);
@@ -18,17 +19,19 @@ typedef struct hli_lower_request {
   const hl_target *target;
   const hl_shape_binding *shape;
   uint32_t shape_count;
-  const hl_config *config;   /* NULL: the default */
-  const char *stop_after;    /* NULL: run all */
-  hl_context *log;           /* dumps go to its logger after every pass; NULL: none */
+  const hl_config *config; /* NULL: the default */
+  const char *stop_after;  /* NULL: run all */
+  hl_context *log;         /* dumps go to its logger after every pass; NULL: none */
 } hli_lower_request;
 hl_status hli_lower(const hli_lower_request *r, hl_diag *diag, hl_kernel **out);
 
 /* Compiles lowered IR to bytes. */
-hl_status hli_generate(hl_context *ctx, const hl_kernel *lowered, const hl_target *target, hl_emit emit, hl_diag *diag, hlc_result *out);
+hl_status hli_generate(hl_context *ctx, const hl_kernel *lowered, const hl_target *target, hl_emit emit, hl_diag *diag,
+                       hlc_result *out);
 
 /* The launch descriptor of a lowered kernel and its image. Freed by hli_program_free. */
-hl_status hli_describe(const hl_kernel *lowered, const hl_target *target, const hlc_result *image, hl_diag *diag, hlr_program **out);
+hl_status hli_describe(const hl_kernel *lowered, const hl_target *target, const hlc_result *image, hl_diag *diag,
+                       hlr_program **out);
 void hli_program_free(const hl_allocator *alloc, hlr_program *p);
 
 #endif

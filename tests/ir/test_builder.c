@@ -44,7 +44,8 @@ static hl_kernel *close_kernel(fixture *f) {
   hl_diag d = {0};
   hl_kernel *k = NULL;
   hl_tile_end(f->b, NULL, NULL);
-  if (hl_builder_finish(f->b, &d, &k) != HL_OK) fail_msg("%s", d.message);
+  if (hl_builder_finish(f->b, &d, &k) != HL_OK)
+    fail_msg("%s", d.message);
   return k;
 }
 
@@ -54,10 +55,12 @@ static void expect_error(fixture *f, uint32_t line, const char *a, const char *b
   hl_kernel *k = (hl_kernel *)&d;
   assert_int_equal(hl_builder_finish(f->b, &d, &k), HL_ERR_BUILD);
   assert_null(k);
-  if (!strstr(d.message, a) || !strstr(d.message, b) || !strstr(d.message, c)) fail_msg("'%s' lacks '%s', '%s' or '%s'", d.message, a, b, c);
+  if (!strstr(d.message, a) || !strstr(d.message, b) || !strstr(d.message, c))
+    fail_msg("'%s' lacks '%s', '%s' or '%s'", d.message, a, b, c);
   assert_non_null(strstr(d.message, "kernel k"));
   assert_non_null(strstr(d.file, "test_builder.c"));
-  if (line) assert_int_equal(d.line, line);
+  if (line)
+    assert_int_equal(d.line, line);
 }
 
 /* The dtype of x + y for tensors of the given dtypes. */
@@ -88,10 +91,13 @@ static void test_weak_literals(void **state) {
   (void)state;
   fixture f = open_kernel(HL_BF16, HL_I32);
   hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_load(f.b, f.y, &f.t[1], 1);
-  hl_value a = hl_mul(f.b, x, hl_const_f(f.b, 0.5)), b = hl_add(f.b, y, hl_const_i(f.b, 3)), c = hl_add(f.b, y, hl_const_f(f.b, 0.5));
-  hl_value d = hl_mul(f.b, x, hl_add(f.b, hl_const_f(f.b, 1), hl_const_i(f.b, 2))), e = hl_div(f.b, y, hl_const_i(f.b, 2));
+  hl_value a = hl_mul(f.b, x, hl_const_f(f.b, 0.5)), b = hl_add(f.b, y, hl_const_i(f.b, 3)),
+           c = hl_add(f.b, y, hl_const_f(f.b, 0.5));
+  hl_value d = hl_mul(f.b, x, hl_add(f.b, hl_const_f(f.b, 1), hl_const_i(f.b, 2))),
+           e = hl_div(f.b, y, hl_const_i(f.b, 2));
   hl_value g = hl_exp(f.b, x), h = hl_lt(f.b, x, hl_const_i(f.b, 0)), s = hl_reduce_sum(f.b, y, 0, false);
-  hl_store(f.b, f.out, f.t, 2, hl_where(f.b, h, hl_add(f.b, a, c), hl_add(f.b, hl_add(f.b, d, g), hl_add(f.b, b, hl_add(f.b, e, s)))));
+  hl_store(f.b, f.out, f.t, 2,
+           hl_where(f.b, h, hl_add(f.b, a, c), hl_add(f.b, hl_add(f.b, d, g), hl_add(f.b, b, hl_add(f.b, e, s)))));
   hl_kernel *k = close_kernel(&f);
   assert_int_equal(hli_dtype_of(k, a), HL_BF16);
   assert_int_equal(hli_dtype_of(k, b), HL_I32);
@@ -120,7 +126,8 @@ static void test_indices(void **state) {
   hl_value last = hl_load(b, row, (hl_value[]){hl_const_i(b, -1), t[1]}, 2);
   hl_store(b, out, t, 2, hl_add(b, v, last));
   hl_tile_end(b, NULL, NULL);
-  if (hl_builder_finish(b, &d, &k) != HL_OK) fail_msg("%s", d.message);
+  if (hl_builder_finish(b, &d, &k) != HL_OK)
+    fail_msg("%s", d.message);
   assert_int_equal(hli_type_of(k, v)->rank, 2);
   assert_int_equal(hli_type_of(k, last)->rank, 1);
   hl_kernel_destroy(k);
@@ -231,7 +238,9 @@ static void test_misuse(void **state) {
 
 /* ---- failing allocations: a status, no leak (checked by the leak detector) ---- */
 
-typedef struct countdown { int left; } countdown;
+typedef struct countdown {
+  int left;
+} countdown;
 
 static void *failing_alloc(void *user, size_t size, size_t align) {
   countdown *c = user;
@@ -249,9 +258,11 @@ static hl_status build_something(hl_context *c) {
   hl_kernel *k = NULL;
   hl_value i;
   hl_status s = hl_builder_create(c, "k", NULL, &b);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
-  const hl_value x = hl_param_tensor(b, "x", HL_BF16, (hl_dim[]){m, n}, 2, HL_IN), y = hl_param_tensor(b, "y", HL_F32, &m, 1, HL_OUT);
+  const hl_value x = hl_param_tensor(b, "x", HL_BF16, (hl_dim[]){m, n}, 2, HL_IN),
+                 y = hl_param_tensor(b, "y", HL_F32, &m, 1, HL_OUT);
   hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
   hl_store(b, y, &i, 1, hl_mean(b, hl_exp(b, hl_load(b, x, (hl_value[]){i, HL_ALL}, 2)), (int32_t[]){1}, 1, false));
   hl_tile_end(b, NULL, NULL);
@@ -281,9 +292,15 @@ static void test_failing_allocations(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_promotion), cmocka_unit_test(test_weak_literals), cmocka_unit_test(test_indices), cmocka_unit_test(test_mean_and_shapes),
-      cmocka_unit_test(test_broadcast_mismatch), cmocka_unit_test(test_index_errors), cmocka_unit_test(test_loop_errors), cmocka_unit_test(test_type_errors),
-      cmocka_unit_test(test_misuse), cmocka_unit_test(test_failing_allocations)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion),
+                                     cmocka_unit_test(test_weak_literals),
+                                     cmocka_unit_test(test_indices),
+                                     cmocka_unit_test(test_mean_and_shapes),
+                                     cmocka_unit_test(test_broadcast_mismatch),
+                                     cmocka_unit_test(test_index_errors),
+                                     cmocka_unit_test(test_loop_errors),
+                                     cmocka_unit_test(test_type_errors),
+                                     cmocka_unit_test(test_misuse),
+                                     cmocka_unit_test(test_failing_allocations)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

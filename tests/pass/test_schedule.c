@@ -30,31 +30,36 @@ static int teardown(void **state) {
 static const hl_target *target_of(const char *name) {
   hl_diag d = {0};
   const hl_target *t = NULL;
-  if (hl_target_find(hli_str(name), &d, &t) != HL_OK) fail_msg("%s", d.message);
+  if (hl_target_find(hli_str(name), &d, &t) != HL_OK)
+    fail_msg("%s", d.message);
   return t;
 }
 
 static hl_kernel *build(const hl_example *e, hl_dtype dtype) {
   hl_diag d = {0};
   hl_kernel *k = NULL;
-  if (e->build(ctx, dtype, &d, &k) != HL_OK) fail_msg("%s:%u: %s", d.file, d.line, d.message);
+  if (e->build(ctx, dtype, &d, &k) != HL_OK)
+    fail_msg("%s:%u: %s", d.file, d.line, d.message);
   return k;
 }
 
 static uint32_t bind(const hl_example *e, const int64_t *size, hl_shape_binding *out) {
   uint32_t n = 0;
-  for (; n < HL_EXAMPLE_DIMS && e->dims[n]; n++) out[n] = (hl_shape_binding){e->dims[n], size[n]};
+  for (; n < HL_EXAMPLE_DIMS && e->dims[n]; n++)
+    out[n] = (hl_shape_binding){e->dims[n], size[n]};
   return n;
 }
 
 /* The kernel after a pass. */
-static hl_kernel *after(const hl_example *e, const int64_t *size, const hl_target *t, const hl_config *c, const char *pass) {
+static hl_kernel *after(const hl_example *e, const int64_t *size, const hl_target *t, const hl_config *c,
+                        const char *pass) {
   hl_diag d = {0};
   hl_shape_binding shape[HL_EXAMPLE_DIMS];
   const uint32_t n = bind(e, size, shape);
   hl_kernel *k = build(e, HL_F32);
   hli_pass_env env = {.alloc = &ctx->alloc, .target = t, .config = c, .shape = shape, .shape_count = n, .diag = &d};
-  if (hli_run_pipeline(&env, &k, pass, NULL, NULL) != HL_OK) fail_msg("%s: %s", e->name, d.message);
+  if (hli_run_pipeline(&env, &k, pass, NULL, NULL) != HL_OK)
+    fail_msg("%s: %s", e->name, d.message);
   return k;
 }
 
@@ -64,14 +69,16 @@ static hl_config *parse_config(const hl_example *e, const int64_t *size, const h
   hl_shape_binding shape[HL_EXAMPLE_DIMS];
   hl_kernel *k = build(e, HL_F32);
   const uint32_t n = bind(e, size, shape);
-  if (hl_config_parse(k, shape, n, t, hli_str(json), &d, &c) != HL_OK) fail_msg("%s: %s", e->name, d.message);
+  if (hl_config_parse(k, shape, n, t, hli_str(json), &d, &c) != HL_OK)
+    fail_msg("%s: %s", e->name, d.message);
   hl_kernel_destroy(k);
   return c;
 }
 
 /* ---- goldens ---- */
 
-static void check_golden(const char *example, const int64_t *size, const char *target, const char *json, const char *pass, const char *golden) {
+static void check_golden(const char *example, const int64_t *size, const char *target, const char *json,
+                         const char *pass, const char *golden) {
   const hl_example *e = hl_example_find(example);
   hl_config *c = parse_config(e, size, target_of(target), json);
   hl_kernel *k = after(e, size, target_of(target), c, pass);
@@ -88,10 +95,14 @@ static void test_goldens(void **state) {
   const int64_t n[] = {1000}, mn[] = {100, 3000}, mkn[] = {300, 200, 500};
   check_golden("vector_add", n, "nvptx:sm_90a", "{\"block_sizes\":[256]}", "tile", "pass/schedule/vector_add.hl");
   check_golden("softmax", mn, "host", "{\"block_sizes\":[8]}", "tile", "pass/schedule/softmax_cpu.hl");
-  check_golden("softmax", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[0],\"num_warps\":8}", "tile", "pass/schedule/softmax_whole.hl");
-  check_golden("softmax", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll", "pass/schedule/softmax_chunks.hl");
-  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[4]}", "tile", "pass/schedule/matmul_grouped.hl");
-  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}", "tile", "pass/schedule/matmul_order.hl");
+  check_golden("softmax", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[0],\"num_warps\":8}", "tile",
+               "pass/schedule/softmax_whole.hl");
+  check_golden("softmax", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll",
+               "pass/schedule/softmax_chunks.hl");
+  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[4]}", "tile",
+               "pass/schedule/matmul_grouped.hl");
+  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}",
+               "tile", "pass/schedule/matmul_order.hl");
 }
 
 /* ---- meaning ---- */
@@ -113,12 +124,19 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
     x->ref[p].rank = info.rank;
     for (uint32_t d = 0; d < info.rank; d++)
       for (uint32_t i = 0; i < HL_EXAMPLE_DIMS && e->dims[i]; i++)
-        if (hli_str_eqz(info.dim_name[d], e->dims[i])) total *= x->ref[p].shape[d] = size[i];
+        if (hli_str_eqz(info.dim_name[d], e->dims[i]))
+          total *= x->ref[p].shape[d] = size[i];
     double *v = malloc((size_t)total * sizeof *v);
     x->ref[p].data = malloc((size_t)total * sizeof *v);
-    for (int64_t i = 0; i < total; i++) x->ref[p].data[i] = v[i] = info.access == HL_IN ? sin((double)(i * 7 + p)) * 2 : NAN;
-    if (info.access != HL_IN) x->output = p;
-    x->tensor[p] = (hl_tensor){.data = v, .device = {HL_DEVICE_CPU, 0}, .ndim = (int32_t)info.rank, .dtype = hl_dtype_to_dl(HL_F64), .shape = x->ref[p].shape};
+    for (int64_t i = 0; i < total; i++)
+      x->ref[p].data[i] = v[i] = info.access == HL_IN ? sin((double)(i * 7 + p)) * 2 : NAN;
+    if (info.access != HL_IN)
+      x->output = p;
+    x->tensor[p] = (hl_tensor){.data = v,
+                               .device = {HL_DEVICE_CPU, 0},
+                               .ndim = (int32_t)info.rank,
+                               .dtype = hl_dtype_to_dl(HL_F64),
+                               .shape = x->ref[p].shape};
     x->arg[p] = (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &x->tensor[p]};
   }
   e->reference(x->ref, x->count);
@@ -126,7 +144,8 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
 }
 
 static void free_data(data *x) {
-  for (uint32_t p = 0; p < x->count; p++) free(x->tensor[p].data), free(x->ref[p].data);
+  for (uint32_t p = 0; p < x->count; p++)
+    free(x->tensor[p].data), free(x->ref[p].data);
 }
 
 /* Runs in exact mode; every output element equals the reference but for the last bits of a sum. */
@@ -135,9 +154,11 @@ static void check_meaning(const hl_example *e, const int64_t *size, const hl_ker
   hl_diag d = {0};
   make_data(e, size, &x);
   const hli_interp_options o = {.exact = true, .program_check = true};
-  if (hli_interp_run(k, &ctx->alloc, x.arg, x.count, &o, &d) != HL_OK) fail_msg("%s %s: %s", e->name, what, d.message);
+  if (hli_interp_run(k, &ctx->alloc, x.arg, x.count, &o, &d) != HL_OK)
+    fail_msg("%s %s: %s", e->name, what, d.message);
   int64_t total = 1;
-  for (uint32_t i = 0; i < x.ref[x.output].rank; i++) total *= x.ref[x.output].shape[i];
+  for (uint32_t i = 0; i < x.ref[x.output].rank; i++)
+    total *= x.ref[x.output].shape[i];
   const double *got = x.tensor[x.output].data;
   for (int64_t i = 0; i < total; i++)
     if (!(fabs(got[i] - x.ref[x.output].data[i]) <= 1e-9 * (1 + fabs(x.ref[x.output].data[i]))))
@@ -153,7 +174,8 @@ static void check_random(const hl_example *e, const int64_t *size, const char *t
   for (uint64_t seed = 0; seed < 5; seed++) {
     hl_diag d = {0};
     hl_config *c = NULL;
-    if (hl_config_random(k, shape, n, target_of(target), seed, &d, &c) != HL_OK) fail_msg("%s: %s", e->name, d.message);
+    if (hl_config_random(k, shape, n, target_of(target), seed, &d, &c) != HL_OK)
+      fail_msg("%s: %s", e->name, d.message);
     for (uint32_t p = 0; p < 3; p++) {
       hl_kernel *lowered = after(e, size, target_of(target), c, passes[p]);
       check_meaning(e, size, lowered, passes[p]);
@@ -170,8 +192,10 @@ static void test_meaning(void **state) {
     const hl_example *e = hl_examples[i];
     for (const hl_example_shape *s = e->odd; s->size[0]; s++) {
       int64_t work = 1;
-      for (uint32_t d = 0; d < HL_EXAMPLE_DIMS && e->dims[d]; d++) work *= s->size[d];
-      if (work > 40000) continue; /* the interpreter is slow */
+      for (uint32_t d = 0; d < HL_EXAMPLE_DIMS && e->dims[d]; d++)
+        work *= s->size[d];
+      if (work > 40000)
+        continue; /* the interpreter is slow */
       check_random(e, s->size, "host");
       check_random(e, s->size, "nvptx:sm_90a");
     }
@@ -183,29 +207,39 @@ static void test_meaning(void **state) {
 static void test_roll_keeps_order(void **state) {
   (void)state;
   static const char text[] =
-      "hl 1 tile\nkernel @k {\n  dim M = 5\n  dim N = 70\n  param %x : tensor<f32[M, N]> in\n  param %y : tensor<f32[M]> out\n"
-      "  axis $i tile over M\n  axis $N full N\n  body {\n    %m = size %x {dim = 0} : i64\n    %z = const {value = 0} : i64\n"
+      "hl 1 tile\nkernel @k {\n  dim M = 5\n  dim N = 70\n  param %x : tensor<f32[M, N]> in\n  param %y : "
+      "tensor<f32[M]> out\n"
+      "  axis $i tile over M\n  axis $N full N\n  body {\n    %m = size %x {dim = 0} : i64\n    %z = const {value = 0} "
+      ": i64\n"
       "    tile %z, %m {axes = [$i]} (%i : tile<$i>) {\n      %v = load %x[%i, :] : f32[$i, $N]\n"
       "      %a = reduce %v {op = sum, axes = [1]} : f32[$i]\n      %n = neg %a : f32[$i]\n"
       "      %w = mul %v, %v : f32[$i, $N]\n      %b = reduce %w {op = sum, axes = [1]} : f32[$i]\n"
       "      %r = add %n, %b : f32[$i]\n      store %y[%i], %r\n      yield\n    }\n  }\n}\n";
   hl_diag d = {0};
   hl_kernel *k = NULL;
-  if (hl_kernel_parse(ctx, hli_str(text), "order.hl", &d, &k) != HL_OK) fail_msg("%s", d.message);
+  if (hl_kernel_parse(ctx, hli_str(text), "order.hl", &d, &k) != HL_OK)
+    fail_msg("%s", d.message);
   hl_config *c = NULL;
   const hl_target *t = target_of("nvptx:sm_90a");
-  if (hl_config_parse(k, NULL, 0, t, hli_str("{\"block_sizes\":[2],\"reduction_loops\":[32]}"), &d, &c) != HL_OK) fail_msg("%s", d.message);
+  if (hl_config_parse(k, NULL, 0, t, hli_str("{\"block_sizes\":[2],\"reduction_loops\":[32]}"), &d, &c) != HL_OK)
+    fail_msg("%s", d.message);
   hli_pass_env env = {.alloc = &ctx->alloc, .target = t, .config = c, .diag = &d};
-  if (hli_run_pipeline(&env, &k, "tile", NULL, NULL) != HL_OK) fail_msg("%s", d.message);
+  if (hli_run_pipeline(&env, &k, "tile", NULL, NULL) != HL_OK)
+    fail_msg("%s", d.message);
   double x[5 * 70], y[5];
-  for (int i = 0; i < 5 * 70; i++) x[i] = sin(i);
-  hl_tensor tx = {.data = x, .device = {HL_DEVICE_CPU, 0}, .ndim = 2, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5, 70}};
-  hl_tensor ty = {.data = y, .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5}};
+  for (int i = 0; i < 5 * 70; i++)
+    x[i] = sin(i);
+  hl_tensor tx = {
+      .data = x, .device = {HL_DEVICE_CPU, 0}, .ndim = 2, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5, 70}};
+  hl_tensor ty = {
+      .data = y, .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5}};
   const hl_arg args[2] = {{HL_ARG_TENSOR, {&tx}}, {HL_ARG_TENSOR, {&ty}}};
-  if (hli_interp_run(k, &ctx->alloc, args, 2, &(hli_interp_options){.exact = true}, &d) != HL_OK) fail_msg("%s", d.message);
+  if (hli_interp_run(k, &ctx->alloc, args, 2, &(hli_interp_options){.exact = true}, &d) != HL_OK)
+    fail_msg("%s", d.message);
   for (int i = 0; i < 5; i++) {
     double a = 0, b = 0;
-    for (int j = 0; j < 70; j++) a += x[i * 70 + j], b += x[i * 70 + j] * x[i * 70 + j];
+    for (int j = 0; j < 70; j++)
+      a += x[i * 70 + j], b += x[i * 70 + j] * x[i * 70 + j];
     assert_true(fabs(y[i] - (b - a)) < 1e-9);
   }
   hl_config_destroy(c);
@@ -242,6 +276,7 @@ static void test_bounds(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning), cmocka_unit_test(test_roll_keeps_order), cmocka_unit_test(test_bounds)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning),
+                                     cmocka_unit_test(test_roll_keeps_order), cmocka_unit_test(test_bounds)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -45,7 +45,8 @@ static void expect_parse_error(const char *json, const char *a, const char *b) {
   hl_status s = hl_config_parse(k, shape, 3, target_of("nvptx:sm_90a"), hli_str(json), &d, &c);
   assert_true(s == HL_ERR_CONFIG || s == HL_ERR_LIMIT);
   assert_null(c);
-  if (!strstr(d.message, a) || !strstr(d.message, b)) fail_msg("%s: '%s' lacks '%s' or '%s'", json, d.message, a, b);
+  if (!strstr(d.message, a) || !strstr(d.message, b))
+    fail_msg("%s: '%s' lacks '%s' or '%s'", json, d.message, a, b);
   hl_kernel_destroy(k);
 }
 
@@ -60,7 +61,8 @@ static void test_errors(void **state) {
   expect_parse_error("{\"num_warps\":4,\"num_warps\":4}", "line 1", "num_warps");
   expect_parse_error("[1]", "JSON object", "");
   expect_parse_error("{\"block_sizes\":[256,256,64],\"num_warps\":1}", "registers", "num_warps 1");
-  expect_parse_error("{\"block_sizes\":[64,64,256],\"num_warps\":16,\"num_stages\":6}", "bytes of shared memory", "exceed");
+  expect_parse_error("{\"block_sizes\":[64,64,256],\"num_warps\":16,\"num_stages\":6}", "bytes of shared memory",
+                     "exceed");
 }
 
 /* A knob that only another target has is ignored; the text is canonical and reads back to itself. */
@@ -72,8 +74,11 @@ static void test_canonical(void **state) {
   const char *json = "{ \"num_stages\": 3, \"unroll\": 4,\n \"num_warps\" : 8, \"block_sizes\" : [64, 128, 32] }";
   assert_int_equal(hl_config_parse(k, shape, 3, target_of("nvptx:sm_90a"), hli_str(json), NULL, &c), HL_OK);
   assert_int_equal(hl_config_print(c, NULL, &a), HL_OK);
-  assert_string_equal(hl_blob_data(a), "{\"block_sizes\":[64,128,32],\"loop_orders\":[0],\"l2_groupings\":[8],\"num_warps\":8,\"num_stages\":3}");
-  assert_int_equal(hl_config_parse(k, shape, 3, target_of("nvptx:sm_90a"), hli_str(hl_blob_data(a)), NULL, &again), HL_OK);
+  assert_string_equal(
+      hl_blob_data(a),
+      "{\"block_sizes\":[64,128,32],\"loop_orders\":[0],\"l2_groupings\":[8],\"num_warps\":8,\"num_stages\":3}");
+  assert_int_equal(hl_config_parse(k, shape, 3, target_of("nvptx:sm_90a"), hli_str(hl_blob_data(a)), NULL, &again),
+                   HL_OK);
   assert_int_equal(hl_config_print(again, NULL, &b), HL_OK);
   assert_string_equal(hl_blob_data(a), hl_blob_data(b));
   hl_blob_release(a);
@@ -86,23 +91,28 @@ static void test_canonical(void **state) {
 /* Defaults and random choices are legal for every example, target and shape, the extreme ones too. */
 static void test_always_legal(void **state) {
   (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1}, {7, 1000, 3}, {4096, 4096, 4096}, {1, 1 << 20, 1}, {1 << 20, 1, 1 << 20}, {0, 5, 5}};
+  static const int64_t sizes[][3] = {{1, 1, 1},       {7, 1000, 3},          {4096, 4096, 4096},
+                                     {1, 1 << 20, 1}, {1 << 20, 1, 1 << 20}, {0, 5, 5}};
   for (uint32_t i = 0; i < hl_example_count; i++)
     for (uint32_t t = 0; hl_target_at(t); t++)
       for (uint32_t s = 0; s < 6; s++) {
         const hl_example *e = hl_examples[i];
         hl_shape_binding bound[3];
         uint32_t n = 0;
-        for (; n < 3 && e->dims[n]; n++) bound[n] = (hl_shape_binding){e->dims[n], sizes[s][n]};
+        for (; n < 3 && e->dims[n]; n++)
+          bound[n] = (hl_shape_binding){e->dims[n], sizes[s][n]};
         hl_kernel *k = NULL, *special = NULL;
         hl_diag d = {0};
         assert_int_equal(e->build(ctx, HL_F32, &d, &k), HL_OK);
         assert_int_equal(hli_specialized(k, bound, n, hl_target_at(t), &d, &special), HL_OK);
         for (uint64_t seed = 0; seed < 8; seed++) {
           hl_config *c = NULL;
-          hl_status st = seed == 0 ? hl_config_default(k, bound, n, hl_target_at(t), &d, &c) : hl_config_random(k, bound, n, hl_target_at(t), seed, &d, &c);
-          if (st != HL_OK) fail_msg("%s on %s: %s", e->name, hl_target_name(hl_target_at(t)).ptr, d.message);
-          if (hli_config_check(special, hl_target_at(t), c, &d) != HL_OK) fail_msg("%s: %s", e->name, d.message);
+          hl_status st = seed == 0 ? hl_config_default(k, bound, n, hl_target_at(t), &d, &c)
+                                   : hl_config_random(k, bound, n, hl_target_at(t), seed, &d, &c);
+          if (st != HL_OK)
+            fail_msg("%s on %s: %s", e->name, hl_target_name(hl_target_at(t)).ptr, d.message);
+          if (hli_config_check(special, hl_target_at(t), c, &d) != HL_OK)
+            fail_msg("%s: %s", e->name, d.message);
           hl_config_destroy(c);
         }
         hl_kernel_destroy(special);
@@ -122,7 +132,8 @@ static void test_random_is_reproducible(void **state) {
   }
   assert_string_equal(hl_blob_data(text[0]), hl_blob_data(text[1]));
   assert_string_not_equal(hl_blob_data(text[0]), hl_blob_data(text[2]));
-  for (int i = 0; i < 3; i++) hl_blob_release(text[i]);
+  for (int i = 0; i < 3; i++)
+    hl_blob_release(text[i]);
   hl_kernel_destroy(k);
 }
 
@@ -137,7 +148,8 @@ static void test_space(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors), cmocka_unit_test(test_canonical), cmocka_unit_test(test_always_legal),
-                                     cmocka_unit_test(test_random_is_reproducible), cmocka_unit_test(test_space)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors), cmocka_unit_test(test_canonical),
+                                     cmocka_unit_test(test_always_legal), cmocka_unit_test(test_random_is_reproducible),
+                                     cmocka_unit_test(test_space)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
