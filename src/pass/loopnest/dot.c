@@ -26,7 +26,7 @@ typedef struct dot {
   ln_dim i, j, k;
   ln_bounds bi, bj, bk;
   int64_t rows, columns, mc; /* MR, NR, MC */
-  hli_value panel, packed; /* buffers; packed 0: A is read where it lies */
+  hli_value panel, packed; /* buffers; 0: B or A is read where it lies */
   bool by_rows;            /* packed is [row group, k, row of the group], for an A that is contiguous along rows */
   uint8_t vi, vj, vk;      /* variables of the micro-kernel */
   ln_val first_row;        /* of the packed block */
@@ -58,15 +58,18 @@ static void choose_shape(ln *c, dot *d) {
   int64_t bound_i = ln_bound(c, d->i), bound_j = ln_bound(c, d->j), lanes = HLI_MAX(t->vector_bytes / (int64_t)hl_dtype_size(d->dtype), 1);
   d->rows = HLI_MAX(HLI_MIN(MAX_ROWS, (t->vector_regs - 4) / 2), 1);
   if (bound_i > 0) d->rows = HLI_MIN(d->rows, bound_i);
-  d->columns = 2 * lanes;
-  if (bound_j > 0 && bound_j <= lanes) d->columns = lanes;
+  /* Few rows take more vectors of columns: an fma waits for the one before it. */
+  int64_t vectors = HLI_MAX(2, HLI_MIN(8, t->vector_regs / 2 / d->rows));
+  while (vectors > 1 && bound_j > 0 && bound_j <= (vectors - 1) * lanes)
+    vectors--;
+  d->columns = vectors * lanes;
   d->mc = (MC + d->rows - 1) / d->rows * d->rows;
 }
 
-/* Is A's memory contiguous along its rows' dimension (0) or along k (1)? 2: neither is known. */
-static uint32_t contiguous_dim(ln *c, const dot *d) {
+/* Along which of its two dimensions is an operand's memory contiguous?  2: neither is known. */
+static uint32_t contiguous_dim(ln *c, hli_value operand, ln_dim first, ln_dim second) {
   double score[HL_MAX_RANK] = {0};
-  ln_root r = {.kind = LN_KEEP, .value = d->a, .rank = 2, .dims = {d->i, d->k}};
+  ln_root r = {.kind = LN_KEEP, .value = operand, .rank = 2, .dims = {first, second}};
   uint32_t best = ln_score(c, &r, 1, score);
   return score[best] > 0 ? best : 2;
 }
@@ -78,10 +81,16 @@ static bool is_plain(ln *c, const dot *d) {
   if (!op || c->src->ops.data[op].code != HLI_OP_LOAD || ln_buffer_valid(c, d->a)) return false;
   hli_access x;
   hli_access_get(c->src, op, &x);
-  if (x.mask || hli_dtype_of(c->src, d->a) != d->dtype || contiguous_dim(c, d) == 0) return false;
+  if (x.mask || hli_dtype_of(c->src, d->a) != d->dtype || contiguous_dim(c, d->a, d->i, d->k) == 0) return false;
   for (uint32_t i = 0; i < x.rank; i++)
     if (x.kind[i] == 't' && x.index[i] != (x.value_dim[i] == 0 ? d->i.range : d->k.range)) return false;
   return true;
+}
+
+/* One group of rows uses each element of B once: packing it would not pay. */
+static bool is_used_once(ln *c, const dot *d) {
+  int64_t bound = ln_bound(c, d->i);
+  return bound > 0 && bound <= d->rows && contiguous_dim(c, d->b, d->k, d->j) == 1;
 }
 
 static bool make_buffers(ln *c, dot *d) {
@@ -92,17 +101,17 @@ static bool make_buffers(ln *c, dot *d) {
   }
   bk = HLI_MAX(bk, 1);
   int64_t panel[3] = {hli_ceil_div(HLI_MAX(bj, 1), d->columns), bk, d->columns};
-  d->panel = ln_new_buffer(c, d->dtype, panel, 3, "panel");
-  if (is_plain(c, d)) return d->panel != 0;
+  if (!is_used_once(c, d) && !(d->panel = ln_new_buffer(c, d->dtype, panel, 3, "panel"))) return false;
+  if (is_plain(c, d)) return true;
   int64_t rows = HLI_MIN(d->mc, HLI_MAX(bi, 1)), packed[3] = {rows, (bk + c->width - 1) / c->width * c->width, 0};
-  d->by_rows = contiguous_dim(c, d) == 0 && d->rows > 1;
+  d->by_rows = contiguous_dim(c, d->a, d->i, d->k) == 0 && d->rows > 1;
   if (d->by_rows) {
     packed[0] = hli_ceil_div(rows, d->rows);
     packed[1] = bk;
     packed[2] = d->rows;
   }
   d->packed = ln_new_buffer(c, d->dtype, packed, d->by_rows ? 3 : 2, "rows");
-  return d->panel && d->packed;
+  return d->packed != 0;
 }
 
 /* ---- packing B ------------------------------------------------------------------------------------ */
@@ -250,11 +259,23 @@ static ln_val packed_element(ln *c, const dot *d, const tile *t, int64_t q, ln_v
   return ln_raw_load(c, d->packed, in_row, 2, 0, 0, c->top);
 }
 
+/* B where it lies; what is beyond the last column is not stored. */
+static ln_val direct_columns(ln *c, dot *d, const tile *t) {
+  ln_var *j = &c->var[d->vj];
+  if (t->partial) j->mask.v = ln_lane_mask(c, t->columns_left, d->columns, &j->mask.level);
+  j->serial = ++c->serials;
+  const uint8_t at[2] = {d->vk, d->vj};
+  ln_val b = ln_eval(c, d->b, at);
+  if (ln_failed(c)) return b;
+  b.v = hli_make_cast(ln_at(c, b.level), b.v, d->dtype);
+  return ln_splat(c, b, d->columns);
+}
+
 static void products(ln *c, dot *d, const tile *t, hli_value *acc) {
   ln_val k = ln_open(c, d->bk.begin, d->bk.end, ln_i64(c, 1), acc, (uint32_t)d->rows, "k");
   d->vk = ln_push_var(c, (ln_var){.dim = d->k, .index = k, .begin = begin_or_nothing(c, d->bk.begin)});
   ln_val at_k = sub(c, k, d->bk.begin), panel_at[3] = {t->p, at_k, ln_i64(c, 0)};
-  ln_val b = ln_raw_load(c, d->panel, panel_at, 3, d->columns, 0, c->top);
+  ln_val b = d->panel ? ln_raw_load(c, d->panel, panel_at, 3, d->columns, 0, c->top) : direct_columns(c, d, t);
   for (int64_t q = 0; q < d->rows && !ln_failed(c); q++) {
     const uint8_t at[2] = {d->vi, d->vk};
     select_row(c, d, t, q);
@@ -354,7 +375,7 @@ void ln_dot(ln *c, hli_block where, ln_root *root, ln_root *epilogue_roots, uint
   d.bj = ln_range_bounds(c, d.j);
   d.bk = ln_range_bounds(c, d.k);
   if (ln_failed(c)) return;
-  ln_scalar_loop(c, d.k, (ln_carried){0}, pack_row, &d);
+  if (d.panel) ln_scalar_loop(c, d.k, (ln_carried){0}, pack_row, &d);
   all_rows(c, &d);
   if (n || ln_failed(c)) return;
   ln_state *s = &c->state[d.result];
