@@ -24,4 +24,8 @@ fi
 expect 0 'hl_prepared_launch +[0-9]+' "$bench" launch --pairs 3
 expect 0 '^cpu: 0*[1-9][0-9]* right, 0 wrong, 0 errors, 0 hung' "$bench" check --filter 'vector_add' --dtype f32 --configs 1 --json "$tmp/c.json"
 grep -q '"right"' "$tmp/c.json" || { echo "c.json has no results"; bad=$((bad + 1)); }
+
+# The watchdogs: a step that takes too long ends the program, or the child that runs the case.
+expect 1 'matmul f32: no end after .* giving up' "$bench" --filter matmul --shape M=3000,K=3000,N=3000 --timeout 0.2
+expect 1 'no answer for|0 right, 0 wrong, 0 errors, [1-9][0-9]* hung' "$bench" check --filter matmul --dtype f32 --timeout 0.001
 finish

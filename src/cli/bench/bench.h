@@ -122,6 +122,8 @@ void report_line(const bench_result *r);
 void report_json(json *j, const bench_result *r);
 /* The block "environment". */
 void report_environment(json *j, const bench_options *o, hl_device *dev, const char *openblas, const char *cublas);
+/* Writes what there is, so that it outlives a kernel that never ends; `results` must be open. */
+void report_so_far(const bench_options *o, const json *j);
 int report_write(const bench_options *o, json *j);
 
 #endif

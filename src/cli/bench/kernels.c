@@ -278,6 +278,7 @@ static int bench_kernel(session *s, const hl_example *e, hl_dtype dtype, json *j
   if (st != HL_OK) snprintf(out.words, sizeof out.words, "%s", diag.message[0] ? diag.message : hl_status_text(st));
   report_line(&out);
   report_json(j, &out);
+  report_so_far(s->o, j);
   close_race(r);
   hl_kernel_destroy(k.kernel);
   bench_watch(0, "");

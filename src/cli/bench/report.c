@@ -150,6 +150,13 @@ void report_environment(json *j, const bench_options *o, hl_device *dev, const c
   jw_close(j, '}');
 }
 
+void report_so_far(const bench_options *o, const json *j) {
+  if (!o->json || !strcmp(o->json, "-")) return;
+  char *all = cli_format("%s]}\n", j->text);
+  cli_write_file(o->who, o->json, all, strlen(all));
+  free(all);
+}
+
 int report_write(const bench_options *o, json *j) {
   const char newline = '\n';
   int code = 0;
