@@ -70,7 +70,9 @@ hl_status hli_order_fault(hli_machine *m, hli_op op, int32_t thread, const char 
 static hl_status tensor_touch(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, int32_t thread,
                               bool writes, bool differs) {
   hli_order *o = &t->tensor->order[hli_row_major(index, t->size, t->rank)];
-  const hli_conflict c = writes ? hli_order_write(m, o, thread, differs) : hli_order_read(m, o, thread);
+  hli_conflict c = writes ? hli_order_write(m, o, thread, differs) : hli_order_read(m, o, thread);
+  if (writes && c.thread >= 0 && o->write_epoch == m->epoch && o->write_op == op && o->read_epoch != m->epoch)
+    c.thread = -1; /* copies of one value: `differs` is asked before any of them is stored */
   char where[300], at[256];
   if (c.thread >= 0) {
     snprintf(where, sizeof where, "element %s of a tensor", hli_coord_text(at, sizeof at, index, t->rank));
