@@ -8,10 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "src/ir/interp/interp.h"
-#include "src/pass/loopnest.h"
+#include "src/pass/pass.h"
 #include "tests/support/golden.h"
 #include "tests/support/lowered.h"
 
@@ -83,7 +85,56 @@ static void test_meaning(void **state) {
   lowered_each("pass/loopnest", ".hl", check_meaning, NULL);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+static long left; /* allocations until one fails */
+
+static void *failing_alloc(void *user, size_t size, size_t align) {
+  (void)user;
+  return left-- > 0 ? aligned_alloc(align < 16 ? 16 : align, (size + 63) / 64 * 64) : NULL;
+}
+
+static void failing_release(void *user, void *ptr, size_t size) {
+  (void)user;
+  (void)size;
+  free(ptr);
+}
+
+/* Whichever allocation fails, the pass says so and leaves nothing behind (the sanitizers look). */
+static void check_starved(void *user, const char *below) {
+  const hl_allocator failing = {failing_alloc, failing_release, NULL};
+  const hl_target *t = NULL;
+  hl_status s = HL_ERR_MEMORY;
+  (void)user;
+  assert_int_equal(hl_target_find(hli_str("x86-64-v4"), NULL, &t), HL_OK);
+  hl_kernel *k = lowered_parse(ctx, below), *scheduled = lowered_tile(ctx, k, "x86-64-v4");
+  hl_blob *text = NULL;
+  assert_int_equal(hl_kernel_print(scheduled, NULL, &text), HL_OK);
+  for (long n = 0; s != HL_OK; n += n < 40 ? 1 : 17) {
+    hl_kernel *copy = NULL;
+    hl_diag d = {0};
+    left = LONG_MAX;
+    assert_int_equal(hli_parse(&failing, hli_str(hl_blob_data(text)), below, &d, &copy), HL_OK);
+    hli_pass_env env = {.alloc = &failing, .target = t, .diag = &d};
+    left = n;
+    s = hli_pass_loopnest(&env, &copy);
+    if (s != HL_OK && s != HL_ERR_MEMORY) fail_msg("%s: allocation %ld: %s", below, n, d.message);
+    left = LONG_MAX;
+    hl_kernel_destroy(copy);
+  }
+  hl_blob_release(text);
+  hl_kernel_destroy(scheduled);
+  hl_kernel_destroy(k);
+}
+
+static void test_starved(void **state) {
+  (void)state;
+  check_starved(NULL, "pass/loopnest/softmax_online.hl");
+  check_starved(NULL, "pass/loopnest/attention_bf16.hl");
+  check_starved(NULL, "pass/loopnest/matmul_tn.hl");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning), cmocka_unit_test(test_starved)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -145,13 +145,13 @@ static uint32_t bindings(const hl_kernel *k, hl_shape_binding *out) {
   return n;
 }
 
-static hl_kernel *lower(const hl_kernel *k, const hl_target *t, const hl_config *c) {
+static hl_kernel *lower(const hl_kernel *k, const hl_target *t, const hl_config *c, const char *stop_after) {
   hl_diag d = {0};
   hl_shape_binding shape[16];
   uint32_t n = bindings(k, shape);
   hl_kernel *l = hli_kernel_clone(k);
   hli_pass_env env = {.alloc = k->alloc, .target = t, .config = c, .shape = shape, .shape_count = n, .diag = &d};
-  if (!l || hli_run_pipeline(&env, &l, NULL, NULL, NULL) != HL_OK) fail_msg("%s: %s", k->name, d.message);
+  if (!l || hli_run_pipeline(&env, &l, stop_after, NULL, NULL) != HL_OK) fail_msg("%s: %s", k->name, d.message);
   return l;
 }
 
@@ -171,7 +171,7 @@ hl_kernel *lowered_loop(hl_context *ctx, const hl_kernel *k, const char *target,
   hl_status s = config ? hl_config_parse(k, shape, n, target_of(target), hli_str(config), &d, &c)
                        : hl_config_default(k, shape, n, target_of(target), &d, &c);
   if (s != HL_OK) fail_msg("%s: %s", k->name, d.message);
-  hl_kernel *l = lower(k, target_of(target), c);
+  hl_kernel *l = lower(k, target_of(target), c, NULL);
   hl_config_destroy(c);
   return l;
 }
@@ -187,7 +187,19 @@ hl_kernel *lowered_loop_random(hl_context *ctx, const hl_kernel *k, const char *
   assert_int_equal(hl_config_print(c, &d, &text), HL_OK);
   snprintf(json, size, "%s", (const char *)hl_blob_data(text));
   hl_blob_release(text);
-  hl_kernel *l = lower(k, target_of(target), c);
+  hl_kernel *l = lower(k, target_of(target), c, NULL);
+  hl_config_destroy(c);
+  return l;
+}
+
+hl_kernel *lowered_tile(hl_context *ctx, const hl_kernel *k, const char *target) {
+  hl_diag d = {0};
+  hl_config *c = NULL;
+  hl_shape_binding shape[16];
+  uint32_t n = bindings(k, shape);
+  (void)ctx;
+  if (hl_config_default(k, shape, n, target_of(target), &d, &c) != HL_OK) fail_msg("%s: %s", k->name, d.message);
+  hl_kernel *l = lower(k, target_of(target), c, "tile");
   hl_config_destroy(c);
   return l;
 }

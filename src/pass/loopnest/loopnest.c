@@ -26,6 +26,7 @@
 
 hl_status ln_fail(ln *c, hl_status status, const char *fmt, ...) {
   if (c->status != HL_OK) return c->status;
+  if (c->dst->failed || c->arena.failed) return c->status = hli_fail_memory(c->env->diag, "lowering a kernel to loops"); /* its consequence */
   char text[HL_DIAG_TEXT];
   va_list ap;
   va_start(ap, fmt);
