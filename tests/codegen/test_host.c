@@ -210,10 +210,47 @@ static void test_threads(void **state) {
   hl_kernel_destroy(k);
 }
 
+/* ---- memory --------------------------------------------------------------------------------------------- */
+
+static long left; /* allocations until one fails */
+
+static void *failing_alloc(void *user, size_t size, size_t align) {
+  (void)user;
+  return left-- > 0 ? aligned_alloc(align < 16 ? 16 : align, (size + 63) / 64 * 64) : NULL;
+}
+
+static void failing_release(void *user, void *ptr, size_t size) {
+  (void)user;
+  (void)size;
+  free(ptr);
+}
+
+static void test_starved(void **state) {
+  (void)state;
+  const hl_allocator failing = {failing_alloc, failing_release, NULL};
+  hl_kernel *k = lowered_parse(ctx, "pass/loopnest/layer_norm.hl"), *l = lowered_loop(ctx, k, "x86-64-v3", NULL);
+  hl_blob *text = NULL;
+  hl_status s = HL_ERR_MEMORY;
+  assert_int_equal(hl_kernel_print(l, NULL, &text), HL_OK);
+  for (long n = 0; s != HL_OK; n += n < 50 ? 1 : 7) {
+    const hlc_request r = {.text = hli_str(hl_blob_data(text)), .target = "x86-64-v3", .emit = HL_EMIT_OBJ, .alloc = &failing};
+    hlc_result out;
+    hl_diag d = {0};
+    left = n;
+    s = hli_codegen_entry()->compile(&r, &d, &out);
+    if (s != HL_OK && s != HL_ERR_MEMORY && !strstr(d.message, "out of memory")) fail_msg("allocation %ld: %s", n, d.message);
+    hl_blob_release(out.bytes);
+  }
+  hl_blob_release(text);
+  hl_kernel_destroy(l);
+  hl_kernel_destroy(k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_kernels),  cmocka_unit_test(test_masked_store_stays_inside), cmocka_unit_test(test_streaming),
       cmocka_unit_test(test_unroll),   cmocka_unit_test(test_refusals),                  cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_starved),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
