@@ -96,6 +96,58 @@ static void fold_sizes(hl_kernel *k) {
   }
 }
 
+/* ---- dimensions of size 1 broadcast ---- */
+
+static hli_value tile_end(const hl_kernel *k, hli_value tile);
+
+/* Does dimension d of the access have size 1 while its tile runs over more? */
+static bool is_unit(const hl_kernel *k, const hli_access *a, uint32_t d) {
+  const hli_type_data *t = hli_type_of(k, a->base);
+  hli_scalar end;
+  if (t->kind != HLI_TYPE_TENSOR || a->kind[d] != 't' || k->dims.data[t->dims[d]].value != 1)
+    return false;
+  const hli_value e = tile_end(k, a->index[d]);
+  return e && !(hli_const_value(k, e, &end) && end.i <= 1);
+}
+
+/* load %x[%i, %j] of a tensor of size [1, n]: the one row is loaded and broadcast over $i. */
+static void broadcast_units(hl_kernel *k, hli_op op) {
+  hli_access a;
+  hli_access_get(k, op, &a);
+  const hli_type full = k->values.data[a.value].type;
+  hli_cursor at = {
+      .k = k, .block = k->ops.data[op].block, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
+  char kinds[HL_MAX_RANK];
+  hli_value index[HL_MAX_RANK];
+  int64_t dims[HL_MAX_RANK];
+  uint32_t n = 0, rank = 0, units = 0;
+  for (uint32_t d = 0; d < a.rank; d++) {
+    const bool unit = is_unit(k, &a, d);
+    units += unit;
+    kinds[d] = unit ? 's' : a.kind[d];
+    if (a.value_dim[d] >= 0 && !unit)
+      dims[rank++] = a.value_dim[d];
+    if (a.kind[d] != ':')
+      index[n++] = unit ? hli_make_i64(&at, 0) : a.index[d];
+  }
+  if (units == 0 || a.mask) /* a masked load keeps its shape; the bounds check below complains */
+    return;
+  hli_value v = hli_make_broadcast(&at, hli_make_load(&at, a.base, kinds, index, 0, 0, 0), full, dims);
+  if (!v) {
+    k->failed = true;
+    return;
+  }
+  hli_replace_uses(k, a.value, v);
+  hli_op_remove(k, op);
+}
+
+static void broadcast_all_units(hl_kernel *k) {
+  const uint32_t count = k->ops.len;
+  for (hli_op op = 1; op < count && !k->failed; op++)
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_LOAD)
+      broadcast_units(k, op);
+}
+
 /* ---- bounds: a tile may not run past the dimension it indexes ---- */
 
 /* The end of a tile value: of its loop, or of its range. */
@@ -153,6 +205,7 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   if ((s = hli_pass_simplify(env, pk)) != HL_OK)
     return s; /* so that bounds computed from sizes are constants */
   k = *pk;
+  broadcast_all_units(k);
   for (hli_op op = 1; op < k->ops.len; op++) {
     const uint16_t code = k->ops.data[op].code;
     if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))

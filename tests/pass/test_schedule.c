@@ -275,8 +275,52 @@ static void test_bounds(void **state) {
   hl_kernel_destroy(k);
 }
 
+/* x[i, j] of a tensor that turns out to be [1, N]: the one row is broadcast over i. */
+static void test_unit_dimension(void **state) {
+  (void)state;
+  hl_diag d = {0};
+  hl_builder *b;
+  hl_kernel *k = NULL;
+  hl_value t[2];
+  assert_int_equal(hl_builder_create(ctx, "k", &d, &b), HL_OK);
+  const hl_dim r = hl_dim_named(b, "R"), m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){r, n}, 2, HL_INOUT);
+  const hl_value y = hl_param_tensor(b, "y", HL_F32, (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_tile_begin(b, (hl_value[]){hl_size(b, y, 0), hl_size(b, y, 1)}, 2, t);
+  hl_store(b, y, t, 2, hl_load(b, x, t, 2));
+  hl_tile_end(b, NULL, NULL);
+  assert_int_equal(hl_builder_finish(b, &d, &k), HL_OK);
+  const hl_shape_binding shape[3] = {{"R", 1}, {"M", 5}, {"N", 7}};
+  hl_config *c = NULL;
+  if (hl_config_default(k, shape, 3, target_of("host"), &d, &c) != HL_OK)
+    fail_msg("%s", d.message);
+  hli_pass_env env = {
+      .alloc = &ctx->alloc, .target = target_of("host"), .config = c, .shape = shape, .shape_count = 3, .diag = &d};
+  if (hli_run_pipeline(&env, &k, "tile", NULL, NULL) != HL_OK)
+    fail_msg("%s", d.message);
+  double row[7] = {1, 2, 3, 4, 5, 6, 7}, out[35];
+  hl_tensor tx = {.data = row,
+                  .device = {HL_DEVICE_CPU, 0},
+                  .ndim = 2,
+                  .dtype = hl_dtype_to_dl(HL_F64),
+                  .shape = (int64_t[]){1, 7}};
+  hl_tensor ty = {.data = out,
+                  .device = {HL_DEVICE_CPU, 0},
+                  .ndim = 2,
+                  .dtype = hl_dtype_to_dl(HL_F64),
+                  .shape = (int64_t[]){5, 7}};
+  const hl_arg args[2] = {{HL_ARG_TENSOR, {&tx}}, {HL_ARG_TENSOR, {&ty}}};
+  if (hli_interp_run(k, &ctx->alloc, args, 2, &(hli_interp_options){.exact = true}, &d) != HL_OK)
+    fail_msg("%s", d.message);
+  for (int i = 0; i < 35; i++)
+    assert_true(out[i] == row[i % 7]);
+  hl_config_destroy(c);
+  hl_kernel_destroy(k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning),
-                                     cmocka_unit_test(test_roll_keeps_order), cmocka_unit_test(test_bounds)};
+                                     cmocka_unit_test(test_roll_keeps_order), cmocka_unit_test(test_bounds),
+                                     cmocka_unit_test(test_unit_dimension)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
