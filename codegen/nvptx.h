@@ -23,23 +23,25 @@ typedef struct nv_layout {
 
 /* A value that is read from shared memory piece by piece where it is needed. */
 typedef struct nv_pieces {
-  hli_op op;             /* the shared_load */
+  hli_op op; /* the shared_load */
   struct nv_shared *at;
-  LLVMValueRef *reg;     /* NULL: not read yet */
-  LLVMValueRef *pair;    /* i32 of registers 2i, 2i + 1 as ldmatrix delivers them */
+  LLVMValueRef *reg;  /* NULL: not read yet */
+  LLVMValueRef *pair; /* i32 of registers 2i, 2i + 1 as ldmatrix delivers them */
   uint32_t n;
 } nv_pieces;
 
 typedef struct nv_state {
   LLVMBasicBlockRef entry;
-  LLVMValueRef tid, lane, warp;  /* i32 */
-  LLVMValueRef shared;           /* [0 x i8] in address space 3 */
+  LLVMValueRef tid, lane, warp; /* i32 */
+  LLVMValueRef shared;          /* [0 x i8] in address space 3 */
   nv_layout *layouts;
-  nv_layout none;                /* after a failure */
-  nv_pieces **pieces;            /* by value; NULL: an ordinary value */
+  nv_layout none;     /* after a failure */
+  nv_pieces **pieces; /* by value; NULL: an ordinary value */
 } nv_state;
 
-static inline nv_state *nv(hlc_emit *e) { return (nv_state *)e->state; }
+static inline nv_state *nv(hlc_emit *e) {
+  return (nv_state *)e->state;
+}
 
 /* ---- layouts (nvptx_layout.c) ------------------------------------------------------- */
 
@@ -61,7 +63,9 @@ LLVMValueRef nv_and(hlc_emit *e, LLVMValueRef a, LLVMValueRef b); /* i1; NULL is
 LLVMValueRef nv_shuffle_xor(hlc_emit *e, LLVMValueRef x, uint32_t mask);
 LLVMValueRef nv_shuffle_from(hlc_emit *e, LLVMValueRef x, LLVMValueRef lane);
 /* Runs `then` under cond (NULL: always): between begin and end; end leaves the builder behind it. */
-typedef struct nv_if { LLVMBasicBlockRef before, inside, after; } nv_if;
+typedef struct nv_if {
+  LLVMBasicBlockRef before, inside, after;
+} nv_if;
 nv_if nv_if_begin(hlc_emit *e, LLVMValueRef cond);
 void nv_if_end(hlc_emit *e, const nv_if *f);
 /* x inside, `otherwise` where the condition was false. */
@@ -75,17 +79,17 @@ typedef struct nv_access {
   hli_access a;
   nv_layout *layout;
   hl_dtype dtype;
-  uint32_t bytes;                        /* of an element */
-  int unit;                              /* tensor dimension with stride 1, -1 none */
-  uint32_t vec;                          /* elements per instruction */
-  LLVMValueRef pointer;                  /* of the thread's register 0 */
-  LLVMValueRef left[HL_MAX_RANK];        /* i32: end - begin - the thread's coordinate; NULL: not checked */
-  LLVMValueRef whole[HL_MAX_RANK];       /* i1: the tile lies inside (checks 1 and 2) */
-  bool whole_only[HL_MAX_RANK];          /* check 2 */
-  bool by_vector[HL_MAX_RANK];           /* vectors lie wholly inside or outside along this dimension */
-  LLVMValueRef cond[HL_MAX_RANK];        /* the last condition made, at constant coordinate cond_at */
+  uint32_t bytes;                  /* of an element */
+  int unit;                        /* tensor dimension with stride 1, -1 none */
+  uint32_t vec;                    /* elements per instruction */
+  LLVMValueRef pointer;            /* of the thread's register 0 */
+  LLVMValueRef left[HL_MAX_RANK];  /* i32: end - begin - the thread's coordinate; NULL: not checked */
+  LLVMValueRef whole[HL_MAX_RANK]; /* i1: the tile lies inside (checks 1 and 2) */
+  bool whole_only[HL_MAX_RANK];    /* check 2 */
+  bool by_vector[HL_MAX_RANK];     /* vectors lie wholly inside or outside along this dimension */
+  LLVMValueRef cond[HL_MAX_RANK];  /* the last condition made, at constant coordinate cond_at */
   int32_t cond_at[HL_MAX_RANK];
-  LLVMValueRef last_dim[HL_MAX_RANK];    /* the last conjunction and what it is made of */
+  LLVMValueRef last_dim[HL_MAX_RANK]; /* the last conjunction and what it is made of */
   LLVMValueRef last;
   bool last_made;
 } nv_access;
@@ -106,13 +110,13 @@ typedef struct nv_shared {
   uint32_t rank;
   int64_t shape[HL_MAX_RANK];
   hli_layout swizzle;
-  uint8_t perm[HL_MAX_RANK];   /* value's dimension -> buffer's */
-  nv_layout *layout;           /* of the addresses */
-  uint32_t vec;                /* neighbours in memory per instruction */
-  LLVMValueRef base;           /* pointer to the slot */
-  LLVMValueRef row, column;    /* i32, the thread's part; column swizzled by row */
-  bool additive;               /* thread and register parts never carry into each other */
-  LLVMValueRef moved[64];      /* pointer with the swizzled part c of the column, by c >> vec */
+  uint8_t perm[HL_MAX_RANK]; /* value's dimension -> buffer's */
+  nv_layout *layout;         /* of the addresses */
+  uint32_t vec;              /* neighbours in memory per instruction */
+  LLVMValueRef base;         /* pointer to the slot */
+  LLVMValueRef row, column;  /* i32, the thread's part; column swizzled by row */
+  bool additive;             /* thread and register parts never carry into each other */
+  LLVMValueRef moved[64];    /* pointer with the swizzled part c of the column, by c >> vec */
 } nv_shared;
 
 void nv_shared_open(hlc_emit *e, hli_value buffer, hli_value slot, nv_layout *l, const uint8_t *perm, nv_shared *out);
@@ -129,9 +133,9 @@ void nv_emit_async_sync(hlc_emit *e, hli_op op);
 
 /* ---- other ops ---------------------------------------------------------------------------------- */
 
-void nv_emit_mma(hlc_emit *e, hli_op op);         /* nvptx_dot.c */
+void nv_emit_mma(hlc_emit *e, hli_op op); /* nvptx_dot.c */
 void nv_emit_dot(hlc_emit *e, hli_op op);
-void nv_emit_reduce(hlc_emit *e, hli_op op);      /* nvptx_mix.c: also partial_reduce */
+void nv_emit_reduce(hlc_emit *e, hli_op op); /* nvptx_mix.c: also partial_reduce */
 void nv_emit_broadcast(hlc_emit *e, hli_op op);
 void nv_emit_move(hlc_emit *e, hli_op op);
 void nv_emit_convert(hlc_emit *e, hli_op op);
@@ -142,7 +146,7 @@ LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to);
 
 /* Assembles PTX for `cpu`; a capped kernel (nvvm.maxnreg) that spills is assembled again without the cap.
  * HL_ERR_NO_DRIVER where there is no assembler; fills report. */
-hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, bool capped, hl_diag *diag,
-                    hl_blob **cubin, char *report, size_t report_size);
+hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, bool capped,
+                    hl_diag *diag, hl_blob **cubin, char *report, size_t report_size);
 
 #endif

@@ -10,31 +10,44 @@
 
 static const hli_param *param_of(const hlc_emit *e, hli_value base, uint32_t *index) {
   for (*index = 0; *index < e->k->params.len; ++*index)
-    if (e->k->params.data[*index].value == base) return &e->k->params.data[*index];
+    if (e->k->params.data[*index].value == base)
+      return &e->k->params.data[*index];
   return NULL;
 }
 
 static bool never_negative(const hl_kernel *k, hli_value v, uint32_t depth) {
   const hli_value_data *d = &k->values.data[v];
   const hli_op op = d->def;
-  if (depth == 0) return false;
+  if (depth == 0)
+    return false;
   if (!op) {
     const hli_op loop = d->owner ? k->blocks.data[d->owner].parent : 0;
-    return loop && k->ops.data[loop].code == HLI_OP_FOR && d->index == 0 && never_negative(k, hli_operand(k, loop, 0), depth - 1);
+    return loop && k->ops.data[loop].code == HLI_OP_FOR && d->index == 0 &&
+           never_negative(k, hli_operand(k, loop, 0), depth - 1);
   }
   switch (k->ops.data[op].code) {
-    case HLI_OP_PROGRAM_ID: case HLI_OP_SIZE: return true;
-    case HLI_OP_CONST: return hli_attr(k, op, 0, 0) >= 0;
-    case HLI_OP_ADD: case HLI_OP_MUL: case HLI_OP_MIN: case HLI_OP_MAX: case HLI_OP_TRUNCDIV: case HLI_OP_REM:
-      return never_negative(k, hli_operand(k, op, 0), depth - 1) && never_negative(k, hli_operand(k, op, 1), depth - 1);
-    default: return false;
+  case HLI_OP_PROGRAM_ID:
+  case HLI_OP_SIZE:
+    return true;
+  case HLI_OP_CONST:
+    return hli_attr(k, op, 0, 0) >= 0;
+  case HLI_OP_ADD:
+  case HLI_OP_MUL:
+  case HLI_OP_MIN:
+  case HLI_OP_MAX:
+  case HLI_OP_TRUNCDIV:
+  case HLI_OP_REM:
+    return never_negative(k, hli_operand(k, op, 0), depth - 1) && never_negative(k, hli_operand(k, op, 1), depth - 1);
+  default:
+    return false;
   }
 }
 
 /* A scalar index; negative ones count from the end. */
 static LLVMValueRef scalar_index(hlc_emit *e, const nv_access *x, uint32_t d) {
   LLVMValueRef i = hlc_get1(e, x->a.index[d]);
-  if (never_negative(e->k, x->a.index[d], 16)) return i;
+  if (never_negative(e->k, x->a.index[d], 16))
+    return i;
   LLVMValueRef from_end = LLVMBuildAdd(e->b, i, hlc_size(e, x->a.base, d), "");
   return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, i, hlc_i64(e, 0), ""), from_end, i, "");
 }
@@ -59,7 +72,8 @@ static void make_pointer(hlc_emit *e, hli_op op, nv_access *x) {
   }
   LLVMValueRef p = hlc_param_pointer(e, index);
   for (uint32_t d = 0; d < x->a.rank; d++) {
-    if (x->a.kind[d] != 't') continue;
+    if (x->a.kind[d] != 't')
+      continue;
     LLVMValueRef c = nv_thread_coord(e, x->layout, (uint32_t)x->a.value_dim[d]);
     p = step(e, x, p, d, LLVMBuildZExt(e->b, c, e->t_i64, ""));
   }
@@ -68,7 +82,8 @@ static void make_pointer(hlc_emit *e, hli_op op, nv_access *x) {
       const bool tile = x->a.kind[d] == 't';
       const hli_op range = tile ? e->k->values.data[x->a.index[d]].def : 0;
       const hli_value v = tile ? hli_operand(e->k, range, 0) : x->a.index[d];
-      if (made_here(e->k, op, v) != late) continue;
+      if (made_here(e->k, op, v) != late)
+        continue;
       p = step(e, x, p, d, tile ? hlc_get1(e, v) : scalar_index(e, x, d));
     }
   x->pointer = p;
@@ -77,7 +92,8 @@ static void make_pointer(hlc_emit *e, hli_op op, nv_access *x) {
 /* max(end - begin, 0) as i32, at most the tile's lanes. */
 static LLVMValueRef lanes_inside(hlc_emit *e, hli_value tile) {
   hlc_regs r = hlc_get(e, tile);
-  if (r.n < 2) return hlc_i32(e, 0);
+  if (r.n < 2)
+    return hlc_i32(e, 0);
   const int64_t lanes = hli_axis_lanes(e->k, hli_type_of(e->k, tile)->dims[0]);
   LLVMValueRef n = LLVMBuildSub(e->b, r.r[1], r.r[0], "");
   n = hlc_intrinsic(e, "llvm.smax", &e->t_i64, 1, (LLVMValueRef[]){n, hlc_i64(e, 0)}, 2);
@@ -93,16 +109,19 @@ static bool multiple_of(const hl_kernel *k, hli_value v, uint32_t n) {
 static void make_conditions(hlc_emit *e, hli_op op, uint32_t check_attr, nv_access *x) {
   for (uint32_t d = 0; d < x->a.rank; d++) {
     const int64_t check = hli_attr_or(e->k, op, check_attr, d, 1);
-    if (x->a.kind[d] != 't' || check == 0) continue;
+    if (x->a.kind[d] != 't' || check == 0)
+      continue;
     const hli_op range = e->k->values.data[x->a.index[d]].def;
     const int64_t lanes = hli_axis_lanes(e->k, hli_type_of(e->k, x->a.index[d])->dims[0]);
     LLVMValueRef inside = lanes_inside(e, x->a.index[d]);
     x->whole[d] = LLVMBuildICmp(e->b, LLVMIntEQ, inside, hlc_i32(e, (int32_t)lanes), "");
     x->whole_only[d] = check == 2;
     x->cond_at[d] = -1;
-    if (check == 2) continue;
+    if (check == 2)
+      continue;
     x->left[d] = LLVMBuildSub(e->b, inside, nv_thread_coord(e, x->layout, (uint32_t)x->a.value_dim[d]), "");
-    x->by_vector[d] = (int)d != x->unit || (multiple_of(e->k, hli_operand(e->k, range, 0), x->vec) && multiple_of(e->k, hli_operand(e->k, range, 1), x->vec));
+    x->by_vector[d] = (int)d != x->unit || (multiple_of(e->k, hli_operand(e->k, range, 0), x->vec) &&
+                                            multiple_of(e->k, hli_operand(e->k, range, 1), x->vec));
   }
 }
 
@@ -113,9 +132,11 @@ void nv_access_open(hlc_emit *e, hli_op op, nv_layout *l, uint32_t check_attr, n
   x->bytes = hl_dtype_size(x->dtype);
   x->unit = hli_access_unit_dim(e->k, &x->a);
   if (x->unit >= 0)
-    x->vec = HLI_MIN(hli_access_vector(e->k, &x->a, e->target->vector_bytes), hli_layout_vector(&l->l, (uint32_t)x->a.value_dim[x->unit]));
+    x->vec = HLI_MIN(hli_access_vector(e->k, &x->a, e->target->vector_bytes),
+                     hli_layout_vector(&l->l, (uint32_t)x->a.value_dim[x->unit]));
   make_pointer(e, op, x);
-  if (!hlc_failed(e)) make_conditions(e, op, check_attr, x);
+  if (!hlc_failed(e))
+    make_conditions(e, op, check_attr, x);
 }
 
 LLVMValueRef nv_access_pointer(hlc_emit *e, const nv_access *x, uint32_t reg) {
@@ -124,19 +145,25 @@ LLVMValueRef nv_access_pointer(hlc_emit *e, const nv_access *x, uint32_t reg) {
   int64_t known = 0;
   nv_reg_coords(x->layout, reg, c);
   for (uint32_t d = 0; d < x->a.rank; d++) {
-    if (x->a.kind[d] != 't' || c[x->a.value_dim[d]] == 0) continue;
+    if (x->a.kind[d] != 't' || c[x->a.value_dim[d]] == 0)
+      continue;
     const int64_t stride = hlc_known_stride(e, x->a.base, d);
-    if (stride >= 0) known += stride * c[x->a.value_dim[d]];
-    else p = step(e, x, p, d, hlc_i64(e, c[x->a.value_dim[d]]));
+    if (stride >= 0)
+      known += stride * c[x->a.value_dim[d]];
+    else
+      p = step(e, x, p, d, hlc_i64(e, c[x->a.value_dim[d]]));
   }
-  if (!known) return p;
+  if (!known)
+    return p;
   LLVMValueRef offset = hlc_i64(e, known);
   return LLVMBuildGEP2(e->b, hlc_memory_type(e, x->dtype), p, &offset, 1, "");
 }
 
 static LLVMValueRef dim_inside(hlc_emit *e, nv_access *x, uint32_t d, int32_t at) {
-  if (x->whole_only[d]) return x->whole[d];
-  if (!x->left[d]) return NULL;
+  if (x->whole_only[d])
+    return x->whole[d];
+  if (!x->left[d])
+    return NULL;
   if (x->cond_at[d] != at) {
     x->cond[d] = LLVMBuildICmp(e->b, LLVMIntSLT, hlc_i32(e, at), x->left[d], "");
     x->cond_at[d] = at;
@@ -153,17 +180,20 @@ LLVMValueRef nv_access_inside(hlc_emit *e, nv_access *x, uint32_t reg) {
     same = same && one == x->last_dim[d];
     x->last_dim[d] = one;
   }
-  if (same) return x->last;
+  if (same)
+    return x->last;
   x->last = NULL;
   x->last_made = true;
-  for (uint32_t d = 0; d < x->a.rank; d++) x->last = nv_and(e, x->last, x->last_dim[d]);
+  for (uint32_t d = 0; d < x->a.rank; d++)
+    x->last = nv_and(e, x->last, x->last_dim[d]);
   return x->last;
 }
 
 /* The tile lies inside as a whole. */
 static LLVMValueRef all_inside(hlc_emit *e, const nv_access *x) {
   LLVMValueRef cond = NULL;
-  for (uint32_t d = 0; d < x->a.rank; d++) cond = nv_and(e, cond, x->whole[d]);
+  for (uint32_t d = 0; d < x->a.rank; d++)
+    cond = nv_and(e, cond, x->whole[d]);
   return cond;
 }
 
@@ -173,7 +203,8 @@ static bool cuts_vectors(const nv_access *x) {
 
 /* Every register's conditions change where a path is left: nothing cached there may be used elsewhere. */
 static void forget(nv_access *x) {
-  for (uint32_t d = 0; d < x->a.rank; d++) x->cond_at[d] = -1;
+  for (uint32_t d = 0; d < x->a.rank; d++)
+    x->cond_at[d] = -1;
   x->last_made = false;
 }
 
@@ -222,14 +253,18 @@ static void load_path(hlc_emit *e, load *l, uint32_t vec, bool checked, LLVMValu
   const uint32_t n = l->x.layout->regs;
   for (uint32_t first = 0; first < n && !hlc_failed(e);) {
     LLVMValueRef cond = checked ? nv_access_inside(e, &l->x, first) : NULL;
-    if (l->mask.n) cond = nv_and(e, cond, l->mask.r[first]);
+    if (l->mask.n)
+      cond = nv_and(e, cond, l->mask.r[first]);
     uint32_t end = first + vec;
-    while (end < n && !l->mask.n && (!checked || nv_access_inside(e, &l->x, end) == cond)) end += vec;
+    while (end < n && !l->mask.n && (!checked || nv_access_inside(e, &l->x, end) == cond))
+      end += vec;
     const nv_if f = nv_if_begin(e, cond);
-    for (uint32_t r = first; r < end; r += vec) load_vector(e, l, r, vec, out + r);
+    for (uint32_t r = first; r < end; r += vec)
+      load_vector(e, l, r, vec, out + r);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
     nv_if_end(e, &f);
-    for (uint32_t r = first; r < end; r++) out[r] = nv_if_value(e, &f, from, out[r], other_of(e, l, r));
+    for (uint32_t r = first; r < end; r++)
+      out[r] = nv_if_value(e, &f, from, out[r], other_of(e, l, r));
     first = end;
   }
 }
@@ -243,18 +278,24 @@ void nv_emit_load(hlc_emit *e, hli_op op) {
   hli_layout_clear(&nothing, 0);
   nv_access_open(e, op, scalar ? nv_layout_make(e, &nothing) : nv_layout_of(e, v), 2, &l.x);
   const hli_param *p = param_of(e, l.x.a.base, &index);
-  if (hlc_failed(e) || !p) return;
+  if (hlc_failed(e) || !p)
+    return;
   l.read_only = !p->is_output && p->may_alias == 0;
-  if (l.x.a.mask) l.mask = hlc_get(e, l.x.a.mask);
-  if (l.x.a.other) l.other = hlc_get(e, l.x.a.other);
+  if (l.x.a.mask)
+    l.mask = hlc_get(e, l.x.a.mask);
+  if (l.x.a.other)
+    l.other = hlc_get(e, l.x.a.other);
   LLVMValueRef *out = hlc_new_regs(e, l.x.layout->regs);
-  if (hlc_failed(e)) return;
+  if (hlc_failed(e))
+    return;
   if (l.mask.n || !cuts_vectors(&l.x)) {
     load_path(e, &l, l.mask.n ? 1 : l.x.vec, true, out);
   } else {
     LLVMValueRef *slow = hlc_new_regs(e, l.x.layout->regs);
-    if (!slow) return;
-    LLVMBasicBlockRef whole = hlc_new_block(e, "whole"), ragged = hlc_new_block(e, "ragged"), after = hlc_new_block(e, "loaded");
+    if (!slow)
+      return;
+    LLVMBasicBlockRef whole = hlc_new_block(e, "whole"), ragged = hlc_new_block(e, "ragged"),
+                      after = hlc_new_block(e, "loaded");
     LLVMBuildCondBr(e->b, all_inside(e, &l.x), whole, ragged);
     LLVMPositionBuilderAtEnd(e->b, whole);
     load_path(e, &l, l.x.vec, false, out);
@@ -272,7 +313,8 @@ void nv_emit_load(hlc_emit *e, hli_op op) {
       out[r] = phi;
     }
   }
-  if (!hlc_failed(e)) hlc_bind(e, v, out, l.x.layout->regs);
+  if (!hlc_failed(e))
+    hlc_bind(e, v, out, l.x.layout->regs);
 }
 
 /* ---- stores ---------------------------------------------------------------------------------------- */
@@ -296,11 +338,14 @@ static void store_path(hlc_emit *e, store *s, uint32_t vec, bool checked) {
   const uint32_t n = s->x.layout->regs;
   for (uint32_t first = 0; first < n && !hlc_failed(e);) {
     LLVMValueRef cond = checked ? nv_access_inside(e, &s->x, first) : NULL;
-    if (s->mask.n) cond = nv_and(e, cond, s->mask.r[first]);
+    if (s->mask.n)
+      cond = nv_and(e, cond, s->mask.r[first]);
     uint32_t end = first + vec;
-    while (end < n && !s->mask.n && (!checked || nv_access_inside(e, &s->x, end) == cond)) end += vec;
+    while (end < n && !s->mask.n && (!checked || nv_access_inside(e, &s->x, end) == cond))
+      end += vec;
     const nv_if f = nv_if_begin(e, cond);
-    for (uint32_t r = first; r < end; r += vec) store_vector(e, s, r, vec);
+    for (uint32_t r = first; r < end; r += vec)
+      store_vector(e, s, r, vec);
     nv_if_end(e, &f);
     first = end;
   }
@@ -311,19 +356,24 @@ void nv_emit_store(hlc_emit *e, hli_op op) {
   store s = {0};
   hli_layout everywhere = {.lane_bits = 5};
   hli_access_get(e->k, op, &a);
-  while (1u << everywhere.warp_bits < e->k->launch.warps) everywhere.warp_bits++;
+  while (1u << everywhere.warp_bits < e->k->launch.warps)
+    everywhere.warp_bits++;
   const bool scalar = hli_type_of(e->k, a.value)->rank == 0;
   nv_layout *l = scalar ? nv_layout_make(e, &everywhere) : nv_layout_of(e, a.value);
   const nv_if once = nv_if_begin(e, nv_first_copy(e, l));
   nv_access_open(e, op, l, 2, &s.x);
-  if (hlc_failed(e)) return;
+  if (hlc_failed(e))
+    return;
   s.value = hlc_get(e, s.x.a.value);
-  if (s.x.a.mask) s.mask = hlc_get(e, s.x.a.mask);
-  if (hlc_failed(e)) return;
+  if (s.x.a.mask)
+    s.mask = hlc_get(e, s.x.a.mask);
+  if (hlc_failed(e))
+    return;
   if (s.mask.n || !cuts_vectors(&s.x)) {
     store_path(e, &s, s.mask.n ? 1 : s.x.vec, true);
   } else {
-    LLVMBasicBlockRef whole = hlc_new_block(e, "whole"), ragged = hlc_new_block(e, "ragged"), after = hlc_new_block(e, "stored");
+    LLVMBasicBlockRef whole = hlc_new_block(e, "whole"), ragged = hlc_new_block(e, "ragged"),
+                      after = hlc_new_block(e, "stored");
     LLVMBuildCondBr(e->b, all_inside(e, &s.x), whole, ragged);
     LLVMPositionBuilderAtEnd(e->b, whole);
     store_path(e, &s, s.x.vec, false);

@@ -6,9 +6,12 @@
 
 static const char *copy_name(uint32_t bytes, bool sized) {
   switch (bytes) {
-    case 16: return sized ? "llvm.nvvm.cp.async.cg.shared.global.16.s" : "llvm.nvvm.cp.async.cg.shared.global.16";
-    case 8: return sized ? "llvm.nvvm.cp.async.ca.shared.global.8.s" : "llvm.nvvm.cp.async.ca.shared.global.8";
-    default: return sized ? "llvm.nvvm.cp.async.ca.shared.global.4.s" : "llvm.nvvm.cp.async.ca.shared.global.4";
+  case 16:
+    return sized ? "llvm.nvvm.cp.async.cg.shared.global.16.s" : "llvm.nvvm.cp.async.cg.shared.global.16";
+  case 8:
+    return sized ? "llvm.nvvm.cp.async.ca.shared.global.8.s" : "llvm.nvvm.cp.async.ca.shared.global.8";
+  default:
+    return sized ? "llvm.nvvm.cp.async.ca.shared.global.4.s" : "llvm.nvvm.cp.async.ca.shared.global.4";
   }
 }
 
@@ -18,10 +21,12 @@ static LLVMValueRef source_bytes(hlc_emit *e, nv_access *x, uint32_t reg, uint32
   const bool cut = u >= 0 && x->left[u] && !x->by_vector[u];
   LLVMValueRef left = cut ? x->left[u] : NULL;
   int32_t c[HLI_LAYOUT_RANK];
-  if (cut) x->left[u] = NULL; /* counted in bytes below */
+  if (cut)
+    x->left[u] = NULL; /* counted in bytes below */
   x->last_made = false;
   LLVMValueRef inside = nv_access_inside(e, x, reg);
-  if (!cut) return inside ? LLVMBuildSelect(e->b, inside, hlc_i32(e, (int32_t)bytes), hlc_i32(e, 0), "") : NULL;
+  if (!cut)
+    return inside ? LLVMBuildSelect(e->b, inside, hlc_i32(e, (int32_t)bytes), hlc_i32(e, 0), "") : NULL;
   x->left[u] = left;
   nv_reg_coords(x->layout, reg, c);
   LLVMValueRef n = LLVMBuildSub(e->b, left, hlc_i32(e, c[x->a.value_dim[u]]), "");
@@ -37,7 +42,8 @@ void nv_emit_async_copy(hlc_emit *e, hli_op op) {
   nv_access x;
   nv_shared s;
   nv_access_open(e, op, l, 2, &x);
-  if (hlc_failed(e)) return;
+  if (hlc_failed(e))
+    return;
   nv_shared_open(e, x.a.buffer, x.a.slot, l, NULL, &s);
   uint32_t vec = HLI_MIN(x.vec, s.vec);
   if (vec * x.bytes < 4) {
@@ -58,13 +64,15 @@ void nv_emit_async_copy(hlc_emit *e, hli_op op) {
 void nv_emit_async_sync(hlc_emit *e, hli_op op) {
   LLVMValueRef n;
   switch (e->k->ops.data[op].code) {
-    case HLI_OP_ASYNC_COMMIT: nv_call(e, "llvm.nvvm.cp.async.commit.group", NULL, 0); return;
-    case HLI_OP_ASYNC_WAIT:
-      n = hlc_i32(e, (int32_t)hli_attr(e->k, op, 0, 0));
-      nv_call(e, "llvm.nvvm.cp.async.wait.group", &n, 1);
-      return;
-    default:
-      n = hlc_i32(e, 0);
-      nv_call(e, "llvm.nvvm.barrier.cta.sync.aligned.all", &n, 1);
+  case HLI_OP_ASYNC_COMMIT:
+    nv_call(e, "llvm.nvvm.cp.async.commit.group", NULL, 0);
+    return;
+  case HLI_OP_ASYNC_WAIT:
+    n = hlc_i32(e, (int32_t)hli_attr(e->k, op, 0, 0));
+    nv_call(e, "llvm.nvvm.cp.async.wait.group", &n, 1);
+    return;
+  default:
+    n = hlc_i32(e, 0);
+    nv_call(e, "llvm.nvvm.barrier.cta.sync.aligned.all", &n, 1);
   }
 }

@@ -8,10 +8,16 @@
  * Other dtypes take the generic form. */
 #include "codegen/nvptx.h"
 
-static LLVMValueRef num(hlc_emit *e, double x) { return LLVMConstReal(e->t_f32, x); }
+static LLVMValueRef num(hlc_emit *e, double x) {
+  return LLVMConstReal(e->t_f32, x);
+}
 
-static LLVMValueRef call1(hlc_emit *e, const char *name, LLVMValueRef x) { return nv_call(e, name, &x, 1); }
-static LLVMValueRef ex2(hlc_emit *e, LLVMValueRef x) { return hlc_intrinsic(e, "llvm.nvvm.ex2.approx", &e->t_f32, 1, &x, 1); }
+static LLVMValueRef call1(hlc_emit *e, const char *name, LLVMValueRef x) {
+  return nv_call(e, name, &x, 1);
+}
+static LLVMValueRef ex2(hlc_emit *e, LLVMValueRef x) {
+  return hlc_intrinsic(e, "llvm.nvvm.ex2.approx", &e->t_f32, 1, &x, 1);
+}
 
 /* Eight instructions.  The saturating fma brings x log2(e) / 252 + 1/2 into [0, 1], so that n is within [-126, 126]
  * whatever x is; adding 252 times that to 1.5 * 2^23 + 1 with rounding downwards leaves n + 127 in the low bits, ready
@@ -19,7 +25,8 @@ static LLVMValueRef ex2(hlc_emit *e, LLVMValueRef x) { return hlc_intrinsic(e, "
  * grows, and 2^f with it, to 0 or infinity.  NaN passes through f. */
 static LLVMValueRef exp_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
   (void)code;
-  if (dtype != HL_F32) return NULL;
+  if (dtype != HL_F32)
+    return NULL;
   const LLVMValueRef x = args[0];
   const LLVMValueRef part[3] = {x, num(e, 0x1.715476p+0 / 252), num(e, 0.5)};
   const LLVMValueRef unit[3] = {nv_call(e, "llvm.nvvm.fma.rn.sat.f", part, 3), num(e, 252), num(e, 12582913)};
@@ -28,7 +35,8 @@ static LLVMValueRef exp_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLV
   LLVMValueRef f = hlc_fma(e, x, num(e, 0x1.715476p+0), LLVMBuildFNeg(e->b, whole, ""));
   f = hlc_fma(e, x, num(e, 0x1.4ae0cp-26), f);
   LLVMValueRef bits = LLVMBuildShl(e->b, LLVMBuildBitCast(e->b, n, e->t_i32, ""), LLVMConstInt(e->t_i32, 23, 0), "");
-  return LLVMBuildFMul(e->b, hlc_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", &e->t_f32, 1, &f, 1), LLVMBuildBitCast(e->b, bits, e->t_f32, ""), "");
+  return LLVMBuildFMul(e->b, hlc_intrinsic(e, "llvm.nvvm.ex2.approx.ftz", &e->t_f32, 1, &f, 1),
+                       LLVMBuildBitCast(e->b, bits, e->t_f32, ""), "");
 }
 
 static LLVMValueRef exp2_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
@@ -43,12 +51,14 @@ static LLVMValueRef rsqrt_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const L
 
 static LLVMValueRef divide(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
   (void)code;
-  if (dtype != HL_F32) return NULL;
+  if (dtype != HL_F32)
+    return NULL;
   LLVMValueRef size = args[1];
   size = hlc_intrinsic(e, "llvm.fabs", &e->t_f32, 1, &size, 1);
   LLVMValueRef large = LLVMBuildFCmp(e->b, LLVMRealOGT, size, num(e, 0x1p126), "");
   LLVMValueRef small = LLVMBuildFCmp(e->b, LLVMRealOLT, size, num(e, 0x1p-126), "");
-  LLVMValueRef scale = LLVMBuildSelect(e->b, large, num(e, 0x1p-24), LLVMBuildSelect(e->b, small, num(e, 0x1p24), num(e, 1), ""), "");
+  LLVMValueRef scale =
+      LLVMBuildSelect(e->b, large, num(e, 0x1p-24), LLVMBuildSelect(e->b, small, num(e, 0x1p24), num(e, 1), ""), "");
   LLVMValueRef inverse = call1(e, "llvm.nvvm.rcp.approx.ftz.f", LLVMBuildFMul(e->b, args[1], scale, ""));
   return LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, args[0], scale, ""), inverse, "");
 }
@@ -70,9 +80,11 @@ static LLVMValueRef made_by(LLVMValueRef x, LLVMOpcode opcode) {
  * through 16-bit registers.) */
 static LLVMValueRef widen_half(hlc_emit *e, LLVMValueRef x) {
   LLVMValueRef low = made_by(made_by(x, LLVMBitCast), LLVMTrunc), bits = NULL;
-  if (!low || LLVMTypeOf(low) != e->t_i32) return NULL;
+  if (!low || LLVMTypeOf(low) != e->t_i32)
+    return NULL;
   LLVMValueRef word = made_by(low, LLVMLShr);
-  if (!word) bits = LLVMBuildShl(e->b, low, hlc_i32(e, 16), "");
+  if (!word)
+    bits = LLVMBuildShl(e->b, low, hlc_i32(e, 16), "");
   else if (LLVMIsAConstantInt(LLVMGetOperand(low, 1)) && LLVMConstIntGetZExtValue(LLVMGetOperand(low, 1)) == 16)
     bits = LLVMBuildAnd(e->b, word, hlc_i32(e, (int32_t)0xffff0000u), "");
   return bits ? LLVMBuildBitCast(e->b, bits, e->t_f32, "") : NULL;
@@ -80,8 +92,11 @@ static LLVMValueRef widen_half(hlc_emit *e, LLVMValueRef x) {
 
 /* To bf16 by the machine's rounding; LLVM makes one instruction of two that land in one register. */
 LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
-  if (from == HL_BF16 && to == HL_F32) return widen_half(e, x);
-  if (to != HL_BF16 || (from != HL_F32 && from != HL_F16)) return NULL;
-  if (from == HL_F16) x = LLVMBuildFPExt(e->b, x, e->t_f32, "");
+  if (from == HL_BF16 && to == HL_F32)
+    return widen_half(e, x);
+  if (to != HL_BF16 || (from != HL_F32 && from != HL_F16))
+    return NULL;
+  if (from == HL_F16)
+    x = LLVMBuildFPExt(e->b, x, e->t_f32, "");
   return LLVMBuildFPTrunc(e->b, x, e->t_bf16, "");
 }

@@ -18,10 +18,12 @@ static LLVMValueRef tree(hlc_emit *e, hli_opcode combine, hl_dtype dtype, LLVMVa
 }
 
 /* Every lane gets the result over the lanes whose digits are along the reduced dimensions. */
-static LLVMValueRef across_lanes(hlc_emit *e, hli_opcode combine, hl_dtype dtype, const nv_layout *l, uint32_t gone, LLVMValueRef x) {
+static LLVMValueRef across_lanes(hlc_emit *e, hli_opcode combine, hl_dtype dtype, const nv_layout *l, uint32_t gone,
+                                 LLVMValueRef x) {
   for (uint32_t i = l->digits.n; i-- > 0;) {
     const hli_digit *d = &l->digits.d[i];
-    if (d->unit != HLI_UNIT_LANE || d->dim < 0 || !((gone >> d->dim) & 1)) continue;
+    if (d->unit != HLI_UNIT_LANE || d->dim < 0 || !((gone >> d->dim) & 1))
+      continue;
     LLVMValueRef both[2] = {x, nv_shuffle_xor(e, x, d->weight)};
     x = hlc_pointwise(e, combine, dtype, both);
   }
@@ -39,8 +41,10 @@ void nv_emit_reduce(hlc_emit *e, hli_op op) {
   const uint32_t n = scalar ? 1 : out->regs;
   LLVMValueRef *r = hlc_new_regs(e, n), *list = hlc_new_regs(e, x.n);
   uint32_t gone = 0;
-  for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++) gone |= 1u << hli_attr(k, op, 1, i);
-  if (hlc_failed(e)) return;
+  for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++)
+    gone |= 1u << hli_attr(k, op, 1, i);
+  if (hlc_failed(e))
+    return;
   for (uint32_t to = 0; to < n && !hlc_failed(e); to++) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < x.n; i++) {
@@ -48,10 +52,13 @@ void nv_emit_reduce(hlc_emit *e, hli_op op) {
       uint32_t at = 0;
       nv_reg_coords(in, i, c);
       for (uint32_t d = 0; d < in->l.rank; d++) {
-        if (part) kept[d] = (gone >> d) & 1 ? 0 : c[d];
-        else if (!((gone >> d) & 1)) kept[at++] = c[d];
+        if (part)
+          kept[d] = (gone >> d) & 1 ? 0 : c[d];
+        else if (!((gone >> d) & 1))
+          kept[at++] = c[d];
       }
-      if (scalar || nv_find(out, kept) == to) list[count++] = x.r[i];
+      if (scalar || nv_find(out, kept) == to)
+        list[count++] = x.r[i];
     }
     if (!count) {
       hlc_fail(e, HL_ERR_INTERNAL, "a reduction's result has a register that nothing is reduced into");
@@ -59,7 +66,8 @@ void nv_emit_reduce(hlc_emit *e, hli_op op) {
     }
     r[to] = across_lanes(e, combine, dtype, in, gone, tree(e, combine, dtype, list, count));
   }
-  if (!hlc_failed(e)) hlc_bind(e, result, r, n);
+  if (!hlc_failed(e))
+    hlc_bind(e, result, r, n);
 }
 
 /* ---- the same data, other shape ------------------------------------------------------------------- */
@@ -76,16 +84,19 @@ static void take(hlc_emit *e, hli_op op, const int8_t *source_dim) {
     int32_t c[HLI_LAYOUT_RANK], s[HLI_LAYOUT_RANK] = {0};
     nv_reg_coords(to, i, c);
     for (uint32_t d = 0; d < t->rank; d++)
-      if (source_dim[d] >= 0 && !hli_axis_is_one(k, t->dims[d])) s[d] = c[source_dim[d]];
+      if (source_dim[d] >= 0 && !hli_axis_is_one(k, t->dims[d]))
+        s[d] = c[source_dim[d]];
     const uint32_t reg = from ? nv_find(from, s) : 0;
     r[i] = reg < in.n ? in.r[reg] : hlc_undef(e, hlc_scalar_type(e, (hl_dtype)t->dtype));
   }
-  if (r && !hlc_failed(e)) hlc_bind(e, result, r, to->regs);
+  if (r && !hlc_failed(e))
+    hlc_bind(e, result, r, to->regs);
 }
 
 void nv_emit_broadcast(hlc_emit *e, hli_op op) {
   int8_t dims[HL_MAX_RANK];
-  for (uint32_t i = 0; i < HL_MAX_RANK; i++) dims[i] = (int8_t)hli_attr_or(e->k, op, 0, i, -1);
+  for (uint32_t i = 0; i < HL_MAX_RANK; i++)
+    dims[i] = (int8_t)hli_attr_or(e->k, op, 0, i, -1);
   take(e, op, dims);
 }
 
@@ -101,24 +112,30 @@ void nv_emit_move(hlc_emit *e, hli_op op) {
     return;
   }
   for (uint32_t i = 0; i < hli_attr_len(k, op, 0); i++) {
-    if (k->ops.data[op].code == HLI_OP_TRANSPOSE) to[hli_attr(k, op, 0, i)] = (int8_t)i;
-    else gone |= 1u << hli_attr(k, op, 0, i);
+    if (k->ops.data[op].code == HLI_OP_TRANSPOSE)
+      to[hli_attr(k, op, 0, i)] = (int8_t)i;
+    else
+      gone |= 1u << hli_attr(k, op, 0, i);
   }
-  for (uint32_t d = 0; d < rank && k->ops.data[op].code == HLI_OP_SQUEEZE; d++) to[d] = (gone >> d) & 1 ? -1 : next++;
+  for (uint32_t d = 0; d < rank && k->ops.data[op].code == HLI_OP_SQUEEZE; d++)
+    to[d] = (gone >> d) & 1 ? -1 : next++;
   take(e, op, to);
 }
 
 /* ---- converts ---------------------------------------------------------------------------------------- */
 
 /* A digit of the source register's number that depends on the thread: chosen among `radix` candidates. */
-typedef struct choice { uint32_t weight; LLVMValueRef digit; } choice;
+typedef struct choice {
+  uint32_t weight;
+  LLVMValueRef digit;
+} choice;
 
 /* Where the elements of one result register come from. */
 typedef struct route {
-  uint32_t reg;             /* constant part */
+  uint32_t reg; /* constant part */
   choice pick[8];
   uint32_t picks;
-  LLVMValueRef lane;        /* i32: source lane, without `fixed_lane` */
+  LLVMValueRef lane; /* i32: source lane, without `fixed_lane` */
   uint32_t fixed_lane;
   bool moves;
 } route;
@@ -134,22 +151,28 @@ static bool find_route(hlc_emit *e, const nv_layout *src, const nv_layout *dst, 
   *r = (route){0};
   for (uint32_t i = 0; i < src->digits.n; i++) {
     const hli_digit *d = &src->digits.d[i];
-    if (d->unit == HLI_UNIT_LANE && d->dim < 0) kept |= d->weight;
-    if (d->dim < 0 || d->unit == HLI_UNIT_WARP) continue;
+    if (d->unit == HLI_UNIT_LANE && d->dim < 0)
+      kept |= d->weight;
+    if (d->dim < 0 || d->unit == HLI_UNIT_WARP)
+      continue;
     const hli_digit *to = hli_digits_find(&dst->digits, d->dim, d->stride, d->radix);
-    if (!to) return false;
+    if (!to)
+      return false;
     const uint32_t constant = to->unit == HLI_UNIT_REG ? reg / to->weight % to->radix : 0;
     if (d->unit == HLI_UNIT_REG) {
       r->reg += constant * d->weight;
-      if (to->unit == HLI_UNIT_REG) continue;
-      if (r->picks == HLI_COUNT(r->pick) || !hli_is_pow2(to->weight)) return false;
+      if (to->unit == HLI_UNIT_REG)
+        continue;
+      if (r->picks == HLI_COUNT(r->pick) || !hli_is_pow2(to->weight))
+        return false;
       r->pick[r->picks++] = (choice){d->weight, thread_digit(e, to)};
     } else if (to->unit == HLI_UNIT_LANE && to->weight == d->weight) {
       kept |= d->weight;
     } else {
       r->moves = true;
       r->fixed_lane += constant * d->weight;
-      if (to->unit != HLI_UNIT_REG) r->lane = nv_add(e, r->lane, LLVMBuildMul(e->b, thread_digit(e, to), hlc_i32(e, (int32_t)d->weight), ""));
+      if (to->unit != HLI_UNIT_REG)
+        r->lane = nv_add(e, r->lane, LLVMBuildMul(e->b, thread_digit(e, to), hlc_i32(e, (int32_t)d->weight), ""));
     }
   }
   if (r->moves) {
@@ -183,5 +206,6 @@ void nv_emit_convert(hlc_emit *e, hli_op op) {
     }
     out[i] = follow(e, &r, &in, r.reg, r.picks);
   }
-  if (out && !hlc_failed(e)) hlc_bind(e, result, out, dst->regs);
+  if (out && !hlc_failed(e))
+    hlc_bind(e, result, out, dst->regs);
 }

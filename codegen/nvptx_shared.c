@@ -12,7 +12,8 @@
 /* Elements of a row of the buffer's dimension d, counted in rows. */
 static int64_t rows_of(const nv_shared *s, uint32_t d) {
   int64_t n = 1;
-  for (uint32_t i = d + 1; i + 1 < s->rank; i++) n *= s->shape[i];
+  for (uint32_t i = d + 1; i + 1 < s->rank; i++)
+    n *= s->shape[i];
   return n;
 }
 
@@ -21,11 +22,13 @@ static bool separate(const nv_shared *s) {
   const hli_digits *g = &s->layout->digits;
   uint64_t used[2] = {0, 0};
   for (uint32_t i = 0; i < g->n; i++) {
-    if (g->d[i].dim < 0) continue;
+    if (g->d[i].dim < 0)
+      continue;
     const uint32_t d = s->perm[g->d[i].dim];
     const bool column = d + 1 == s->rank;
     const uint64_t bit = (uint64_t)(g->d[i].stride * (column ? 1 : rows_of(s, d)));
-    if (g->d[i].radix != 2 || !hli_is_pow2(bit) || (used[column] & bit)) return false;
+    if (g->d[i].radix != 2 || !hli_is_pow2(bit) || (used[column] & bit))
+      return false;
     used[column] |= bit;
   }
   return true;
@@ -35,9 +38,11 @@ static bool separate(const nv_shared *s) {
 static uint32_t shared_vector(const nv_shared *s) {
   uint32_t n = 1;
   for (uint32_t d = 0; d < s->layout->l.rank; d++)
-    if (s->perm[d] + 1u == s->rank) n = hli_layout_vector(&s->layout->l, d);
+    if (s->perm[d] + 1u == s->rank)
+      n = hli_layout_vector(&s->layout->l, d);
   const int64_t pitch = s->shape[s->rank - 1] + s->swizzle.sw_pad;
-  while (n > 1 && (n * s->bytes > 16 || pitch % n || (s->swizzle.sw_mask && n > 1u << s->swizzle.sw_vec))) n /= 2;
+  while (n > 1 && (n * s->bytes > 16 || pitch % n || (s->swizzle.sw_mask && n > 1u << s->swizzle.sw_vec)))
+    n /= 2;
   return n;
 }
 
@@ -50,11 +55,15 @@ static LLVMValueRef swizzle_of(hlc_emit *e, const nv_shared *s, LLVMValueRef row
 static void thread_part(hlc_emit *e, nv_shared *s) {
   for (uint32_t d = 0; d < s->layout->l.rank; d++) {
     LLVMValueRef c = nv_thread_coord(e, s->layout, d);
-    if (s->perm[d] + 1u == s->rank) s->column = nv_add(e, s->column, c);
-    else s->row = nv_add(e, s->row, LLVMBuildMul(e->b, c, hlc_i32(e, (int32_t)rows_of(s, s->perm[d])), ""));
+    if (s->perm[d] + 1u == s->rank)
+      s->column = nv_add(e, s->column, c);
+    else
+      s->row = nv_add(e, s->row, LLVMBuildMul(e->b, c, hlc_i32(e, (int32_t)rows_of(s, s->perm[d])), ""));
   }
-  if (!s->row) s->row = hlc_i32(e, 0);
-  if (!s->column) s->column = hlc_i32(e, 0);
+  if (!s->row)
+    s->row = hlc_i32(e, 0);
+  if (!s->column)
+    s->column = hlc_i32(e, 0);
 }
 
 static LLVMValueRef offset_by(hlc_emit *e, const nv_shared *s, LLVMValueRef p, LLVMValueRef elements) {
@@ -65,8 +74,11 @@ void nv_shared_open(hlc_emit *e, hli_value buffer, hli_value slot, nv_layout *l,
   const hl_kernel *k = e->k;
   const hli_type_data *t = hli_type_of(k, buffer);
   const hli_op def = k->values.data[buffer].def;
-  *s = (nv_shared){.dtype = (hl_dtype)t->dtype, .bytes = hl_dtype_size((hl_dtype)t->dtype), .rank = t->rank,
-                   .swizzle = k->layouts.data[t->layout], .layout = l};
+  *s = (nv_shared){.dtype = (hl_dtype)t->dtype,
+                   .bytes = hl_dtype_size((hl_dtype)t->dtype),
+                   .rank = t->rank,
+                   .swizzle = k->layouts.data[t->layout],
+                   .layout = l};
   for (uint32_t d = 0; d < t->rank; d++) {
     s->shape[d] = hli_axis_lanes(k, t->dims[d]);
     s->perm[d] = perm ? perm[d] : (uint8_t)d;
@@ -77,14 +89,17 @@ void nv_shared_open(hlc_emit *e, hli_value buffer, hli_value slot, nv_layout *l,
   LLVMValueRef at = hlc_i64(e, hli_attr_or(k, def, 1, 0, 0));
   s->base = LLVMBuildGEP2(e->b, e->t_i8, nv(e)->shared, &at, 1, "");
   const int64_t size = hli_swizzle_size(&s->swizzle, s->shape, s->rank);
-  if (hli_attr(k, def, 0, 0) > 1) s->base = offset_by(e, s, s->base, LLVMBuildMul(e->b, hlc_get1(e, slot), hlc_i64(e, size), ""));
+  if (hli_attr(k, def, 0, 0) > 1)
+    s->base = offset_by(e, s, s->base, LLVMBuildMul(e->b, hlc_get1(e, slot), hlc_i64(e, size), ""));
 }
 
 /* The general form, where parts carry into each other. */
 static LLVMValueRef full_pointer(hlc_emit *e, const nv_shared *s, int32_t row, int32_t column) {
   const int64_t pitch = s->shape[s->rank - 1] + s->swizzle.sw_pad;
-  LLVMValueRef r = LLVMBuildAdd(e->b, s->row, hlc_i32(e, row), ""), c = LLVMBuildAdd(e->b, s->column, hlc_i32(e, column), "");
-  if (s->swizzle.sw_mask) c = LLVMBuildXor(e->b, c, swizzle_of(e, s, r), "");
+  LLVMValueRef r = LLVMBuildAdd(e->b, s->row, hlc_i32(e, row), ""),
+               c = LLVMBuildAdd(e->b, s->column, hlc_i32(e, column), "");
+  if (s->swizzle.sw_mask)
+    c = LLVMBuildXor(e->b, c, swizzle_of(e, s, r), "");
   LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, r, hlc_i32(e, (int32_t)pitch), ""), c, "");
   return offset_by(e, s, s->base, LLVMBuildZExt(e->b, at, e->t_i64, ""));
 }
@@ -92,10 +107,12 @@ static LLVMValueRef full_pointer(hlc_emit *e, const nv_shared *s, int32_t row, i
 /* The thread's pointer with `flip` XORed into its column. */
 static LLVMValueRef thread_pointer(hlc_emit *e, nv_shared *s, uint32_t flip) {
   LLVMValueRef *slot = &s->moved[(flip >> s->swizzle.sw_vec) % HLI_COUNT(s->moved)];
-  if (*slot) return *slot;
+  if (*slot)
+    return *slot;
   const int64_t pitch = s->shape[s->rank - 1] + s->swizzle.sw_pad;
   LLVMValueRef c = s->column;
-  if (s->swizzle.sw_mask) c = LLVMBuildXor(e->b, LLVMBuildXor(e->b, c, swizzle_of(e, s, s->row), ""), hlc_i32(e, (int32_t)flip), "");
+  if (s->swizzle.sw_mask)
+    c = LLVMBuildXor(e->b, LLVMBuildXor(e->b, c, swizzle_of(e, s, s->row), ""), hlc_i32(e, (int32_t)flip), "");
   LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, s->row, hlc_i32(e, (int32_t)pitch), ""), c, "");
   return *slot = offset_by(e, s, s->base, LLVMBuildZExt(e->b, at, e->t_i64, ""));
 }
@@ -104,12 +121,16 @@ LLVMValueRef nv_shared_pointer(hlc_emit *e, nv_shared *s, const int32_t *coords)
   const int64_t pitch = s->shape[s->rank - 1] + s->swizzle.sw_pad;
   int64_t row = 0, column = 0;
   for (uint32_t d = 0; d < s->layout->l.rank; d++) {
-    if (s->perm[d] + 1u == s->rank) column += coords[d];
-    else row += coords[d] * rows_of(s, s->perm[d]);
+    if (s->perm[d] + 1u == s->rank)
+      column += coords[d];
+    else
+      row += coords[d] * rows_of(s, s->perm[d]);
   }
-  if (!s->additive) return full_pointer(e, s, (int32_t)row, (int32_t)column);
+  if (!s->additive)
+    return full_pointer(e, s, (int32_t)row, (int32_t)column);
   const uint32_t field = (uint32_t)s->swizzle.sw_mask << s->swizzle.sw_vec;
-  const uint32_t constant = (uint32_t)column ^ ((uint32_t)((row >> s->swizzle.sw_shift) & s->swizzle.sw_mask) << s->swizzle.sw_vec);
+  const uint32_t constant =
+      (uint32_t)column ^ ((uint32_t)((row >> s->swizzle.sw_shift) & s->swizzle.sw_mask) << s->swizzle.sw_vec);
   LLVMValueRef p = thread_pointer(e, s, constant & field);
   const int64_t rest = row * pitch + (constant & ~field);
   return rest ? offset_by(e, s, p, hlc_i64(e, rest)) : p;
@@ -117,7 +138,9 @@ LLVMValueRef nv_shared_pointer(hlc_emit *e, nv_shared *s, const int32_t *coords)
 
 /* ---- ops ------------------------------------------------------------------------------------------ */
 
-void nv_emit_shared(hlc_emit *e, hli_op op) { hlc_bind1(e, hli_result(e->k, op, 0), hlc_i32(e, 0)); /* addressed by its op */ }
+void nv_emit_shared(hlc_emit *e, hli_op op) {
+  hlc_bind1(e, hli_result(e->k, op, 0), hlc_i32(e, 0)); /* addressed by its op */
+}
 
 void nv_emit_shared_store(hlc_emit *e, hli_op op) {
   const hli_value v = hli_operand(e->k, op, 2);
@@ -151,14 +174,17 @@ static void read_vector(hlc_emit *e, nv_pieces *p, uint32_t reg) {
   LLVMValueRef x = LLVMBuildLoad2(e->b, s->vec > 1 ? LLVMVectorType(t, s->vec) : t, nv_shared_pointer(e, s, c), "");
   LLVMSetAlignment(x, s->vec * s->bytes);
   for (uint32_t i = 0; i < s->vec; i++)
-    p->reg[reg + i] = hlc_from_memory(e, s->dtype, s->vec > 1 ? LLVMBuildExtractElement(e->b, x, hlc_i32(e, (int32_t)i), "") : x);
+    p->reg[reg + i] =
+        hlc_from_memory(e, s->dtype, s->vec > 1 ? LLVMBuildExtractElement(e->b, x, hlc_i32(e, (int32_t)i), "") : x);
 }
 
 /* The layout of ldmatrix addresses: lanes 0 to 7 name the rows of the first matrix, 8 to 15 of the second ... */
 static void address_layout(const hli_layout *l, const hli_ldmatrix *m, hli_layout *out) {
   hli_layout_clear(out, 2);
-  for (uint32_t b = 0; b < 3; b++) out->lane[b].c[m->row] = (int16_t)(1 << b);
-  for (uint32_t i = 0; 1u << i < m->count; i++) out->lane[3 + i].c[m->digit[i].dim] = (int16_t)m->digit[i].stride;
+  for (uint32_t b = 0; b < 3; b++)
+    out->lane[b].c[m->row] = (int16_t)(1 << b);
+  for (uint32_t i = 0; 1u << i < m->count; i++)
+    out->lane[3 + i].c[m->digit[i].dim] = (int16_t)m->digit[i].stride;
   out->lane_bits = 5;
   out->warp_bits = l->warp_bits;
   memcpy(out->warp, l->warp, sizeof out->warp);
@@ -166,19 +192,22 @@ static void address_layout(const hli_layout *l, const hli_ldmatrix *m, hli_layou
 
 static void read_matrices(hlc_emit *e, nv_pieces *p, const hli_ldmatrix *m, const nv_layout *value, uint32_t reg) {
   static const char *const names[2][3] = {
-      {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x1.b16", "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16", "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16"},
+      {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x1.b16", "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16",
+       "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16"},
       {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x1.trans.b16", "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.trans.b16",
        "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"}};
   int32_t c[HLI_LAYOUT_RANK];
   reg &= ~1u;
-  for (uint32_t i = 0; 1u << i < m->count; i++) reg -= reg / m->digit[i].weight % 2 * m->digit[i].weight;
+  for (uint32_t i = 0; 1u << i < m->count; i++)
+    reg -= reg / m->digit[i].weight % 2 * m->digit[i].weight;
   nv_reg_coords(value, reg, c);
   LLVMTypeRef pointer = LLVMPointerTypeInContext(e->ctx, 3);
   LLVMValueRef at = nv_shared_pointer(e, p->at, c);
   LLVMValueRef r = hlc_intrinsic(e, names[m->trans][hli_log2(m->count)], &pointer, 1, &at, 1);
   for (uint32_t i = 0; i < m->count && !hlc_failed(e); i++) {
     uint32_t to = reg;
-    for (uint32_t j = 0; 1u << j < m->count; j++) to += ((i >> j) & 1) * m->digit[j].weight;
+    for (uint32_t j = 0; 1u << j < m->count; j++)
+      to += ((i >> j) & 1) * m->digit[j].weight;
     p->pair[to / 2] = m->count > 1 ? LLVMBuildExtractValue(e->b, r, i, "") : r;
   }
 }
@@ -207,7 +236,8 @@ static pieces *open_load(hlc_emit *e, hli_op op) {
     hlc_fail(e, HL_ERR_MEMORY, "out of memory for a shared load");
     return NULL;
   }
-  for (uint32_t i = 0; i < HL_MAX_RANK; i++) perm[i] = (uint8_t)hli_attr_or(e->k, op, 0, i, i);
+  for (uint32_t i = 0; i < HL_MAX_RANK; i++)
+    perm[i] = (uint8_t)hli_attr_or(e->k, op, 0, i, i);
   p->value = nv_layout_of(e, v);
   nv_shared_open(e, buffer, slot, p->value, permuted ? perm : NULL, &p->at);
   if (fits_matrix(&p->at, &p->value->l, permuted ? perm : NULL, &p->matrix)) {
@@ -221,23 +251,31 @@ static pieces *open_load(hlc_emit *e, hli_op op) {
   p->p = (nv_pieces){.op = op, .at = &p->at, .n = p->value->regs};
   p->p.reg = hlc_new_regs(e, p->value->regs);
   p->p.pair = hlc_new_regs(e, p->value->regs / 2 + 1);
-  for (uint32_t i = 0; p->p.reg && i < p->value->regs; i++) p->p.reg[i] = NULL;
-  for (uint32_t i = 0; p->p.pair && i < p->value->regs / 2 + 1; i++) p->p.pair[i] = NULL;
+  for (uint32_t i = 0; p->p.reg && i < p->value->regs; i++)
+    p->p.reg[i] = NULL;
+  for (uint32_t i = 0; p->p.pair && i < p->value->regs / 2 + 1; i++)
+    p->p.pair[i] = NULL;
   return hlc_failed(e) ? NULL : p;
 }
 
-static pieces *pieces_of(hlc_emit *e, hli_value v) { return nv(e)->pieces[v] ? (pieces *)nv(e)->pieces[v] : NULL; }
+static pieces *pieces_of(hlc_emit *e, hli_value v) {
+  return nv(e)->pieces[v] ? (pieces *)nv(e)->pieces[v] : NULL;
+}
 
 static void read_register(hlc_emit *e, pieces *p, uint32_t reg) {
   if (!p->by_matrix) {
-    if (!p->p.reg[reg]) read_vector(e, &p->p, reg);
+    if (!p->p.reg[reg])
+      read_vector(e, &p->p, reg);
     return;
   }
-  if (!p->p.pair[reg / 2]) read_matrices(e, &p->p, &p->matrix, p->value, reg);
-  if (p->p.reg[reg] || hlc_failed(e)) return;
+  if (!p->p.pair[reg / 2])
+    read_matrices(e, &p->p, &p->matrix, p->value, reg);
+  if (p->p.reg[reg] || hlc_failed(e))
+    return;
   LLVMTypeRef two = LLVMVectorType(hlc_scalar_type(e, p->at.dtype), 2);
   LLVMValueRef x = LLVMBuildBitCast(e->b, p->p.pair[reg / 2], two, "");
-  for (uint32_t i = 0; i < 2; i++) p->p.reg[reg / 2 * 2 + i] = LLVMBuildExtractElement(e->b, x, hlc_i32(e, (int32_t)i), "");
+  for (uint32_t i = 0; i < 2; i++)
+    p->p.reg[reg / 2 * 2 + i] = LLVMBuildExtractElement(e->b, x, hlc_i32(e, (int32_t)i), "");
 }
 
 LLVMValueRef nv_need(hlc_emit *e, hli_value v, uint32_t reg) {
@@ -252,8 +290,10 @@ LLVMValueRef nv_need(hlc_emit *e, hli_value v, uint32_t reg) {
 
 LLVMValueRef nv_need_pair(hlc_emit *e, hli_value v, uint32_t reg) {
   pieces *p = pieces_of(e, v);
-  if (!p || !p->by_matrix) return NULL;
-  if (!p->p.pair[reg / 2]) read_matrices(e, &p->p, &p->matrix, p->value, reg);
+  if (!p || !p->by_matrix)
+    return NULL;
+  if (!p->p.pair[reg / 2])
+    read_matrices(e, &p->p, &p->matrix, p->value, reg);
   return hlc_failed(e) ? NULL : p->p.pair[reg / 2];
 }
 
@@ -265,11 +305,14 @@ static bool feeds_one_dot(const hl_kernel *k, hli_op op) {
   for (hli_op o = hli_next(k, op); o; o = hli_next(k, o)) {
     const hli_op_data *d = hli_op_get(k, o);
     for (uint32_t i = 0; i < d->operands.len; i++) {
-      if (hli_operand(k, o, i) != v) continue;
-      if ((d->code != HLI_OP_MMA && d->code != HLI_OP_DOT) || i == 2 || changed || found) return false;
+      if (hli_operand(k, o, i) != v)
+        continue;
+      if ((d->code != HLI_OP_MMA && d->code != HLI_OP_DOT) || i == 2 || changed || found)
+        return false;
       found = true;
     }
-    if (d->region) return false;
+    if (d->region)
+      return false;
     changed |= d->code == HLI_OP_BARRIER || d->code == HLI_OP_SHARED_STORE || d->code == HLI_OP_ASYNC_WAIT;
   }
   return found;
@@ -279,11 +322,14 @@ void nv_emit_shared_load(hlc_emit *e, hli_op op) {
   const hli_value v = hli_result(e->k, op, 0);
   nv(e)->pieces[v] = NULL;
   pieces *p = open_load(e, op);
-  if (!p) return;
+  if (!p)
+    return;
   if (feeds_one_dot(e->k, op)) {
     nv(e)->pieces[v] = &p->p;
     return;
   }
-  for (uint32_t r = 0; r < p->value->regs && !hlc_failed(e); r++) read_register(e, p, r);
-  if (!hlc_failed(e)) hlc_bind(e, v, p->p.reg, p->value->regs);
+  for (uint32_t r = 0; r < p->value->regs && !hlc_failed(e); r++)
+    read_register(e, p, r);
+  if (!hlc_failed(e))
+    hlc_bind(e, v, p->p.reg, p->value->regs);
 }

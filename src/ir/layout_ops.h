@@ -45,7 +45,7 @@ typedef struct hli_blocked {
   int64_t shape[HLI_LAYOUT_RANK];
   uint8_t order[HLI_LAYOUT_RANK]; /* dimensions, fastest first */
   uint32_t vec, lanes, warps;
-  uint32_t reduced;               /* bit per dimension that is reduced: warps take these last */
+  uint32_t reduced; /* bit per dimension that is reduced: warps take these last */
 } hli_blocked;
 bool hli_layout_blocked(const hli_blocked *b, hli_layout *out);
 
@@ -110,8 +110,8 @@ bool hli_layout_ldmatrix(const hli_layout *l, const uint8_t *perm, hli_ldmatrix 
 /* One access pattern of a shared buffer. */
 typedef struct hli_shared_use {
   const hli_layout *layout;
-  const uint8_t *perm;  /* as above */
-  bool matrix;          /* by ldmatrix where it fits */
+  const uint8_t *perm; /* as above */
+  bool matrix;         /* by ldmatrix where it fits */
 } hli_shared_use;
 /* Wavefronts of an access by warp 0, summed over (at most 16 of) its instructions. */
 uint32_t hli_swizzle_cost(const hli_layout *swizzle, const int64_t *shape, uint32_t rank, uint32_t element_bytes,

@@ -8,8 +8,8 @@
 
 typedef struct hli_lane_buffer {
   hli_value value;
-  int64_t begin, size;     /* bytes */
-  uint32_t first, last;    /* positions of its uses in program order, whole loops where it outlives one iteration */
+  int64_t begin, size;  /* bytes */
+  uint32_t first, last; /* positions of its uses in program order, whole loops where it outlives one iteration */
 } hli_lane_buffer;
 
 typedef struct hli_lane_memory {

@@ -3,8 +3,8 @@
  *
  * Liveness over the ops in order, in 32-bit words: a value lives from its definition to its last use, all through
  * a loop it is older than.  An op may reuse what dies in it.  Values that take no registers of their own keep their
- * operands alive instead: broadcasts and renamings, which are other names, and pointwise values with one user, which the
- * assembler computes element by element where they are used.  Operands of a dot that come from shared memory are
+ * operands alive instead: broadcasts and renamings, which are other names, and pointwise values with one user, which
+ * the assembler computes element by element where they are used.  Operands of a dot that come from shared memory are
  * read two steps of k at a time. */
 #include "src/pass/lane.h"
 
@@ -22,10 +22,13 @@ typedef struct scan {
 
 static uint32_t tile_words(const hl_kernel *k, hli_value v) {
   const hli_type_data *t = hli_type_of(k, v);
-  if (t->kind != HLI_TYPE_VALUE) return 0;
-  if (t->rank == 0) return 1;
+  if (t->kind != HLI_TYPE_VALUE)
+    return 0;
+  if (t->rank == 0)
+    return 1;
   const uint32_t regs = hli_layout_registers(&k->layouts.data[t->layout]);
-  if (t->dtype == HL_BOOL) return (regs + 7) / 8;
+  if (t->dtype == HL_BOOL)
+    return (regs + 7) / 8;
   return (regs * hl_dtype_size((hl_dtype)t->dtype) + 3) / 4;
 }
 
@@ -34,9 +37,11 @@ static uint32_t piece_words(const hl_kernel *k, hli_op op) {
   const hli_value v = hli_result(k, op, 0);
   for (hli_op o = hli_next(k, op); o; o = hli_next(k, o)) {
     const uint16_t code = k->ops.data[o].code;
-    if (code != HLI_OP_MMA && code != HLI_OP_DOT) continue;
+    if (code != HLI_OP_MMA && code != HLI_OP_DOT)
+      continue;
     for (uint32_t i = 0; i < 2; i++) {
-      if (hli_operand(k, o, i) != v) continue;
+      if (hli_operand(k, o, i) != v)
+        continue;
       const int64_t depth = hli_axis_lanes(k, hli_type_of(k, v)->dims[1 - i]);
       const int64_t ahead = code == HLI_OP_DOT ? 4 : 32; /* two steps of mma's 16, one vector of dot's */
       return (uint32_t)(depth > ahead ? tile_words(k, v) * ahead / depth : tile_words(k, v));
@@ -55,25 +60,41 @@ static bool is_passing(const hl_kernel *k, hli_op op) {
   const hli_value v = hli_result(k, op, 0);
   hli_op user = 0;
   for (hli_op o = hli_next(k, op); o; o = hli_next(k, o)) {
-    if (k->ops.data[o].region) return false;
+    if (k->ops.data[o].region)
+      return false;
     for (uint32_t i = 0; i < hli_operand_count(k, o); i++) {
-      if (hli_operand(k, o, i) != v) continue;
-      if (user && user != o) return false;
+      if (hli_operand(k, o, i) != v)
+        continue;
+      if (user && user != o)
+        return false;
       user = o;
     }
   }
   const uint16_t code = user ? k->ops.data[user].code : HLI_OP_NONE;
-  return user && (is_pointwise(k, user) || code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_PARTIAL_REDUCE);
+  return user &&
+         (is_pointwise(k, user) || code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_PARTIAL_REDUCE);
 }
 
 static uint32_t result_words(const hl_kernel *k, hli_op op, hli_value v) {
   switch (k->ops.data[op].code) {
-    case HLI_OP_CONST: case HLI_OP_BROADCAST: case HLI_OP_RANGE: case HLI_OP_SHARED: case HLI_OP_TRANSPOSE: case HLI_OP_SQUEEZE: return 0;
-    case HLI_OP_IN_BOUNDS: return 1;
-    case HLI_OP_CONVERT: return hli_layout_convert(&k->layouts.data[hli_type_of(k, hli_operand(k, op, 0))->layout],
-                                                   &k->layouts.data[hli_type_of(k, v)->layout], NULL) <= HLI_CONVERT_RENAME ? 0 : tile_words(k, v);
-    case HLI_OP_SHARED_LOAD: return piece_words(k, op);
-    default: return is_pointwise(k, op) && hli_type_of(k, v)->rank && is_passing(k, op) ? 0 : tile_words(k, v);
+  case HLI_OP_CONST:
+  case HLI_OP_BROADCAST:
+  case HLI_OP_RANGE:
+  case HLI_OP_SHARED:
+  case HLI_OP_TRANSPOSE:
+  case HLI_OP_SQUEEZE:
+    return 0;
+  case HLI_OP_IN_BOUNDS:
+    return 1;
+  case HLI_OP_CONVERT:
+    return hli_layout_convert(&k->layouts.data[hli_type_of(k, hli_operand(k, op, 0))->layout],
+                              &k->layouts.data[hli_type_of(k, v)->layout], NULL) <= HLI_CONVERT_RENAME
+               ? 0
+               : tile_words(k, v);
+  case HLI_OP_SHARED_LOAD:
+    return piece_words(k, op);
+  default:
+    return is_pointwise(k, op) && hli_type_of(k, v)->rank && is_passing(k, op) ? 0 : tile_words(k, v);
   }
 }
 
@@ -81,8 +102,10 @@ static void use(scan *s, hli_value v, uint32_t at) {
   const bool known = s->lives[v].to >= at;
   const hli_op def = s->k->values.data[v].def;
   s->lives[v].to = HLI_MAX(s->lives[v].to, at);
-  if (known || !def || s->lives[v].words || s->k->ops.data[def].region) return;
-  for (uint32_t i = 0; i < hli_operand_count(s->k, def); i++) use(s, hli_operand(s->k, def, i), at);
+  if (known || !def || s->lives[v].words || s->k->ops.data[def].region)
+    return;
+  for (uint32_t i = 0; i < hli_operand_count(s->k, def); i++)
+    use(s, hli_operand(s->k, def, i), at);
 }
 
 static void scan_block(scan *s, hli_block b) {
@@ -90,7 +113,8 @@ static void scan_block(scan *s, hli_block b) {
   for (hli_op op = hli_first(k, b); op; op = hli_next(k, op)) {
     const hli_op_data *o = hli_op_get(k, op);
     const uint32_t at = ++s->at;
-    for (uint32_t i = 0; i < o->operands.len; i++) use(s, hli_operand(k, op, i), at);
+    for (uint32_t i = 0; i < o->operands.len; i++)
+      use(s, hli_operand(k, op, i), at);
     if (o->region) {
       for (uint32_t i = 0; i < k->blocks.data[o->region].args.len; i++) {
         const hli_value v = hli_block_arg(k, o->region, i);
@@ -99,9 +123,11 @@ static void scan_block(scan *s, hli_block b) {
       scan_block(s, o->region);
       const uint32_t end = ++s->at;
       for (uint32_t v = 1; v < k->values.len; v++)
-        if (s->lives[v].from && s->lives[v].from < at && s->lives[v].to > at) use(s, v, end);
+        if (s->lives[v].from && s->lives[v].from < at && s->lives[v].to > at)
+          use(s, v, end);
     }
-    for (uint32_t i = 0; i < o->result_count; i++) s->lives[hli_result(k, op, i)] = (life){s->at, s->at, result_words(k, op, hli_result(k, op, i))};
+    for (uint32_t i = 0; i < o->result_count; i++)
+      s->lives[hli_result(k, op, i)] = (life){s->at, s->at, result_words(k, op, hli_result(k, op, i))};
   }
 }
 
@@ -114,9 +140,11 @@ static uint32_t estimate(const hl_kernel *k, uint32_t *pieces) {
   if (s.lives && change) {
     scan_block(&s, k->body);
     for (uint32_t v = 1; v < k->values.len; v++) {
-      if (!s.lives[v].from || s.lives[v].to >= slots) continue;
+      if (!s.lives[v].from || s.lives[v].to >= slots)
+        continue;
       change[s.lives[v].from] += (int32_t)s.lives[v].words;
-      change[HLI_MAX(s.lives[v].to, s.lives[v].from + 1)] -= (int32_t)s.lives[v].words; /* free for what the last user makes */
+      change[HLI_MAX(s.lives[v].to, s.lives[v].from + 1)] -=
+          (int32_t)s.lives[v].words; /* free for what the last user makes */
     }
     for (uint32_t i = 0; i < slots; i++) {
       now += change[i];
@@ -125,7 +153,8 @@ static uint32_t estimate(const hl_kernel *k, uint32_t *pieces) {
   }
   *pieces = 0;
   for (hli_op op = 1; s.lives && op < k->ops.len; op++)
-    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_SHARED_LOAD) *pieces += s.lives[hli_result(k, op, 0)].words;
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_SHARED_LOAD)
+      *pieces += s.lives[hli_result(k, op, 0)].words;
   hli_release(k->alloc, s.lives, k->values.len * sizeof(life));
   hli_release(k->alloc, change, slots * sizeof *change);
   return (uint32_t)most + OVERHEAD;
@@ -138,7 +167,8 @@ uint32_t hli_lane_register_estimate(const hl_kernel *k) {
 
 static bool has_mma(const hl_kernel *k) {
   for (hli_op op = 1; op < k->ops.len; op++)
-    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_MMA) return true;
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_MMA)
+      return true;
   return false;
 }
 
@@ -148,6 +178,7 @@ uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
   uint32_t pieces;
   const uint32_t threads = k->launch.warps * t->warp_size, need = estimate(k, &pieces);
   const uint32_t cap = t->regs_per_unit / (2 * threads) / 8 * 8;
-  if (!has_mma(k) || 2 * (k->launch.shared_bytes + 1024) > t->shared_unit) return 0;
+  if (!has_mma(k) || 2 * (k->launch.shared_bytes + 1024) > t->shared_unit)
+    return 0;
   return cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap ? cap : 0;
 }

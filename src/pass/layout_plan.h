@@ -12,11 +12,11 @@ typedef struct hli_layout_class {
   uint32_t rank;
   int64_t shape[HLI_LAYOUT_RANK];
   int64_t elements;
-  hli_op dot;          /* one whose accumulator or operand is in the class; 0: none */
-  uint8_t role;        /* of the class in `dot`: 0 a, 1 b, 2 accumulator */
-  uint32_t reduced;    /* bit per dimension that a reduce removes */
-  int8_t fast;         /* dimension along which most of the accessed bytes are contiguous; -1 unknown */
-  uint32_t vec;        /* neighbours per memory instruction along it */
+  hli_op dot;                     /* one whose accumulator or operand is in the class; 0: none */
+  uint8_t role;                   /* of the class in `dot`: 0 a, 1 b, 2 accumulator */
+  uint32_t reduced;               /* bit per dimension that a reduce removes */
+  int8_t fast;                    /* dimension along which most of the accessed bytes are contiguous; -1 unknown */
+  uint32_t vec;                   /* neighbours per memory instruction along it */
   int64_t bytes[HLI_LAYOUT_RANK]; /* accessed with this dimension contiguous */
   bool accessed, assigned;
   hli_layout layout;
@@ -27,8 +27,8 @@ typedef struct hli_layout_plan {
   const hl_target *target;
   hl_diag *diag;
   uint32_t warps;
-  uint32_t *parent;           /* union-find over values */
-  hli_layout_class *cls;      /* by representative value */
+  uint32_t *parent;      /* union-find over values */
+  hli_layout_class *cls; /* by representative value */
 } hli_layout_plan;
 
 /* Everything is allocated in the arena. */
@@ -50,7 +50,9 @@ bool hli_layout_good_for(const hli_layout_plan *p, hli_op op, const hli_layout *
 
 /* The matrix instruction for a dot, NULL: multiply and add. */
 const hli_matrix_row *hli_layout_matrix_row(const hl_kernel *k, const hl_target *target, hli_op dot);
-bool hli_layout_of_accumulator(const hl_kernel *k, const hl_target *target, hli_op dot, uint32_t warps, hli_layout *out);
-bool hli_layout_of_operand(const hl_kernel *k, const hl_target *target, hli_op dot, const hli_layout *acc, uint32_t which, hli_layout *out);
+bool hli_layout_of_accumulator(const hl_kernel *k, const hl_target *target, hli_op dot, uint32_t warps,
+                               hli_layout *out);
+bool hli_layout_of_operand(const hl_kernel *k, const hl_target *target, hli_op dot, const hli_layout *acc,
+                           uint32_t which, hli_layout *out);
 
 #endif

@@ -19,9 +19,9 @@
 
 /* What is known of the lanes of a value along one of its dimensions that lie beyond a tile's end. */
 typedef struct lanes {
-  uint8_t ranges;               /* tiles beyond whose end lanes are masked; 0: every lane is meaningful */
-  bool known;                   /* masked lanes (without ranges: all lanes) hold `value` */
-  bool done;                    /* memo */
+  uint8_t ranges; /* tiles beyond whose end lanes are masked; 0: every lane is meaningful */
+  bool known;     /* masked lanes (without ranges: all lanes) hold `value` */
+  bool done;      /* memo */
   hli_value range[MAX_RANGES];
   hli_scalar value;
 } lanes;
@@ -29,23 +29,29 @@ typedef struct lanes {
 typedef struct masker {
   hl_kernel *k;
   hli_arena arena;
-  lanes **memo;                 /* by value: HL_MAX_RANK entries */
+  lanes **memo; /* by value: HL_MAX_RANK entries */
   uint32_t memo_len;
 } masker;
 
 static lanes lanes_of(masker *m, hli_value v, uint32_t dim);
 
-static bool outside(const masker *m, hli_value range) { return range && !hli_range_inside(m->k, range); }
+static bool outside(const masker *m, hli_value range) {
+  return range && !hli_range_inside(m->k, range);
+}
 
 static void add_range(lanes *l, hli_value range) {
   for (uint32_t i = 0; i < l->ranges; i++)
-    if (l->range[i] == range) return;
-  if (l->ranges < MAX_RANGES) l->range[l->ranges++] = range;
-  else l->known = false; /* cannot happen with tiles of one axis in one nest */
+    if (l->range[i] == range)
+      return;
+  if (l->ranges < MAX_RANGES)
+    l->range[l->ranges++] = range;
+  else
+    l->known = false; /* cannot happen with tiles of one axis in one nest */
 }
 
 static void add_ranges(lanes *to, const lanes *from) {
-  for (uint32_t i = 0; i < from->ranges; i++) add_range(to, from->range[i]);
+  for (uint32_t i = 0; i < from->ranges; i++)
+    add_range(to, from->range[i]);
 }
 
 /* ---- what lanes hold ------------------------------------------------------------------- */
@@ -55,16 +61,20 @@ static lanes of_load(masker *m, hli_op op, uint32_t dim) {
   lanes r = {.known = true};
   hli_access_get(m->k, op, &a);
   for (uint32_t d = 0; d < a.rank; d++)
-    if (a.value_dim[d] == (int)dim && a.kind[d] == 't' && outside(m, a.index[d])) add_range(&r, a.index[d]);
-  if (a.other && !hli_const_value(m->k, a.other, &r.value)) r.known = false;
-  if (r.ranges == 0) r.known = false;
+    if (a.value_dim[d] == (int)dim && a.kind[d] == 't' && outside(m, a.index[d]))
+      add_range(&r, a.index[d]);
+  if (a.other && !hli_const_value(m->k, a.other, &r.value))
+    r.known = false;
+  if (r.ranges == 0)
+    r.known = false;
   return r;
 }
 
 static lanes of_tile(masker *m, hli_op op, bool in_bounds) {
   lanes r = {0};
   const hli_value range = hli_operand(m->k, op, 0);
-  if (outside(m, range)) add_range(&r, range);
+  if (outside(m, range))
+    add_range(&r, range);
   r.known = in_bounds && r.ranges;
   return r;
 }
@@ -75,7 +85,8 @@ static lanes of_broadcast(masker *m, hli_op op, uint32_t dim) {
   const hli_type_data *t = hli_type_of(k, src);
   lanes r = {0};
   for (uint32_t i = 0; i < t->rank; i++)
-    if (hli_attr(k, op, 0, i) == (int64_t)dim && !hli_axis_is_one(k, t->dims[i])) return lanes_of(m, src, i);
+    if (hli_attr(k, op, 0, i) == (int64_t)dim && !hli_axis_is_one(k, t->dims[i]))
+      return lanes_of(m, src, i);
   r.known = hli_const_value(k, src, &r.value);
   return r;
 }
@@ -93,7 +104,8 @@ static lanes of_pointwise(masker *m, hli_op op, uint32_t dim) {
   }
   const uint32_t typed_by = o->code == HLI_OP_WHERE ? 1 : 0;
   if (r.known)
-    r.value = hli_scalar_eval((hli_opcode)o->code, hli_dtype_of(k, hli_operand(k, op, typed_by)), hli_dtype_of(k, hli_result(k, op, 0)), args, true);
+    r.value = hli_scalar_eval((hli_opcode)o->code, hli_dtype_of(k, hli_operand(k, op, typed_by)),
+                              hli_dtype_of(k, hli_result(k, op, 0)), args, true);
   return r;
 }
 
@@ -102,7 +114,8 @@ static lanes of_where(masker *m, hli_op op, uint32_t dim) {
   const hl_kernel *k = m->k;
   lanes r = of_pointwise(m, op, dim);
   const lanes cond = lanes_of(m, hli_operand(k, op, 0), dim);
-  if (r.known || !cond.known) return r;
+  if (r.known || !cond.known)
+    return r;
   const lanes picked = lanes_of(m, hli_operand(k, op, cond.value.i ? 1 : 2), dim);
   r.known = picked.known && cond.ranges == r.ranges; /* the condition covers all masked lanes */
   r.value = picked.value;
@@ -112,11 +125,14 @@ static lanes of_where(masker *m, hli_op op, uint32_t dim) {
 static lanes of_reduce(masker *m, hli_op op, uint32_t dim) {
   const hl_kernel *k = m->k;
   uint32_t at = 0, gone = 0;
-  for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++) gone |= 1u << hli_attr(k, op, 1, i);
+  for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++)
+    gone |= 1u << hli_attr(k, op, 1, i);
   for (uint32_t d = 0, kept = 0;; d++) {
-    if ((gone >> d) & 1) continue;
+    if ((gone >> d) & 1)
+      continue;
     at = d;
-    if (kept++ == dim) break;
+    if (kept++ == dim)
+      break;
   }
   lanes r = lanes_of(m, hli_operand(k, op, 0), at);
   r.known = r.known && hli_attr(k, op, 0, 0) == HL_REDUCE_SUM && r.value.u == 0 && r.ranges;
@@ -142,43 +158,66 @@ static lanes of_carried(masker *m, hli_op loop, uint32_t index, uint32_t dim) {
 static lanes of_argument(masker *m, hli_value v, uint32_t dim) {
   const hli_value_data *d = &m->k->values.data[v];
   const hli_op loop = d->owner ? m->k->blocks.data[d->owner].parent : 0;
-  if (!loop || m->k->ops.data[loop].code != HLI_OP_FOR || d->index == 0) return (lanes){0};
+  if (!loop || m->k->ops.data[loop].code != HLI_OP_FOR || d->index == 0)
+    return (lanes){0};
   return of_carried(m, loop, d->index - 1, dim);
 }
 
 /* Dimension of the operand that is dimension `dim` of a transpose's or squeeze's result. */
 static uint32_t source_dim(const hl_kernel *k, hli_op op, uint32_t dim) {
-  if (k->ops.data[op].code == HLI_OP_TRANSPOSE) return (uint32_t)hli_attr(k, op, 0, dim);
+  if (k->ops.data[op].code == HLI_OP_TRANSPOSE)
+    return (uint32_t)hli_attr(k, op, 0, dim);
   uint32_t gone = 0, kept = 0;
-  for (uint32_t i = 0; i < hli_attr_len(k, op, 0); i++) gone |= 1u << hli_attr(k, op, 0, i);
+  for (uint32_t i = 0; i < hli_attr_len(k, op, 0); i++)
+    gone |= 1u << hli_attr(k, op, 0, i);
   for (uint32_t d = 0;; d++)
-    if (!((gone >> d) & 1) && kept++ == dim) return d;
+    if (!((gone >> d) & 1) && kept++ == dim)
+      return d;
 }
 
 static lanes compute(masker *m, hli_value v, uint32_t dim) {
   const hli_op op = m->k->values.data[v].def;
-  if (!op) return of_argument(m, v, dim);
+  if (!op)
+    return of_argument(m, v, dim);
   switch (m->k->ops.data[op].code) {
-    case HLI_OP_LOAD: return of_load(m, op, dim);
-    case HLI_OP_TILE_INDEX: return of_tile(m, op, false);
-    case HLI_OP_IN_BOUNDS: return of_tile(m, op, true);
-    case HLI_OP_BROADCAST: return of_broadcast(m, op, dim);
-    case HLI_OP_TRANSPOSE: case HLI_OP_SQUEEZE: return lanes_of(m, hli_operand(m->k, op, 0), source_dim(m->k, op, dim));
-    case HLI_OP_REDUCE: return of_reduce(m, op, dim);
-    case HLI_OP_DOT: return of_dot(m, op, dim);
-    case HLI_OP_FOR: return of_carried(m, op, m->k->values.data[v].index, dim);
-    case HLI_OP_WHERE: return of_where(m, op, dim);
-    default: break;
+  case HLI_OP_LOAD:
+    return of_load(m, op, dim);
+  case HLI_OP_TILE_INDEX:
+    return of_tile(m, op, false);
+  case HLI_OP_IN_BOUNDS:
+    return of_tile(m, op, true);
+  case HLI_OP_BROADCAST:
+    return of_broadcast(m, op, dim);
+  case HLI_OP_TRANSPOSE:
+  case HLI_OP_SQUEEZE:
+    return lanes_of(m, hli_operand(m->k, op, 0), source_dim(m->k, op, dim));
+  case HLI_OP_REDUCE:
+    return of_reduce(m, op, dim);
+  case HLI_OP_DOT:
+    return of_dot(m, op, dim);
+  case HLI_OP_FOR:
+    return of_carried(m, op, m->k->values.data[v].index, dim);
+  case HLI_OP_WHERE:
+    return of_where(m, op, dim);
+  default:
+    break;
   }
   switch (hli_op_facts((hli_opcode)m->k->ops.data[op].code)->family) {
-    case HLI_FAM_UNARY: case HLI_FAM_BINARY: case HLI_FAM_TERNARY: case HLI_FAM_CAST: return of_pointwise(m, op, dim);
-    default: return (lanes){0};
+  case HLI_FAM_UNARY:
+  case HLI_FAM_BINARY:
+  case HLI_FAM_TERNARY:
+  case HLI_FAM_CAST:
+    return of_pointwise(m, op, dim);
+  default:
+    return (lanes){0};
   }
 }
 
 static lanes lanes_of(masker *m, hli_value v, uint32_t dim) {
-  if (v >= m->memo_len) return compute(m, v, dim); /* made by this pass */
-  if (!m->memo[v] && !(m->memo[v] = hli_arena_array(&m->arena, lanes, HL_MAX_RANK))) return (lanes){0};
+  if (v >= m->memo_len)
+    return compute(m, v, dim); /* made by this pass */
+  if (!m->memo[v] && !(m->memo[v] = hli_arena_array(&m->arena, lanes, HL_MAX_RANK)))
+    return (lanes){0};
   if (!m->memo[v][dim].done) {
     m->memo[v][dim] = compute(m, v, dim);
     m->memo[v][dim].done = true;
@@ -201,20 +240,24 @@ static hli_value fill(masker *m, hli_cursor *c, hli_value v, uint32_t dim, const
   }
   const hli_value identity = hli_make_splat(c, hli_make_identity(c, (hl_dtype)hli_type_get(k, type)->dtype, id), type);
   const hli_value r = hli_make_where(c, mask, v, identity);
-  if (!r) k->failed = true;
+  if (!r)
+    k->failed = true;
   return r ? r : v;
 }
 
 static bool holds_identity(const lanes *l, hl_dtype dtype, hli_identity id) {
   const char kind = hli_dtype_kind(dtype);
   const hli_scalar want = hli_scalar_identity(id, dtype);
-  if (l->ranges == 0) return true;
-  if (!l->known) return false;
+  if (l->ranges == 0)
+    return true;
+  if (!l->known)
+    return false;
   return kind == 'f' ? l->value.f == want.f : l->value.u == want.u;
 }
 
 static hli_cursor before(hl_kernel *k, hli_op op) {
-  return (hli_cursor){.k = k, .block = k->ops.data[op].block, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
+  return (hli_cursor){
+      .k = k, .block = k->ops.data[op].block, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
 }
 
 static void fill_reduce(masker *m, hli_op op) {
@@ -228,9 +271,11 @@ static void fill_reduce(masker *m, hli_op op) {
     const uint32_t dim = (uint32_t)hli_attr(k, op, 1, i);
     const lanes l = lanes_of(m, v, dim);
     const hli_identity want = all ? HLI_ID_ONE : id; /* AND of bools: true */
-    if (!holds_identity(&l, hli_dtype_of(k, v), want)) filled = fill(m, &c, filled, dim, &l, want);
+    if (!holds_identity(&l, hli_dtype_of(k, v), want))
+      filled = fill(m, &c, filled, dim, &l, want);
   }
-  if (filled != v) hli_op_set_operand(k, op, 0, filled);
+  if (filled != v)
+    hli_op_set_operand(k, op, 0, filled);
 }
 
 /* Both operands: 0 times whatever the other one holds is not 0 for infinities. */
@@ -240,7 +285,8 @@ static void fill_dot(masker *m, hli_op op) {
   for (uint32_t i = 0; i < 2; i++) {
     const hli_value v = hli_operand(k, op, i);
     const lanes l = lanes_of(m, v, 1 - i);
-    if (!holds_identity(&l, hli_dtype_of(k, v), HLI_ID_ZERO)) hli_op_set_operand(k, op, i, fill(m, &c, v, 1 - i, &l, HLI_ID_ZERO));
+    if (!holds_identity(&l, hli_dtype_of(k, v), HLI_ID_ZERO))
+      hli_op_set_operand(k, op, i, fill(m, &c, v, 1 - i, &l, HLI_ID_ZERO));
   }
 }
 
@@ -255,17 +301,22 @@ static void drop_checks(hl_kernel *k, hli_op op) {
     check[d] = a.check[d] && a.kind[d] == 't' && !hli_range_inside(k, a.index[d]);
     any |= !check[d];
   }
-  if (any) hli_op_set_attr(k, op, 2, check, a.rank);
+  if (any)
+    hli_op_set_attr(k, op, 2, check, a.rank);
 }
 
 static void walk(masker *m, hli_block b) {
   hl_kernel *k = m->k;
   for (hli_op op = hli_first(k, b); op && !k->failed; op = hli_next(k, op)) {
     const uint16_t code = k->ops.data[op].code;
-    if (code == HLI_OP_LOAD || code == HLI_OP_STORE) drop_checks(k, op);
-    if (code == HLI_OP_REDUCE) fill_reduce(m, op);
-    if (code == HLI_OP_DOT) fill_dot(m, op);
-    if (k->ops.data[op].region) walk(m, k->ops.data[op].region);
+    if (code == HLI_OP_LOAD || code == HLI_OP_STORE)
+      drop_checks(k, op);
+    if (code == HLI_OP_REDUCE)
+      fill_reduce(m, op);
+    if (code == HLI_OP_DOT)
+      fill_dot(m, op);
+    if (k->ops.data[op].region)
+      walk(m, k->ops.data[op].region);
   }
 }
 
@@ -273,9 +324,11 @@ hl_status hli_pass_mask(hli_pass_env *env, hl_kernel **pk) {
   masker m = {.k = *pk, .memo_len = (*pk)->values.len};
   hli_arena_init(&m.arena, env->alloc);
   m.memo = hli_arena_array(&m.arena, lanes *, m.memo_len);
-  if (m.memo) walk(&m, m.k->body);
+  if (m.memo)
+    walk(&m, m.k->body);
   const bool failed = m.arena.failed || m.k->failed;
   hli_arena_free(&m.arena);
-  if (failed) return hli_fail_memory(env->diag, "masking a kernel");
+  if (failed)
+    return hli_fail_memory(env->diag, "masking a kernel");
   return hli_pass_simplify(env, pk);
 }

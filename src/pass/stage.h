@@ -11,8 +11,8 @@
 
 /* A form in which the loaded tile is wanted: read from the buffer in this form. */
 typedef struct hli_stage_read {
-  hli_value value;          /* what shared_load replaces */
-  hli_op skip;              /* a transpose between load and convert, 0: none */
+  hli_value value; /* what shared_load replaces */
+  hli_op skip;     /* a transpose between load and convert, 0: none */
   uint8_t perm[HLI_LAYOUT_RANK];
   bool permuted;
 } hli_stage_read;
@@ -21,14 +21,14 @@ typedef struct hli_stage_load {
   hli_op load;
   hli_stage_read read[HLI_STAGE_READS];
   uint32_t reads;
-  int64_t bytes;            /* of the tile */
+  int64_t bytes; /* of the tile */
 } hli_stage_load;
 
 typedef struct hli_stage_loop {
   hli_op loop;
   hli_stage_load load[HLI_STAGE_LOADS];
   uint32_t loads;
-  bool async;               /* all of them can be copied asynchronously */
+  bool async; /* all of them can be copied asynchronously */
 } hli_stage_loop;
 
 /* Loads of the loop's own block that feed a dot and whose addresses follow from the induction variable alone. */

@@ -5,6 +5,7 @@
  * fragments for mma.m16n8k16"): basis vectors {row, column}. */
 #include "src/target/target.h"
 
+/* clang-format off: the tables read better as they are */
 #define VEC(r, c) {{r, c}}
 
 /* A: 16 x 16, B: 16 x 8, D: 16 x 8 of 16-bit operands.  A register pair holds two neighbours along k. */

@@ -3,17 +3,17 @@
  * What it means: every kernel of tests/pass/loopnest, lowered for NVIDIA GPUs in the default configuration and in
  * random ones, is interpreted with all checks (where the data lies, races, memory that nobody wrote) and compared with
  * the kernel as written.  How it looks: goldens in tests/pass/lane. */
+#include "src/ir/interp/interp.h"
+#include "tests/support/golden.h"
+#include "tests/support/lowered.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "src/ir/interp/interp.h"
-#include "tests/support/golden.h"
-#include "tests/support/lowered.h"
 
 static hl_context *ctx;
 
@@ -35,7 +35,8 @@ static void check_run(const hl_kernel *k, hl_kernel *lane, const lowered_data *t
   lowered_data d;
   lowered_data_make(k, false, &d);
   const hli_interp_options o = {.race_check = true, .program_check = true};
-  if (hli_interp_run(lane, NULL, d.arg, d.count, &o, &diag) != HL_OK) fail_msg("%s, %s: %s", k->name, what, diag.message);
+  if (hli_interp_run(lane, NULL, d.arg, d.count, &o, &diag) != HL_OK)
+    fail_msg("%s, %s: %s", k->name, what, diag.message);
   lowered_compare(k, &d, truth, what);
   lowered_data_free(&d);
   hl_kernel_destroy(lane);
