@@ -6,7 +6,7 @@
 #include "hl/hl.h"
 #include "src/ir/ir.h"
 
-#define LOWERED_ARGS 8
+#define LOWERED_ARGS 16
 
 /* The arguments of one run.  Floating tensors of the truth are f64. */
 typedef struct lowered_data {
