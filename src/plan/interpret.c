@@ -50,54 +50,30 @@ static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const 
 
 /* ---- lowered ---- */
 
-typedef struct shapes {
-  hl_shape_binding *data;
-  uint32_t len, cap;
-} shapes;
-
-static void add_shape(shapes *s, const char *dim, int64_t size) {
-  for (uint32_t i = 0; i < s->len; i++)
-    if (!strcmp(s->data[i].dim, dim))
-      return;
-  s->data[s->len++] = (hl_shape_binding){dim, size};
-}
-
-/* Sizes of the named dimensions; the arguments were checked. */
-static void collect_shapes(const hl_kernel *k, const hl_arg *args, shapes *s) {
-  for (uint32_t p = 0; p < k->params.len; p++) {
-    const hli_type_data *t = hli_type_of(k, k->params.data[p].value);
-    for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++) {
-      const char *name = k->dims.data[t->dims[d]].name;
-      if (name[0])
-        add_shape(s, name, args[p].as.tensor->shape[d]);
-    }
-  }
-}
-
 static hl_status run_lowered(const hl_allocator *alloc, const hl_kernel *k, const hl_arg *args, size_t n,
                              const hl_interp_options *o, const char *stop_after, hl_diag *diag) {
   hli_interp_options inner = inner_options(o);
   hl_status s = hli_interp_check(k, alloc, args, n, &inner, diag);
   if (s)
     return s;
-  shapes found = {.cap = k->dims.len};
-  hl_kernel *lowered = NULL;
-  found.data = hli_calloc(alloc, found.cap, sizeof *found.data);
-  if (!found.data)
+  hli_bindings bound = {.any_dtype = true}; /* exact results may go to f64 tensors; checked above */
+  hl_kernel *lowered = NULL, *copy = hli_kernel_clone(k);
+  if (!copy)
     return hli_fail_memory(diag, "interpreting a kernel");
-  collect_shapes(k, args, &found);
-  const hli_lower_request request = {.kernel = k,
+  s = hli_bind_args(copy, args, n, diag, &bound);
+  const hli_lower_request request = {.kernel = copy,
                                      .target = o->target,
-                                     .shape = found.data,
-                                     .shape_count = found.len,
+                                     .shape = bound.data,
+                                     .shape_count = bound.len,
                                      .config = o->config,
                                      .stop_after = stop_after};
-  s = hli_lower(&request, diag, &lowered);
+  if (!s)
+    s = hli_lower(&request, diag, &lowered);
   inner.half_lowered = stop_after && strcmp(stop_after, "lane") != 0;
   if (!s)
     s = hli_interp_run(lowered, alloc, args, n, &inner, diag);
   hl_kernel_destroy(lowered);
-  hli_release(alloc, found.data, found.cap * sizeof *found.data);
+  hl_kernel_destroy(copy);
   return s;
 }
 

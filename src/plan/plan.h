@@ -10,6 +10,15 @@
 hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
                           hl_diag *diag, hl_kernel **out);
 
+/* Sizes by name; in the arena of the kernel that they were bound to. */
+typedef struct hli_bindings {
+  hl_shape_binding *data;
+  uint32_t len;
+  bool any_dtype; /* set by the caller: tensors need not have the parameters' dtypes */
+} hli_bindings;
+/* Takes sizes, strides and alignment of the parameters from arguments; k is a copy made for them. */
+hl_status hli_bind_args(hl_kernel *k, const hl_arg *args, size_t count, hl_diag *diag, hli_bindings *b);
+
 /* The compiler library, opened on first use (kept by the context).  HL_ERR_UNSUPPORTED in words if it is not there. */
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out);
 
