@@ -107,13 +107,15 @@ static void enter(race *r, const char *name, hl_status (*run)(void *, size_t, hl
 }
 
 static hl_status enter_gpu(race *r, hl_diag *diag) {
+  if (!strcmp(r->e->name, "matmul") && cuda_blas_version(r->s->clock.cuda)) {
+    enter(r, "cuBLAS", run_blas);
+    return HL_OK;
+  }
   enter(r, "copy", run_copy);
   r->copy_bytes = ((size_t)(r->e->bytes(r->size, hl_dtype_size(r->dtype)) / 2) + 255) & ~(size_t)255;
   hl_status s = hl_buffer_create(r->s->place.dev, r->copy_bytes * r->set_count, diag, &r->copy_from);
   if (s == HL_OK) s = hl_buffer_create(r->s->place.dev, r->copy_bytes * r->set_count, diag, &r->copy_to);
-  if (s == HL_OK) s = hl_buffer_fill(r->copy_from, 1, NULL, diag);
-  if (!strcmp(r->e->name, "matmul") && cuda_blas_version(r->s->clock.cuda)) enter(r, "cuBLAS", run_blas);
-  return s;
+  return s == HL_OK ? hl_buffer_fill(r->copy_from, 1, NULL, diag) : s;
 }
 
 static void enter_cpu(race *r) {

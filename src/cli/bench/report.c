@@ -111,6 +111,14 @@ static void cpu_name(char *text, size_t size) {
   if (f) fclose(f);
 }
 
+/* The first line of a file, without its newline; "" if there is none. */
+static void first_line(const char *path, char *text, size_t size) {
+  FILE *f = fopen(path, "r");
+  text[0] = 0;
+  if (f && fgets(text, (int)size, f)) text[strcspn(text, "\n")] = 0;
+  if (f) fclose(f);
+}
+
 static void command_line(json *j, const bench_options *o) {
   jw_open(j, "command", '[');
   for (int i = 0; i < o->argc; i++) jw_text(j, NULL, o->argv[i]);
@@ -125,6 +133,8 @@ void report_environment(json *j, const bench_options *o, hl_device *dev, const c
   struct tm utc;
   jw_open(j, "environment", '{');
   jw_text(j, "libhl", hl_version());
+  if (getenv("HL_COMMIT")) /* the checkout it was built from, if the caller says so */
+    jw_text(j, "commit", getenv("HL_COMMIT"));
   jw_text(j, "compiler", __VERSION__);
   command_line(j, o);
   if (gmtime_r(&now, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)) jw_text(j, "date", text);
@@ -139,6 +149,8 @@ void report_environment(json *j, const bench_options *o, hl_device *dev, const c
     jw_text(j, "device", info.name);
     jw_text(j, "target", info.target);
     jw_text(j, "driver", info.driver);
+    first_line("/proc/driver/nvidia/version", text, sizeof text);
+    if (info.id.type == HL_DEVICE_CUDA && text[0]) jw_text(j, "kernel_driver", text);
     jw_integer(j, "units", info.units);
     jw_integer(j, "last_level_cache_bytes", info.l2_bytes);
     jw_integer(j, "memory_bytes", info.memory_bytes);
