@@ -122,6 +122,15 @@ static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
          family == HLI_FAM_SHAPE;
 }
 
+/* A tensor that is stored and loaded along the axis: a later chunk loop would load what an earlier one stored. */
+static bool reread(const hl_kernel *k, hli_op op, hli_axis axis) {
+  for (hli_op s = 1; s < k->ops.len && k->ops.data[op].code == HLI_OP_LOAD; s++)
+    if (!k->ops.data[s].dead && k->ops.data[s].code == HLI_OP_STORE && hli_operand(k, s, 0) == hli_operand(k, op, 0) &&
+        hli_op_touches(k, s, axis))
+      return true;
+  return false;
+}
+
 hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
   hli_block block = 0;
   for (hli_op op = 1; op < k->ops.len; op++) {
@@ -135,6 +144,10 @@ hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
     block = o->block;
     if (!can_chunk(k, op, axis)) {
       *why = hli_op_facts((hli_opcode)o->code)->text;
+      return 0;
+    }
+    if (reread(k, op, axis)) {
+      *why = "a tensor is read and written along it";
       return 0;
     }
   }
