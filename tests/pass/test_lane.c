@@ -6,7 +6,7 @@
 #include "src/ir/interp/interp.h"
 #include "tests/support/golden.h"
 #include "tests/support/lowered.h"
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h> /* wants what stands above */
 
 static hl_context *ctx;
 
