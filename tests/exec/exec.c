@@ -11,14 +11,16 @@ typedef struct member {
 hl_context *exec_context(void) {
   hl_diag diag = {0};
   hl_context *ctx = NULL;
-  if (hl_context_create(NULL, &diag, &ctx) != HL_OK) fail_msg("no context: %s", diag.message);
+  if (hl_context_create(NULL, &diag, &ctx) != HL_OK)
+    fail_msg("no context: %s", diag.message);
   return ctx;
 }
 
 const hl_target *exec_target(const char *name) {
   hl_diag diag = {0};
   const hl_target *target = NULL;
-  if (hl_target_find((hl_str){name, strlen(name)}, &diag, &target) != HL_OK) fail_msg("%s", diag.message);
+  if (hl_target_find((hl_str){name, strlen(name)}, &diag, &target) != HL_OK)
+    fail_msg("%s", diag.message);
   return target;
 }
 
@@ -27,7 +29,8 @@ static int run_case(const member *m, const int64_t *size, uint32_t config) {
   const cli_case c = {.example = m->example, .dtype = m->dtype, .size = size, .config = config};
   cli_outcome o;
   cli_case_run(m->place, &c, &o);
-  if (cli_outcome_right(&o)) return 0;
+  if (cli_outcome_right(&o))
+    return 0;
   char *text = cli_case_text(&c);
   print_error("%s %s: %s\n", text, o.config, cli_outcome_words(&o));
   free(text);
@@ -38,11 +41,14 @@ static void run_member(void **state) {
   const member *m = *state;
   int wrong = 0, count = 0;
   for (const hl_example_shape *s = m->example->odd; s->size[0]; s++) {
-    if (m->options->most_work > 0 && m->example->flops(s->size) > m->options->most_work) continue;
-    for (uint32_t config = 0; config <= m->options->configs; config++, count++) wrong += run_case(m, s->size, config);
+    if (m->options->most_work > 0 && m->example->flops(s->size) > m->options->most_work)
+      continue;
+    for (uint32_t config = 0; config <= m->options->configs; config++, count++)
+      wrong += run_case(m, s->size, config);
   }
   assert_true(count > 0);
-  if (wrong) fail_msg("%d of %d cases went wrong", wrong, count);
+  if (wrong)
+    fail_msg("%d of %d cases went wrong", wrong, count);
 }
 
 static int run_members(const char *name, const exec_options *options, const cli_place *place) {
@@ -54,20 +60,26 @@ static int run_members(const char *name, const exec_options *options, const cli_
     for (const hl_dtype *d = hl_examples[i]->dtypes; *d != HL_DTYPE_NONE && n < MOST; d++, n++) {
       members[n] = (member){options, place, hl_examples[i], *d};
       tests[n] = (struct CMUnitTest){.name = cli_format("%s %s", hl_examples[i]->name, hl_dtype_text(*d)),
-                                     .test_func = run_member, .initial_state = &members[n]};
+                                     .test_func = run_member,
+                                     .initial_state = &members[n]};
     }
   const int failed = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
-  for (size_t i = 0; i < n; i++) free((char *)(uintptr_t)tests[i].name);
+  for (size_t i = 0; i < n; i++)
+    free((char *)(uintptr_t)tests[i].name);
   return failed;
 }
 
 static int open_place(const exec_options *o, cli_place *place) {
   hl_diag diag = {0};
   hl_status s = hl_context_create(NULL, &diag, &place->ctx);
-  if (s == HL_OK && o->device) s = hl_device_open(place->ctx, o->device, &diag, &place->dev);
-  if (s == HL_OK && place->dev) s = cli_device_target(place->dev, &diag, &place->target);
-  if (s == HL_OK && o->target) s = hl_target_find((hl_str){o->target, strlen(o->target)}, &diag, &place->target);
-  if (s == HL_OK) return 0;
+  if (s == HL_OK && o->device)
+    s = hl_device_open(place->ctx, o->device, &diag, &place->dev);
+  if (s == HL_OK && place->dev)
+    s = cli_device_target(place->dev, &diag, &place->target);
+  if (s == HL_OK && o->target)
+    s = hl_target_find((hl_str){o->target, strlen(o->target)}, &diag, &place->target);
+  if (s == HL_OK)
+    return 0;
   const bool absent = s == HL_ERR_NO_DRIVER || s == HL_ERR_NO_DEVICE;
   printf("%s: %s\n", absent ? "skipped" : "failed", diag.message);
   hl_context_destroy(place->ctx);
@@ -77,7 +89,8 @@ static int open_place(const exec_options *o, cli_place *place) {
 int check_matrix(const char *name, const exec_options *options) {
   cli_place place = {0};
   int code = open_place(options, &place);
-  if (code) return code;
+  if (code)
+    return code;
   code = run_members(name, options, &place);
   hl_device_close(place.dev);
   hl_context_destroy(place.ctx);

@@ -17,10 +17,10 @@
 #include "src/cli/common/words.h"
 
 typedef struct exec_options {
-  const char *device;  /* "cpu", "cuda"; NULL: the interpreter */
-  const char *target;  /* the interpreter's; NULL: kernels as built */
-  uint32_t configs;    /* random ones, beside the default one */
-  double most_work;    /* shapes with more floating-point operations are left out; 0: none */
+  const char *device; /* "cpu", "cuda"; NULL: the interpreter */
+  const char *target; /* the interpreter's; NULL: kernels as built */
+  uint32_t configs;   /* random ones, beside the default one */
+  double most_work;   /* shapes with more floating-point operations are left out; 0: none */
 } exec_options;
 
 /* Runs the matrix, one cmocka test per kernel and dtype; 77 with words when the device is not there. */

@@ -8,15 +8,18 @@
 /* The message has all of these words (a NULL-terminated list). */
 static void expect_words(const hl_diag *d, const char *const *words) {
   for (; *words; words++)
-    if (!strstr(d->message, *words)) fail_msg("\"%s\" does not say \"%s\"", d->message, *words);
+    if (!strstr(d->message, *words))
+      fail_msg("\"%s\" does not say \"%s\"", d->message, *words);
 }
 #define EXPECT_WORDS(diag, ...) expect_words((diag), (const char *const[]){__VA_ARGS__, NULL})
 
 /* The place is in this file, at `line`. */
 static void expect_place(const hl_diag *d, uint32_t line) {
   const size_t n = strlen(d->file), m = strlen("test_errors.c");
-  if (n < m || strcmp(d->file + n - m, "test_errors.c") != 0) fail_msg("file is '%s' (%s)", d->file, d->message);
-  if (d->line != line) fail_msg("line is %u, not %u (%s)", d->line, line, d->message);
+  if (n < m || strcmp(d->file + n - m, "test_errors.c") != 0)
+    fail_msg("file is '%s' (%s)", d->file, d->message);
+  if (d->line != line)
+    fail_msg("line is %u, not %u (%s)", d->line, line, d->message);
 }
 
 typedef struct bench {
@@ -42,7 +45,8 @@ static void finish(bench *t, hl_status want, hl_diag *d) {
   hl_kernel *k = NULL;
   *d = (hl_diag){0};
   const hl_status s = hl_builder_finish(t->b, d, &k);
-  if (s != want) fail_msg("status %d (%s), not %d: %s", s, hl_status_text(s), want, d->message);
+  if (s != want)
+    fail_msg("status %d (%s), not %d: %s", s, hl_status_text(s), want, d->message);
   assert_null(k);
   assert_int_equal(d->status, want);
   hl_context_destroy(t->ctx);
@@ -55,7 +59,7 @@ static void broadcast_mismatch(void **state) {
   bench t;
   hl_diag d;
   start(&t);
-  hl_value row = hl_load(t.b, t.x, (hl_value[]){t.i, HL_ALL}, 2);      /* [i, N] */
+  hl_value row = hl_load(t.b, t.x, (hl_value[]){t.i, HL_ALL}, 2);                /* [i, N] */
   hl_value column = hl_load(t.b, t.x, (hl_value[]){t.i, hl_const_i(t.b, 0)}, 2); /* [i] */
   const uint32_t line = __LINE__ + 1;
   hl_value bad = hl_add(t.b, row, column);
@@ -200,7 +204,8 @@ typedef struct ready {
 static ready make(const char *name) {
   ready r = {.ctx = exec_context()};
   hl_diag d = {0};
-  if (hl_example_find(name)->build(r.ctx, HL_F32, &d, &r.k) != HL_OK) fail_msg("%s", d.message);
+  if (hl_example_find(name)->build(r.ctx, HL_F32, &d, &r.k) != HL_OK)
+    fail_msg("%s", d.message);
   return r;
 }
 
@@ -289,7 +294,8 @@ typedef struct launch {
 static float *array(float value) {
   float *p = aligned_alloc(256, 2 * 4096);
   assert_non_null(p);
-  for (int i = 0; i < 2048; i++) p[i] = value;
+  for (int i = 0; i < 2048; i++)
+    p[i] = value;
   return p;
 }
 
@@ -299,13 +305,16 @@ static void open_launch(launch *l) {
   l->x = array(1), l->y = array(2), l->out = array(-7);
   float *data[3] = {l->x, l->y, l->out};
   for (int i = 0; i < 3; i++) {
-    l->t[i] = (hl_tensor){.data = data[i], .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F32), .shape = l->shape};
+    l->t[i] = (hl_tensor){
+        .data = data[i], .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F32), .shape = l->shape};
     l->arg[i] = (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &l->t[i]};
   }
-  if (hl_device_open(l->r.ctx, "cpu", &d, &l->dev) != HL_OK) fail_msg("%s", d.message);
+  if (hl_device_open(l->r.ctx, "cpu", &d, &l->dev) != HL_OK)
+    fail_msg("%s", d.message);
   hl_plan_options o = HL_PLAN_OPTIONS_INIT;
   o.args = l->arg, o.arg_count = 3;
-  if (hl_plan_create(l->dev, l->r.k, &o, &d, &l->plan) != HL_OK) fail_msg("%s", d.message);
+  if (hl_plan_create(l->dev, l->r.k, &o, &d, &l->plan) != HL_OK)
+    fail_msg("%s", d.message);
 }
 
 static void close_launch(launch *l) {
@@ -320,7 +329,8 @@ static void refused(launch *l, size_t count, const char *const *words) {
   hl_diag d = {0};
   hl_prepared *p = NULL;
   hl_status s = hl_launch(l->plan, NULL, l->arg, count, NULL, &d);
-  if (s != HL_ERR_GUARD && s != HL_ERR_ARG) fail_msg("hl_launch gave %d (%s) %s", s, hl_status_text(s), d.message);
+  if (s != HL_ERR_GUARD && s != HL_ERR_ARG)
+    fail_msg("hl_launch gave %d (%s) %s", s, hl_status_text(s), d.message);
   expect_words(&d, words);
   d = (hl_diag){0};
   s = hl_prepared_create(l->plan, l->arg, count, NULL, &d, &p);
@@ -328,7 +338,8 @@ static void refused(launch *l, size_t count, const char *const *words) {
   assert_null(p);
   expect_words(&d, words);
   assert_int_equal(hl_device_synchronize(l->dev, &d), HL_OK);
-  for (int i = 0; i < 2048; i++) assert_true(l->out[i] == -7);
+  for (int i = 0; i < 2048; i++)
+    assert_true(l->out[i] == -7);
 }
 #define REFUSED(l, count, ...) refused((l), (count), (const char *const[]){__VA_ARGS__, NULL})
 
@@ -339,8 +350,10 @@ static void good_launch(void **state) {
   open_launch(&l);
   assert_int_equal(hl_launch(l.plan, NULL, l.arg, 3, NULL, &d), HL_OK);
   assert_int_equal(hl_device_synchronize(l.dev, &d), HL_OK);
-  for (int i = 0; i < COUNT; i++) assert_true(l.out[i] == 3);
-  for (int i = COUNT; i < 2048; i++) assert_true(l.out[i] == -7);
+  for (int i = 0; i < COUNT; i++)
+    assert_true(l.out[i] == 3);
+  for (int i = COUNT; i < 2048; i++)
+    assert_true(l.out[i] == -7);
   close_launch(&l);
 }
 
@@ -412,7 +425,8 @@ static void prepared_keeps(void **state) {
   EXPECT_WORDS(&d, "x");
   assert_int_equal(hl_prepared_launch(p, NULL), HL_OK);
   assert_int_equal(hl_device_synchronize(l.dev, &d), HL_OK);
-  for (int i = 0; i < COUNT; i++) assert_true(l.out[i] == 3);
+  for (int i = 0; i < COUNT; i++)
+    assert_true(l.out[i] == 3);
   hl_prepared_destroy(p);
   close_launch(&l);
 }
@@ -453,12 +467,12 @@ static void devices(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(broadcast_mismatch), cmocka_unit_test(rank_mismatch),   cmocka_unit_test(unclosed_loop),
-      cmocka_unit_test(loop_closed_twice),  cmocka_unit_test(no_loop),         cmocka_unit_test(poison_chain),
-      cmocka_unit_test(reduce_axis),        cmocka_unit_test(dot_shapes),      cmocka_unit_test(store_to_input),
-      cmocka_unit_test(malformed_text),     cmocka_unit_test(configurations),  cmocka_unit_test(unknown_target),
-      cmocka_unit_test(compiling),          cmocka_unit_test(good_launch),     cmocka_unit_test(wrong_tensors),
-      cmocka_unit_test(wrong_arguments),    cmocka_unit_test(overlap),         cmocka_unit_test(prepared_keeps),
+      cmocka_unit_test(broadcast_mismatch), cmocka_unit_test(rank_mismatch),  cmocka_unit_test(unclosed_loop),
+      cmocka_unit_test(loop_closed_twice),  cmocka_unit_test(no_loop),        cmocka_unit_test(poison_chain),
+      cmocka_unit_test(reduce_axis),        cmocka_unit_test(dot_shapes),     cmocka_unit_test(store_to_input),
+      cmocka_unit_test(malformed_text),     cmocka_unit_test(configurations), cmocka_unit_test(unknown_target),
+      cmocka_unit_test(compiling),          cmocka_unit_test(good_launch),    cmocka_unit_test(wrong_tensors),
+      cmocka_unit_test(wrong_arguments),    cmocka_unit_test(overlap),        cmocka_unit_test(prepared_keeps),
       cmocka_unit_test(plan_refuses),       cmocka_unit_test(devices),
   };
   return cmocka_run_group_tests_name("errors", tests, NULL, NULL);

@@ -2,5 +2,6 @@
 #include "tests/exec/exec.h"
 
 int main(void) {
-  return check_matrix("interpreter, lowered to LANE for nvptx:sm_80", &(exec_options){.target = "nvptx:sm_80", .configs = 5, .most_work = 3e6});
+  return check_matrix("interpreter, lowered to LANE for nvptx:sm_80",
+                      &(exec_options){.target = "nvptx:sm_80", .configs = 5, .most_work = 3e6});
 }

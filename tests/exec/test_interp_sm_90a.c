@@ -2,5 +2,6 @@
 #include "tests/exec/exec.h"
 
 int main(void) {
-  return check_matrix("interpreter, lowered to LANE for nvptx:sm_90a", &(exec_options){.target = "nvptx:sm_90a", .configs = 5, .most_work = 3e6});
+  return check_matrix("interpreter, lowered to LANE for nvptx:sm_90a",
+                      &(exec_options){.target = "nvptx:sm_90a", .configs = 5, .most_work = 3e6});
 }

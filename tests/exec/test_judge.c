@@ -61,20 +61,24 @@ static void random_data(void **state) {
   enum { N = 20000 };
   static float x[N];
   static int32_t v[N];
-  const hl_arg_spec normal = {HL_DIST_NORMAL, 3, 2, false}, dice = {HL_DIST_INTEGER, 1, 6, false}, offsets = {HL_DIST_INTEGER, 0, 50, true};
+  const hl_arg_spec normal = {HL_DIST_NORMAL, 3, 2, false}, dice = {HL_DIST_INTEGER, 1, 6, false},
+                    offsets = {HL_DIST_INTEGER, 0, 50, true};
   double sum = 0, squares = 0;
   int seen[7] = {0};
   cli_random_fill(&normal, HL_F32, 42, x, N);
-  for (int i = 0; i < N; i++) sum += x[i], squares += (double)(x[i] - 3) * (x[i] - 3);
+  for (int i = 0; i < N; i++)
+    sum += x[i], squares += (double)(x[i] - 3) * (x[i] - 3);
   assert_true(fabs(sum / N - 3) < 0.1 && fabs(squares / N - 4) < 0.2);
   cli_random_fill(&dice, HL_I32, 42, v, N);
   for (int i = 0; i < N; i++) {
     assert_in_range(v[i], 1, 6);
     seen[v[i]]++;
   }
-  for (int i = 1; i <= 6; i++) assert_in_range(seen[i], N / 6 - 300, N / 6 + 300);
+  for (int i = 1; i <= 6; i++)
+    assert_in_range(seen[i], N / 6 - 300, N / 6 + 300);
   cli_random_fill(&offsets, HL_I32, 42, v, N);
-  for (int i = 1; i < N; i++) assert_true(v[i - 1] <= v[i]);
+  for (int i = 1; i < N; i++)
+    assert_true(v[i - 1] <= v[i]);
   assert_true(v[0] == 0 && v[N - 1] == 50);
 }
 
@@ -86,7 +90,10 @@ static void agrees(void **state) {
   uint64_t random = 7;
   for (int round = 0; round < 400; round++) {
     const hl_dtype dtype = dtypes[round % 4];
-    double want[N], raw[N], scale = ldexp(1, (int)(cli_random(&random) % 12)) * (dtype == HL_F64 ? 1e-16 : dtype == HL_F32 ? 1e-8 : 1e-4);
+    double want[N], raw[N],
+        scale = ldexp(1, (int)(cli_random(&random) % 12)) * (dtype == HL_F64   ? 1e-16
+                                                             : dtype == HL_F32 ? 1e-8
+                                                                               : 1e-4);
     unsigned char got[N * 8];
     int64_t shape = N;
     for (int i = 0; i < N; i++) {
@@ -104,7 +111,8 @@ static void agrees(void **state) {
     assert_int_equal(j.wrong, (size_t)c.wrong);
     assert_int_equal(j.right, c.pass);
     assert_true(fabs(j.frobenius - c.frobenius) <= 1e-9 * c.frobenius);
-    if (c.wrong) assert_int_equal(j.first, (size_t)c.first[0]);
+    if (c.wrong)
+      assert_int_equal(j.first, (size_t)c.first[0]);
   }
 }
 
@@ -166,8 +174,9 @@ static void planted(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(halves), cmocka_unit_test(halves_round),   cmocka_unit_test(integers), cmocka_unit_test(random_data),
-      cmocka_unit_test(agrees), cmocka_unit_test(special_values), cmocka_unit_test(planted),
+      cmocka_unit_test(halves),      cmocka_unit_test(halves_round), cmocka_unit_test(integers),
+      cmocka_unit_test(random_data), cmocka_unit_test(agrees),       cmocka_unit_test(special_values),
+      cmocka_unit_test(planted),
   };
   return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
 }

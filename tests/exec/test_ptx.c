@@ -22,7 +22,8 @@ static void assemble(const char *ptx, size_t length, const char *target, bool ma
   const int fd = mkstemp(file);
   assert_true(fd >= 0 && write(fd, ptx, length) == (ssize_t)length);
   close(fd);
-  snprintf(command, sizeof command, "'%s' -v -arch=%s %s -o /dev/null 2>&1", getenv("HL_PTXAS"), strchr(target, ':') + 1, file);
+  snprintf(command, sizeof command, "'%s' -v -arch=%s %s -o /dev/null 2>&1", getenv("HL_PTXAS"),
+           strchr(target, ':') + 1, file);
   FILE *out = popen(command, "r");
   assert_non_null(out);
   words[0] = 0;
@@ -34,7 +35,8 @@ static void assemble(const char *ptx, size_t length, const char *target, bool ma
       snprintf(words, size, "%.*s", (int)strcspn(line, "\n"), line);
   }
   const int status = pclose(out);
-  if (!words[0] && status) snprintf(words, size, "ptxas ended with %d", WIFEXITED(status) ? WEXITSTATUS(status) : status);
+  if (!words[0] && status)
+    snprintf(words, size, "ptxas ended with %d", WIFEXITED(status) ? WEXITSTATUS(status) : status);
   unlink(file);
   assembled++;
 }
@@ -52,10 +54,14 @@ static int compile_one(hl_context *ctx, const member *m, const hl_kernel *k, con
                      : hl_config_default(k, shape.bind, shape.count, target, &diag, &config);
   hl_compile_options o = HL_COMPILE_OPTIONS_INIT;
   o.shape = shape.bind, o.shape_count = shape.count, o.config = config, o.emit = HL_EMIT_ASM;
-  if (s == HL_OK) s = hl_compile(ctx, k, target, &o, &diag, &ptx);
-  if (s != HL_OK) snprintf(words, sizeof words, "%s", diag.message);
-  else if (getenv("HL_PTXAS")) assemble(hl_blob_data(ptx), hl_blob_size(ptx), m->target, seed != 0, words, sizeof words);
-  else not_assembled++;
+  if (s == HL_OK)
+    s = hl_compile(ctx, k, target, &o, &diag, &ptx);
+  if (s != HL_OK)
+    snprintf(words, sizeof words, "%s", diag.message);
+  else if (getenv("HL_PTXAS"))
+    assemble(hl_blob_data(ptx), hl_blob_size(ptx), m->target, seed != 0, words, sizeof words);
+  else
+    not_assembled++;
   if (words[0]) {
     const cli_case c = {m->example, m->dtype, size, seed};
     char *text = cli_case_text(&c), *json = cli_config_text(config);
@@ -75,12 +81,16 @@ static void run_member(void **state) {
   hl_diag diag = {0};
   int wrong = 0, odd = 0;
   assert_int_equal(m->example->build(ctx, m->dtype, &diag, &k), HL_OK);
-  while (m->example->odd[odd + 1].size[0]) odd++; /* the last one is the largest */
-  for (uint32_t seed = 0; seed <= 5; seed++) wrong += compile_one(ctx, m, k, m->example->bench.size, seed);
-  for (uint32_t seed = 0; seed <= 2; seed++) wrong += compile_one(ctx, m, k, m->example->odd[odd].size, seed);
+  while (m->example->odd[odd + 1].size[0])
+    odd++; /* the last one is the largest */
+  for (uint32_t seed = 0; seed <= 5; seed++)
+    wrong += compile_one(ctx, m, k, m->example->bench.size, seed);
+  for (uint32_t seed = 0; seed <= 2; seed++)
+    wrong += compile_one(ctx, m, k, m->example->odd[odd].size, seed);
   hl_kernel_destroy(k);
   hl_context_destroy(ctx);
-  if (wrong) fail_msg("%d went wrong", wrong);
+  if (wrong)
+    fail_msg("%d went wrong", wrong);
 }
 
 static void check_spills(void **state) {
@@ -99,13 +109,17 @@ int main(void) {
     for (const hl_dtype *d = hl_examples[i]->dtypes; *d != HL_DTYPE_NONE; d++)
       for (size_t t = 0; t < 2 && n + 1 < MOST; t++, n++) {
         members[n] = (member){hl_examples[i], *d, targets[t]};
-        tests[n] = (struct CMUnitTest){.name = cli_format("%s %s %s", hl_examples[i]->name, hl_dtype_text(*d), targets[t]),
-                                       .test_func = run_member, .initial_state = &members[n]};
+        tests[n] =
+            (struct CMUnitTest){.name = cli_format("%s %s %s", hl_examples[i]->name, hl_dtype_text(*d), targets[t]),
+                                .test_func = run_member,
+                                .initial_state = &members[n]};
       }
   tests[n] = (struct CMUnitTest){.name = cli_format("spills"), .test_func = check_spills};
   n++;
   const int failed = _cmocka_run_group_tests("ptx", tests, n, NULL, NULL);
-  printf("%d assembled, %d not assembled%s\n", assembled, not_assembled, not_assembled ? " (skipped: HL_PTXAS is not set)" : "");
-  for (size_t i = 0; i < n; i++) free((char *)(uintptr_t)tests[i].name);
+  printf("%d assembled, %d not assembled%s\n", assembled, not_assembled,
+         not_assembled ? " (skipped: HL_PTXAS is not set)" : "");
+  for (size_t i = 0; i < n; i++)
+    free((char *)(uintptr_t)tests[i].name);
   return failed;
 }

@@ -11,7 +11,8 @@ typedef struct place {
   const char *device, *target; /* one of them */
 } place;
 
-static const place places[] = {{"cpu", NULL}, {"cuda", NULL}, {NULL, "host"}, {NULL, "nvptx:sm_90a"}, {NULL, "nvptx:sm_80"}};
+static const place places[] = {
+    {"cpu", NULL}, {"cuda", NULL}, {NULL, "host"}, {NULL, "nvptx:sm_90a"}, {NULL, "nvptx:sm_80"}};
 enum { PLACES = sizeof places / sizeof places[0] };
 
 /* One tensor argument: `span` elements hold it. */
@@ -27,7 +28,7 @@ typedef struct view {
 typedef struct world {
   const place *at;
   hl_context *ctx;
-  hl_device *dev;          /* NULL: the interpreter */
+  hl_device *dev; /* NULL: the interpreter */
   const hl_target *target;
 } world;
 
@@ -35,8 +36,10 @@ typedef struct world {
 static bool open_world(const place *at, world *w) {
   hl_diag d = {0};
   *w = (world){.at = at, .ctx = exec_context()};
-  if (at->target) w->target = exec_target(at->target);
-  if (!at->device || hl_device_open(w->ctx, at->device, &d, &w->dev) == HL_OK) return true;
+  if (at->target)
+    w->target = exec_target(at->target);
+  if (!at->device || hl_device_open(w->ctx, at->device, &d, &w->dev) == HL_OK)
+    return true;
   assert_true(d.status == HL_ERR_NO_DRIVER || d.status == HL_ERR_NO_DEVICE);
   hl_context_destroy(w->ctx);
   return false;
@@ -51,23 +54,33 @@ static view make_view(uint32_t rank, int64_t m, int64_t n, int64_t stride_m, int
   view v = {.rank = rank, .shape = {m, n}, .stride = {stride_m, stride_n}};
   v.span = 1 + (size_t)((m > 0 ? m - 1 : 0) * stride_m + (rank > 1 && n > 0 ? (n - 1) * stride_n : 0));
   v.host = cli_alloc(v.span + 64, sizeof(float));
-  for (size_t i = 0; i < v.span; i++) v.host[i] = (float)((i * 7919 + 13) % 1009) / 500 - 1;
+  for (size_t i = 0; i < v.span; i++)
+    v.host[i] = (float)((i * 7919 + 13) % 1009) / 500 - 1;
   return v;
 }
 
-static float *at(const view *v, int64_t i, int64_t j) { return &v->host[i * v->stride[0] + j * v->stride[1]]; }
+static float *at(const view *v, int64_t i, int64_t j) {
+  return &v->host[i * v->stride[0] + j * v->stride[1]];
+}
 
 static void must(hl_status s, const hl_diag *d, const world *w) {
-  if (s != HL_OK) fail_msg("on %s: %s", w->at->device ? w->at->device : w->at->target, d->message);
+  if (s != HL_OK)
+    fail_msg("on %s: %s", w->at->device ? w->at->device : w->at->target, d->message);
 }
 
 static void send(const world *w, view *v) {
   hl_diag d = {0};
   hl_device_info info = {.size = sizeof info};
-  v->t = (hl_tensor){.data = v->host, .device = {HL_DEVICE_CPU, 0}, .ndim = (int32_t)v->rank, .dtype = hl_dtype_to_dl(HL_F32),
-                     .shape = v->shape, .strides = v->stride};
-  if (!w->dev) return;
-  if (!v->buffer) must(hl_buffer_create(w->dev, v->span * sizeof(float), &d, &v->buffer), &d, w);
+  v->t = (hl_tensor){.data = v->host,
+                     .device = {HL_DEVICE_CPU, 0},
+                     .ndim = (int32_t)v->rank,
+                     .dtype = hl_dtype_to_dl(HL_F32),
+                     .shape = v->shape,
+                     .strides = v->stride};
+  if (!w->dev)
+    return;
+  if (!v->buffer)
+    must(hl_buffer_create(w->dev, v->span * sizeof(float), &d, &v->buffer), &d, w);
   must(hl_device_get_info(w->dev, &info), &d, w);
   v->t.data = hl_buffer_data(v->buffer);
   v->t.device = info.id;
@@ -76,7 +89,8 @@ static void send(const world *w, view *v) {
 
 static void fetch(const world *w, view *v) {
   hl_diag d = {0};
-  if (!w->dev) return;
+  if (!w->dev)
+    return;
   must(hl_buffer_read(v->buffer, 0, v->host, v->span * sizeof(float), NULL, &d), &d, w);
   must(hl_device_synchronize(w->dev, &d), &d, w);
 }
@@ -97,12 +111,15 @@ static void run(const world *w, const hl_kernel *k, hl_plan **plan, const hl_arg
     must(hl_interpret(w->ctx, k, args, n, &io, &d), &d, w);
     return;
   }
-  if (!*plan) must(hl_plan_create(w->dev, k, &po, &d, plan), &d, w);
+  if (!*plan)
+    must(hl_plan_create(w->dev, k, &po, &d, plan), &d, w);
   must(hl_launch(*plan, NULL, args, n, NULL, &d), &d, w);
   must(hl_device_synchronize(w->dev, &d), &d, w);
 }
 
-static hl_arg tensor(const view *v) { return (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &v->t}; }
+static hl_arg tensor(const view *v) {
+  return (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &v->t};
+}
 
 /* ---- kernels ---- */
 
@@ -113,7 +130,8 @@ static hl_kernel *build(const world *w, bool dynamic, bool in_place) {
   hl_kernel *k = NULL;
   must(hl_builder_create(w->ctx, "scaled", &d, &b), &d, w);
   const hl_dim dims[2] = {hl_dim_named(b, "M"), hl_dim_named(b, "N")};
-  if (dynamic) hl_dim_set_dynamic(b, dims[0]), hl_dim_set_dynamic(b, dims[1]);
+  if (dynamic)
+    hl_dim_set_dynamic(b, dims[0]), hl_dim_set_dynamic(b, dims[1]);
   hl_value x = hl_param_tensor(b, "x", HL_F32, dims, 2, in_place ? HL_INOUT : HL_IN);
   hl_value out = in_place ? x : hl_param_tensor(b, "out", HL_F32, dims, 2, HL_OUT);
   hl_value s = hl_param_scalar(b, "s", HL_F32), i;
@@ -129,11 +147,13 @@ static hl_kernel *build(const world *w, bool dynamic, bool in_place) {
 static void expect_scaled(const view *x, const float *before, const view *out, float s, const world *w) {
   for (int64_t i = 0; i < x->shape[0]; i++) {
     double sum = 0;
-    for (int64_t j = 0; j < x->shape[1]; j++) sum += (double)before[at(x, i, j) - x->host];
+    for (int64_t j = 0; j < x->shape[1]; j++)
+      sum += (double)before[at(x, i, j) - x->host];
     for (int64_t j = 0; j < x->shape[1]; j++) {
       const double want = (double)before[at(x, i, j) - x->host] * (double)s + sum, got = (double)*at(out, i, j);
       if (!(fabs(got - want) <= 1e-4))
-        fail_msg("on %s at [%lld, %lld]: got %g, want %g", w->at->device ? w->at->device : w->at->target, (long long)i, (long long)j, got, want);
+        fail_msg("on %s at [%lld, %lld]: got %g, want %g", w->at->device ? w->at->device : w->at->target, (long long)i,
+                 (long long)j, got, want);
     }
   }
 }
@@ -142,8 +162,10 @@ static void expect_scaled(const view *x, const float *before, const view *out, f
 static void expect_gaps(const view *v, const float *before) {
   unsigned char *used = cli_alloc(v->span, 1);
   for (int64_t i = 0; i < v->shape[0]; i++)
-    for (int64_t j = 0; j < v->shape[1]; j++) used[at(v, i, j) - v->host] = 1;
-  for (size_t i = 0; i < v->span; i++) assert_true(used[i] || v->host[i] == before[i]);
+    for (int64_t j = 0; j < v->shape[1]; j++)
+      used[at(v, i, j) - v->host] = 1;
+  for (size_t i = 0; i < v->span; i++)
+    assert_true(used[i] || v->host[i] == before[i]);
   free(used);
 }
 
@@ -167,7 +189,8 @@ static void each_place(void (*test)(const world *w)) {
   int ran = 0;
   for (int i = 0; i < PLACES; i++) {
     world w;
-    if (!open_world(&places[i], &w)) continue;
+    if (!open_world(&places[i], &w))
+      continue;
     test(&w);
     close_world(&w);
     ran++;
@@ -188,7 +211,9 @@ static void strides_at(const world *w) {
     }
   hl_kernel_destroy(k);
 }
-static void strides(void **state) { (void)state, each_place(strides_at); }
+static void strides(void **state) {
+  (void)state, each_place(strides_at);
+}
 
 static void small_sizes_at(const world *w) {
   static const int64_t sizes[][2] = {{1, 1}, {0, 5}, {5, 0}, {0, 0}, {1, 300}, {300, 1}};
@@ -201,7 +226,9 @@ static void small_sizes_at(const world *w) {
   }
   hl_kernel_destroy(k);
 }
-static void small_sizes(void **state) { (void)state, each_place(small_sizes_at); }
+static void small_sizes(void **state) {
+  (void)state, each_place(small_sizes_at);
+}
 
 /* One plan for all sizes. */
 static void dynamic_at(const world *w) {
@@ -215,7 +242,9 @@ static void dynamic_at(const world *w) {
   hl_plan_destroy(plan);
   hl_kernel_destroy(k);
 }
-static void dynamic(void **state) { (void)state, each_place(dynamic_at); }
+static void dynamic(void **state) {
+  (void)state, each_place(dynamic_at);
+}
 
 static void in_place_at(const world *w) {
   view x = make_view(2, 33, 65, 65, 1);
@@ -233,17 +262,22 @@ static void in_place_at(const world *w) {
   free(before);
   drop_view(&x);
 }
-static void in_place(void **state) { (void)state, each_place(in_place_at); }
+static void in_place(void **state) {
+  (void)state, each_place(in_place_at);
+}
 
 /* A scalar is not part of the plan. */
 static void scalars_at(const world *w) {
   hl_kernel *k = build(w, false, false);
   hl_plan *plan = NULL;
-  for (int i = -2; i <= 2; i++) run_views(w, k, &plan, make_view(2, 7, 20, 20, 1), make_view(2, 7, 20, 20, 1), (float)i / 3);
+  for (int i = -2; i <= 2; i++)
+    run_views(w, k, &plan, make_view(2, 7, 20, 20, 1), make_view(2, 7, 20, 20, 1), (float)i / 3);
   hl_plan_destroy(plan);
   hl_kernel_destroy(k);
 }
-static void scalars(void **state) { (void)state, each_place(scalars_at); }
+static void scalars(void **state) {
+  (void)state, each_place(scalars_at);
+}
 
 static void function(void **state) {
   (void)state;
@@ -260,7 +294,7 @@ static void function(void **state) {
   o.args = args, o.arg_count = 3;
   must(hl_plan_create(w.dev, k, &o, &d, &plan), &d, &w);
   must(hl_plan_function(plan, &d, &raw), &d, &w);
-  hl_status (*f)(void *, void *, void *, double) = (hl_status (*)(void *, void *, void *, double))raw;
+  hl_status (*f)(void *, void *, void *, double) = (hl_status(*)(void *, void *, void *, double))raw;
   assert_int_equal(f(NULL, x.t.data, out.t.data, 4), HL_OK);
   must(hl_device_synchronize(w.dev, &d), &d, &w);
   fetch(&w, &out);

@@ -10,22 +10,22 @@
 
 typedef struct bench_options {
   const char *who;
-  const char *device;       /* "cpu", "cuda", "cuda:1" */
-  const char *filter;       /* regular expression on names; NULL: all */
-  const char *config;       /* as for hl run; NULL: default */
-  const char *json;         /* file; NULL: none */
-  const char *cublas;       /* library file; NULL: the usual names */
+  const char *device; /* "cpu", "cuda", "cuda:1" */
+  const char *filter; /* regular expression on names; NULL: all */
+  const char *config; /* as for hl run; NULL: default */
+  const char *json;   /* file; NULL: none */
+  const char *cublas; /* library file; NULL: the usual names */
   cli_shape shape;
-  hl_dtype dtype;           /* NONE: each kernel's own list, see `all_dtypes` */
-  bool all_dtypes;          /* else the first dtype of each kernel */
-  int threads;              /* CPU; 0: one, then all */
-  int pairs;                /* interleaved rounds */
-  double min_time;          /* seconds of a sample; 0: 5 ms on the CPU, 1 ms on a GPU */
-  double timeout;           /* seconds a step may take */
+  hl_dtype dtype;  /* NONE: each kernel's own list, see `all_dtypes` */
+  bool all_dtypes; /* else the first dtype of each kernel */
+  int threads;     /* CPU; 0: one, then all */
+  int pairs;       /* interleaved rounds */
+  double min_time; /* seconds of a sample; 0: 5 ms on the CPU, 1 ms on a GPU */
+  double timeout;  /* seconds a step may take */
   uint64_t seed;
-  int configs;              /* check: random configurations */
+  int configs; /* check: random configurations */
   int argc;
-  char **argv;              /* for the report */
+  char **argv; /* for the report */
 } bench_options;
 
 int bench_kernels(const bench_options *o); /* hl-bench */
@@ -50,17 +50,17 @@ typedef struct contestant {
   const char *name;
   hl_status (*run)(void *self, size_t i, hl_diag *diag);
   void *self;
-  double *seconds;  /* per run, one figure per round */
+  double *seconds; /* per run, one figure per round */
 } contestant;
 
 /* How runs are timed: the clock of the place. */
 typedef struct bench_clock {
   hl_device *dev;
-  hl_stream *stream;         /* GPU: what runs go to; NULL: the default one */
-  struct cuda_bench *cuda;   /* NULL: not a GPU */
-  hl_event *begin, *end;     /* GPU */
-  double pause;              /* seconds of rest between contestants: lets their spinning threads go to sleep */
-  bool graphs;               /* GPU: runs are recorded once and replayed */
+  hl_stream *stream;       /* GPU: what runs go to; NULL: the default one */
+  struct cuda_bench *cuda; /* NULL: not a GPU */
+  hl_event *begin, *end;   /* GPU */
+  double pause;            /* seconds of rest between contestants: lets their spinning threads go to sleep */
+  bool graphs;             /* GPU: runs are recorded once and replayed */
 } bench_clock;
 
 typedef struct interval {
@@ -105,15 +105,15 @@ void blas_environment(char **argv);
 typedef struct bench_result {
   const char *kernel, *dtype;
   char *shape, *config;
-  int threads;                 /* CPU; 0: GPU */
+  int threads; /* CPU; 0: GPU */
   bool right;
-  const char *status;          /* "ok", "wrong" or "error" */
-  char words[1100];            /* why not */
+  const char *status; /* "ok", "wrong" or "error" */
+  char words[1100];   /* why not */
   double frobenius, worst, checked_share;
   double compile_seconds, bytes, flops;
-  size_t sets, rounds, count;  /* of contestants; [0] is hl */
+  size_t sets, rounds, count; /* of contestants; [0] is hl */
   bool cold, graphs;
-  interval time[8], ratio[8];  /* ratio: time of the reference / time of hl */
+  interval time[8], ratio[8]; /* ratio: time of the reference / time of hl */
   const char *name[8];
 } bench_result;
 

@@ -27,20 +27,28 @@ static bool find(void *library, const char *name, void *pointer) {
 blas *blas_open(void) {
   blas *b = cli_alloc(1, sizeof *b);
   b->library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (!b->library) b->library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
+  if (!b->library)
+    b->library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
   if (b->library && find(b->library, "cblas_sgemm", &b->sgemm) && find(b->library, "cblas_dgemm", &b->dgemm) &&
-      find(b->library, "openblas_set_num_threads", &b->set_threads) && find(b->library, "openblas_get_config", &b->get_config))
+      find(b->library, "openblas_set_num_threads", &b->set_threads) &&
+      find(b->library, "openblas_get_config", &b->get_config))
     return b;
   free(b);
   return NULL;
 }
 
 /* The library stays loaded: its threads may still be about. */
-void blas_close(blas *b) { free(b); }
+void blas_close(blas *b) {
+  free(b);
+}
 
-const char *blas_config(const blas *b) { return b ? b->get_config() : ""; }
+const char *blas_config(const blas *b) {
+  return b ? b->get_config() : "";
+}
 
-void blas_threads(blas *b, int threads) { b->set_threads(threads); }
+void blas_threads(blas *b, int threads) {
+  b->set_threads(threads);
+}
 
 void blas_gemm(blas *b, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, const void *bb, void *c) {
   if (dtype == HL_F64)
@@ -55,10 +63,14 @@ void blas_environment(char **argv) {
    * the speed; the same where the environment was made for such a machine. */
   static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
   const char *core = getenv("OPENBLAS_CORETYPE");
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")) return;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw"))
+    return;
   for (int i = 0; core && i < 3; i++)
-    if (!strcmp(core, wide[i])) return;
-  if (core) fprintf(stderr, "hl-bench: OPENBLAS_CORETYPE=%s would slow OpenBLAS down on this processor; taking SkylakeX\n", core);
+    if (!strcmp(core, wide[i]))
+      return;
+  if (core)
+    fprintf(stderr, "hl-bench: OPENBLAS_CORETYPE=%s would slow OpenBLAS down on this processor; taking SkylakeX\n",
+            core);
   setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
   execv("/proc/self/exe", argv); /* its constructor reads the variable: start anew; if that fails, go on without */
 #else

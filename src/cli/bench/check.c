@@ -25,7 +25,8 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
   jw_text(&j, "case", text);
   jw_raw(&j, "config", o->config[0] ? o->config : "null");
   jw_text(&j, "verdict", verdict);
-  if (!cli_outcome_right(o)) jw_text(&j, "words", cli_outcome_words(o));
+  if (!cli_outcome_right(o))
+    jw_text(&j, "words", cli_outcome_words(o));
   if (o->status == HL_OK) {
     jw_number(&j, "frobenius_error", o->verdict.frobenius);
     jw_number(&j, "worst_error_of_allowed", o->verdict.worst);
@@ -33,7 +34,8 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
   jw_close(&j, '}');
   char *line = cli_format("r %s\t%s\t%s", verdict, cli_outcome_right(o) ? "" : cli_outcome_words(o), j.text);
   for (char *p = line; *p; p++)
-    if (*p == '\n') *p = ' ';
+    if (*p == '\n')
+      *p = ' ';
   fprintf(out, "%s\n", line);
   fflush(out);
   free(line);
@@ -45,8 +47,10 @@ static int child_main(const bench_options *o, const hl_example *e, hl_dtype dtyp
   cli_place place = {0};
   hl_diag diag = {0};
   hl_status s = hl_context_create(NULL, &diag, &place.ctx);
-  if (s == HL_OK) s = hl_device_open(place.ctx, o->device, &diag, &place.dev);
-  if (s == HL_OK) s = cli_device_target(place.dev, &diag, &place.target);
+  if (s == HL_OK)
+    s = hl_device_open(place.ctx, o->device, &diag, &place.dev);
+  if (s == HL_OK)
+    s = cli_device_target(place.dev, &diag, &place.target);
   if (s != HL_OK) {
     fprintf(out, "x %s\n", diag.message);
     fflush(out);
@@ -84,12 +88,14 @@ static void take_line(tally *t, char *line) {
     bench_progress("%s", t->current);
   } else if (line[0] == 'r') {
     char *words = strchr(line, '\t'), *text = words ? strchr(words + 1, '\t') : NULL;
-    if (!text) return;
+    if (!text)
+      return;
     *words++ = 0;
     *text++ = 0;
     const bool ok = !strcmp(line + 2, "ok"), wrong = !strcmp(line + 2, "wrong");
     t->ok += ok, t->wrong += wrong, t->error += !ok && !wrong;
-    if (!ok) printf("%s: %s: %s\n", t->current, line + 2, words);
+    if (!ok)
+      printf("%s: %s: %s\n", t->current, line + 2, words);
     jw_raw(&t->j, NULL, text);
     t->current[0] = 0;
   } else if (line[0] == 'x') {
@@ -106,13 +112,15 @@ static bool follow(tally *t, int fd) {
   bool alive = true;
   for (;;) {
     const int ready = poll(&p, 1, t->o->timeout > 0 ? (int)(t->o->timeout * 1000) : -1);
-    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0 && errno == EINTR)
+      continue;
     if (ready <= 0) {
       alive = false;
       break;
     }
     const ssize_t n = read(fd, text + used, MOST - used);
-    if (n <= 0) break;
+    if (n <= 0)
+      break;
     used += (size_t)n;
     text[used] = 0;
     char *line = text;
@@ -122,7 +130,8 @@ static bool follow(tally *t, int fd) {
     }
     used -= (size_t)(line - text);
     memmove(text, line, used);
-    if (used == MOST) used = 0; /* no such lines are written */
+    if (used == MOST)
+      used = 0; /* no such lines are written */
   }
   free(text);
   return alive;
@@ -156,15 +165,18 @@ static void check_one(tally *t, const hl_example *e, hl_dtype dtype) {
   }
   close(fd[1]);
   const bool alive = follow(t, fd[0]);
-  if (!alive) kill(pid, SIGKILL);
+  if (!alive)
+    kill(pid, SIGKILL);
   close(fd[0]);
   waitpid(pid, &status, 0);
   if (!alive) {
-    char *how = cli_format("no answer for %.0f seconds; its process was ended, the cases after it were not run", t->o->timeout);
+    char *how =
+        cli_format("no answer for %.0f seconds; its process was ended, the cases after it were not run", t->o->timeout);
     record_loss(t, what, how);
     free(how);
   } else if (WIFSIGNALED(status)) {
-    char *how = cli_format("its process died of signal %d (%s); the cases after it were not run", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    char *how = cli_format("its process died of signal %d (%s); the cases after it were not run", WTERMSIG(status),
+                           strsignal(WTERMSIG(status)));
     record_loss(t, what, how);
     free(how);
   }
@@ -176,11 +188,14 @@ static void check_examples(tally *t) {
   for (uint32_t i = 0; i < hl_example_count && !t->trouble[0]; i++) {
     const hl_example *e = hl_examples[i];
     const int before = t->ok, bad = t->wrong + t->error + t->lost;
-    if (!bench_selected(t->o, e->name)) continue;
+    if (!bench_selected(t->o, e->name))
+      continue;
     for (const hl_dtype *d = e->dtypes; *d != HL_DTYPE_NONE && !t->trouble[0]; d++)
-      if (t->o->dtype == HL_DTYPE_NONE || *d == t->o->dtype) check_one(t, e, *d);
+      if (t->o->dtype == HL_DTYPE_NONE || *d == t->o->dtype)
+        check_one(t, e, *d);
     bench_progress(" ");
-    if (!t->trouble[0]) printf("%-16s %d right, %d not\n", e->name, t->ok - before, t->wrong + t->error + t->lost - bad);
+    if (!t->trouble[0])
+      printf("%-16s %d right, %d not\n", e->name, t->ok - before, t->wrong + t->error + t->lost - bad);
   }
   jw_close(&t->j, ']');
 }
@@ -196,11 +211,14 @@ int bench_check(const bench_options *o) {
   jw_integer(&t.j, "wrong", t.wrong);
   jw_integer(&t.j, "error", t.error);
   jw_integer(&t.j, "lost", t.lost);
-  if (t.trouble[0]) jw_text(&t.j, "trouble", t.trouble);
+  if (t.trouble[0])
+    jw_text(&t.j, "trouble", t.trouble);
   jw_close(&t.j, '}');
   const int code = report_write(o, &t.j);
-  if (t.trouble[0]) return cli_fail(o->who, "device %s: %s", o->device, t.trouble);
-  if (t.ok + t.wrong + t.error + t.lost == 0) return cli_misuse(o->who, "no kernel matches --filter and --dtype");
+  if (t.trouble[0])
+    return cli_fail(o->who, "device %s: %s", o->device, t.trouble);
+  if (t.ok + t.wrong + t.error + t.lost == 0)
+    return cli_misuse(o->who, "no kernel matches --filter and --dtype");
   printf("%s: %d right, %d wrong, %d errors, %d hung or crashed\n", o->device, t.ok, t.wrong, t.error, t.lost);
   return t.wrong + t.error + t.lost ? CLI_FAILED : code;
 }

@@ -21,13 +21,14 @@ void cuda_graph_free(cuda_bench *c, cuda_graph *g); /* NULL is fine */
 /* A kernel of a cubin or PTX, to launch without libhl. */
 hl_status cuda_kernel_load(cuda_bench *c, const void *image, const char *name, hl_diag *diag, cuda_kernel **out);
 void cuda_kernel_free(cuda_kernel *k);
-hl_status cuda_kernel_launch(cuda_bench *c, cuda_kernel *k, unsigned blocks, unsigned threads, void *stream, void **params, hl_diag *diag);
+hl_status cuda_kernel_launch(cuda_bench *c, cuda_kernel *k, unsigned blocks, unsigned threads, void *stream,
+                             void **params, hl_diag *diag);
 
 /* cuBLAS; `file` NULL: libcublas.so.13, then .12.  HL_ERR_NO_DRIVER when there is none. */
 hl_status cuda_blas_open(cuda_bench *c, const char *file, hl_diag *diag);
 int cuda_blas_version(const cuda_bench *c); /* 0: not open */
 /* Row-major out = x . y, accumulated in f32 (f64 for f64). */
-hl_status cuda_blas_gemm(cuda_bench *c, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *x, const void *y, void *out,
-                         void *stream, hl_diag *diag);
+hl_status cuda_blas_gemm(cuda_bench *c, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *x, const void *y,
+                         void *out, void *stream, hl_diag *diag);
 
 #endif

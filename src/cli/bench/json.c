@@ -11,7 +11,8 @@ static void put(json *j, const char *text, size_t n) {
   if (j->length + n + 1 > j->capacity) {
     const size_t cap = (j->length + n + 1) * 2;
     char *more = cli_alloc(cap, 1);
-    if (j->length) memcpy(more, j->text, j->length);
+    if (j->length)
+      memcpy(more, j->text, j->length);
     free(j->text);
     j->text = more;
     j->capacity = cap;
@@ -21,24 +22,31 @@ static void put(json *j, const char *text, size_t n) {
   j->text[j->length] = 0;
 }
 
-static void puts_(json *j, const char *text) { put(j, text, strlen(text)); }
+static void puts_(json *j, const char *text) {
+  put(j, text, strlen(text));
+}
 
 static void quote(json *j, const char *s) {
   char escape[8];
   put(j, "\"", 1);
   for (; *s; s++) {
     const unsigned char c = (unsigned char)*s;
-    if (c == '"' || c == '\\') snprintf(escape, sizeof escape, "\\%c", c);
-    else if (c < ' ') snprintf(escape, sizeof escape, "\\u%04x", c);
-    else snprintf(escape, sizeof escape, "%c", c);
+    if (c == '"' || c == '\\')
+      snprintf(escape, sizeof escape, "\\%c", c);
+    else if (c < ' ')
+      snprintf(escape, sizeof escape, "\\u%04x", c);
+    else
+      snprintf(escape, sizeof escape, "%c", c);
     puts_(j, escape);
   }
   put(j, "\"", 1);
 }
 
 static void begin(json *j, const char *key) {
-  if (j->comma) puts_(j, ",");
-  if (j->length) puts_(j, "\n");
+  if (j->comma)
+    puts_(j, ",");
+  if (j->length)
+    puts_(j, "\n");
   if (key) {
     quote(j, key);
     puts_(j, ": ");

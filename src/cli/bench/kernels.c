@@ -15,7 +15,8 @@ static const double most_reference_work = 4e9; /* floating-point operations of t
 
 bool bench_selected(const bench_options *o, const char *name) {
   regex_t re;
-  if (!o->filter || regcomp(&re, o->filter, REG_EXTENDED | REG_NOSUB)) return true;
+  if (!o->filter || regcomp(&re, o->filter, REG_EXTENDED | REG_NOSUB))
+    return true;
   const bool found = regexec(&re, name, 0, NULL, 0) == 0;
   regfree(&re);
   return found;
@@ -73,7 +74,8 @@ static hl_status run_plain(void *self, size_t i, hl_diag *diag) {
   race *r = self;
   void *data[HL_EXAMPLE_ARGS];
   (void)diag;
-  for (uint32_t a = 0; a < r->args.count; a++) data[a] = r->sets[i % r->set_count].tensor[a].data;
+  for (uint32_t a = 0; a < r->args.count; a++)
+    data[a] = r->sets[i % r->set_count].tensor[a].data;
   r->e->plain(data, r->size);
   return HL_OK;
 }
@@ -97,13 +99,15 @@ static hl_status run_blas(void *self, size_t i, hl_diag *diag) {
   const hl_tensor *t = r->sets[i % r->set_count].tensor;
   const int64_t m = r->size[0], k = r->size[1], n = r->size[2];
   if (r->s->gpu)
-    return cuda_blas_gemm(r->s->clock.cuda, r->dtype, m, n, k, t[0].data, t[1].data, t[2].data, hl_stream_native(r->s->clock.stream), diag);
+    return cuda_blas_gemm(r->s->clock.cuda, r->dtype, m, n, k, t[0].data, t[1].data, t[2].data,
+                          hl_stream_native(r->s->clock.stream), diag);
   blas_gemm(r->s->blas, r->dtype, m, n, k, t[0].data, t[1].data, t[2].data);
   return HL_OK;
 }
 
 static void enter(race *r, const char *name, hl_status (*run)(void *, size_t, hl_diag *)) {
-  if (r->count < MOST_CONTESTANTS) r->c[r->count++] = (contestant){.name = name, .run = run, .self = r};
+  if (r->count < MOST_CONTESTANTS)
+    r->c[r->count++] = (contestant){.name = name, .run = run, .self = r};
 }
 
 static hl_status enter_gpu(race *r, hl_diag *diag) {
@@ -114,27 +118,35 @@ static hl_status enter_gpu(race *r, hl_diag *diag) {
   enter(r, "copy", run_copy);
   r->copy_bytes = ((size_t)(r->e->bytes(r->size, hl_dtype_size(r->dtype)) / 2) + 255) & ~(size_t)255;
   hl_status s = hl_buffer_create(r->s->place.dev, r->copy_bytes * r->set_count, diag, &r->copy_from);
-  if (s == HL_OK) s = hl_buffer_create(r->s->place.dev, r->copy_bytes * r->set_count, diag, &r->copy_to);
+  if (s == HL_OK)
+    s = hl_buffer_create(r->s->place.dev, r->copy_bytes * r->set_count, diag, &r->copy_to);
   return s == HL_OK ? hl_buffer_fill(r->copy_from, 1, NULL, diag) : s;
 }
 
 static void enter_cpu(race *r) {
   double read = 0, written = 0;
   for (uint32_t i = 0; i < r->args.count; i++) {
-    if (!r->args.arg[i].info.is_tensor) continue;
-    if (r->args.arg[i].info.access & HL_IN) read += (double)r->args.arg[i].bytes;
-    if (r->args.arg[i].info.access & HL_OUT) written += (double)r->args.arg[i].bytes;
+    if (!r->args.arg[i].info.is_tensor)
+      continue;
+    if (r->args.arg[i].info.access & HL_IN)
+      read += (double)r->args.arg[i].bytes;
+    if (r->args.arg[i].info.access & HL_OUT)
+      written += (double)r->args.arg[i].bytes;
   }
-  if (r->dtype == HL_F32) enter(r, "plain C", run_plain);
+  if (r->dtype == HL_F32)
+    enter(r, "plain C", run_plain);
   const bool product = !strcmp(r->e->name, "matmul");
   if (product && r->s->blas && (r->dtype == HL_F32 || r->dtype == HL_F64)) {
     blas_threads(r->s->blas, r->s->threads);
     enter(r, "OpenBLAS", run_blas);
   }
-  if (product && r->dtype != HL_F32) return; /* the peak is f32's */
+  if (product && r->dtype != HL_F32)
+    return; /* the peak is f32's */
   const roof_kind kind = product ? ROOF_FMA : roof_for(read, written);
-  r->roof = roof_create(kind, product ? r->e->flops(r->size) : r->e->bytes(r->size, hl_dtype_size(r->dtype)), r->s->threads);
-  if (r->roof) enter(r, roof_name(kind), run_roof);
+  r->roof =
+      roof_create(kind, product ? r->e->flops(r->size) : r->e->bytes(r->size, hl_dtype_size(r->dtype)), r->s->threads);
+  if (r->roof)
+    enter(r, roof_name(kind), run_roof);
 }
 
 /* ---- buffers ---- */
@@ -142,10 +154,12 @@ static void enter_cpu(race *r) {
 /* So many sets that a round through them is twice the last-level cache; one on the CPU, where every contestant
  * finds the caches as the one before left them. */
 static size_t sets_wanted(const race *r, double bytes) {
-  if (!r->s->gpu || r->s->info.l2_bytes <= 0 || bytes <= 0) return 1;
+  if (!r->s->gpu || r->s->info.l2_bytes <= 0 || bytes <= 0)
+    return 1;
   double n = ceil(2 * (double)r->s->info.l2_bytes / bytes) + 1;
   const double memory = (double)r->s->info.memory_bytes / 8 / bytes;
-  if (n > memory) n = memory;
+  if (n > memory)
+    n = memory;
   return n < 1 ? 1 : n > MOST_SETS ? MOST_SETS : (size_t)n;
 }
 
@@ -155,14 +169,18 @@ static hl_status make_set(race *r, size_t at, hl_diag *diag) {
   for (uint32_t i = 0; s == HL_OK && i < r->args.count; i++) {
     const cli_arg *a = &r->args.arg[i];
     t->arg[i] = r->args.device[i];
-    if (!a->info.is_tensor) continue;
+    if (!a->info.is_tensor)
+      continue;
     t->tensor[i] = a->device;
     t->arg[i].as.tensor = &t->tensor[i];
-    if (at == 0) continue;
+    if (at == 0)
+      continue;
     s = hl_buffer_create(r->s->place.dev, a->bytes ? a->bytes : 1, diag, &t->buffer[i]);
-    if (s != HL_OK) break;
+    if (s != HL_OK)
+      break;
     t->tensor[i].data = hl_buffer_data(t->buffer[i]);
-    if (a->info.access & HL_IN && a->bytes) s = hl_buffer_write(t->buffer[i], 0, a->data, a->bytes, NULL, diag);
+    if (a->info.access & HL_IN && a->bytes)
+      s = hl_buffer_write(t->buffer[i], 0, a->data, a->bytes, NULL, diag);
   }
   return s == HL_OK ? hl_prepared_create(r->plan, t->arg, r->args.count, NULL, diag, &t->prepared) : s;
 }
@@ -170,9 +188,11 @@ static hl_status make_set(race *r, size_t at, hl_diag *diag) {
 static void close_race(race *r) {
   for (size_t i = 0; i < r->set_count; i++) {
     hl_prepared_destroy(r->sets[i].prepared);
-    for (int k = 0; k < HL_EXAMPLE_ARGS; k++) hl_buffer_destroy(r->sets[i].buffer[k]);
+    for (int k = 0; k < HL_EXAMPLE_ARGS; k++)
+      hl_buffer_destroy(r->sets[i].buffer[k]);
   }
-  for (size_t i = 0; i < r->count; i++) free(r->c[i].seconds);
+  for (size_t i = 0; i < r->count; i++)
+    free(r->c[i].seconds);
   hl_buffer_destroy(r->copy_from);
   hl_buffer_destroy(r->copy_to);
   roof_destroy(r->roof);
@@ -190,12 +210,17 @@ static hl_status check(race *r, const hl_kernel *k, const hl_config *config, ben
   o.arg_count = r->args.count;
   hl_status s = cli_args_send(&r->args, r->s->place.dev, diag);
   const double begin = cli_now();
-  if (s == HL_OK) s = hl_plan_create(r->s->place.dev, k, &o, diag, &r->plan);
+  if (s == HL_OK)
+    s = hl_plan_create(r->s->place.dev, k, &o, diag, &r->plan);
   out->compile_seconds = cli_now() - begin;
-  if (s == HL_OK) s = hl_launch(r->plan, NULL, r->args.device, r->args.count, NULL, diag);
-  if (s == HL_OK) s = hl_device_synchronize(r->s->place.dev, diag);
-  if (s == HL_OK) s = cli_args_fetch(&r->args, r->s->place.dev, diag);
-  if (s != HL_OK) return s;
+  if (s == HL_OK)
+    s = hl_launch(r->plan, NULL, r->args.device, r->args.count, NULL, diag);
+  if (s == HL_OK)
+    s = hl_device_synchronize(r->s->place.dev, diag);
+  if (s == HL_OK)
+    s = cli_args_fetch(&r->args, r->s->place.dev, diag);
+  if (s != HL_OK)
+    return s;
   out->checked_share = cli_args_reference(&r->args, r->e, most_reference_work);
   cli_args_judge(&r->args, r->e->reduction(r->size), &v);
   out->right = v.right;
@@ -210,14 +235,20 @@ static hl_status compete(race *r, bench_result *out, hl_diag *diag) {
   const double least = s->o->min_time > 0 ? s->o->min_time : s->gpu ? 1e-3 : 5e-3;
   hl_status st = HL_OK;
   r->set_count = sets_wanted(r, out->bytes);
-  for (size_t i = 0; st == HL_OK && i < r->set_count; i++) st = make_set(r, i, diag);
+  for (size_t i = 0; st == HL_OK && i < r->set_count; i++)
+    st = make_set(r, i, diag);
   enter(r, "hl", run_hl);
-  if (st == HL_OK && s->gpu) st = enter_gpu(r, diag);
-  else if (st == HL_OK) enter_cpu(r);
-  if (st == HL_OK) st = hl_device_synchronize(s->place.dev, diag);
+  if (st == HL_OK && s->gpu)
+    st = enter_gpu(r, diag);
+  else if (st == HL_OK)
+    enter_cpu(r);
+  if (st == HL_OK)
+    st = hl_device_synchronize(s->place.dev, diag);
   s->clock.pause = !s->gpu && s->threads > 1 ? 0.03 : 0;
-  if (st == HL_OK) st = bench_race(&s->clock, r->c, r->count, (size_t)s->o->pairs, least, r->set_count, diag);
-  if (st != HL_OK) return st;
+  if (st == HL_OK)
+    st = bench_race(&s->clock, r->c, r->count, (size_t)s->o->pairs, least, r->set_count, diag);
+  if (st != HL_OK)
+    return st;
   out->count = r->count;
   out->rounds = (size_t)s->o->pairs;
   out->sets = r->set_count;
@@ -235,8 +266,10 @@ static hl_status bench_one(race *r, const hl_kernel *k, const cli_shape *shape, 
   hl_config *config = NULL;
   const session *s = r->s;
   hl_status st = cli_args_create(k, shape, diag, &r->args);
-  if (st == HL_OK && r->args.count > HL_EXAMPLE_ARGS) st = HL_ERR_LIMIT;
-  if (st == HL_OK) st = cli_config_make(s->o->config, k, shape, s->place.target, diag, &config);
+  if (st == HL_OK && r->args.count > HL_EXAMPLE_ARGS)
+    st = HL_ERR_LIMIT;
+  if (st == HL_OK)
+    st = cli_config_make(s->o->config, k, shape, s->place.target, diag, &config);
   if (st == HL_OK) {
     free(out->config);
     out->config = cli_config_text(config);
@@ -258,16 +291,19 @@ static int bench_kernel(session *s, const hl_example *e, hl_dtype dtype, json *j
   cli_kernel k = {.example = e, .dtype = dtype};
   cli_shape shape, given = {0};
   race *r = cli_alloc(1, sizeof *r);
-  bench_result out = {.kernel = e->name, .dtype = hl_dtype_text(dtype), .threads = s->threads, .config = cli_copy("", 0)};
+  bench_result out = {
+      .kernel = e->name, .dtype = hl_dtype_text(dtype), .threads = s->threads, .config = cli_copy("", 0)};
   char *step = cli_format("%s %s", e->name, out.dtype);
   *r = (race){.s = s, .e = e, .dtype = dtype};
   bench_watch(s->o->timeout, step);
   hl_status st = e->build(s->place.ctx, dtype, &diag, &k.kernel);
   for (int i = 0; i < HL_EXAMPLE_DIMS && e->dims[i]; i++) { /* of --shape what this kernel has */
     const int64_t size = cli_shape_get(&s->o->shape, e->dims[i]);
-    if (size >= 0) cli_shape_set(&given, e->dims[i], strlen(e->dims[i]), size);
+    if (size >= 0)
+      cli_shape_set(&given, e->dims[i], strlen(e->dims[i]), size);
   }
-  if (st == HL_OK && cli_shape_complete(s->o->who, &k, &given, e->bench.size, &shape)) st = HL_ERR_ARG;
+  if (st == HL_OK && cli_shape_complete(s->o->who, &k, &given, e->bench.size, &shape))
+    st = HL_ERR_ARG;
   if (st == HL_OK) {
     cli_shape_sizes(e, &shape, r->size);
     out.shape = cli_shape_text(&shape);
@@ -277,7 +313,8 @@ static int bench_kernel(session *s, const hl_example *e, hl_dtype dtype, json *j
   }
   bench_progress(" ");
   out.status = st != HL_OK ? "error" : out.right ? "ok" : "wrong";
-  if (st != HL_OK) snprintf(out.words, sizeof out.words, "%s", diag.message[0] ? diag.message : hl_status_text(st));
+  if (st != HL_OK)
+    snprintf(out.words, sizeof out.words, "%s", diag.message[0] ? diag.message : hl_status_text(st));
   report_line(&out);
   report_json(j, &out);
   report_so_far(s->o, j);
@@ -295,9 +332,12 @@ static int bench_kernel(session *s, const hl_example *e, hl_dtype dtype, json *j
 
 static hl_status open_gpu(session *s, hl_diag *diag) {
   hl_status st = hl_stream_create(s->place.dev, diag, &s->clock.stream);
-  if (st == HL_OK) st = hl_event_create(s->place.dev, diag, &s->clock.begin);
-  if (st == HL_OK) st = hl_event_create(s->place.dev, diag, &s->clock.end);
-  if (st == HL_OK) st = cuda_open(s->info.id.index, diag, &s->clock.cuda);
+  if (st == HL_OK)
+    st = hl_event_create(s->place.dev, diag, &s->clock.begin);
+  if (st == HL_OK)
+    st = hl_event_create(s->place.dev, diag, &s->clock.end);
+  if (st == HL_OK)
+    st = cuda_open(s->info.id.index, diag, &s->clock.cuda);
   s->clock.graphs = true;
   hl_diag none = {0};
   if (st == HL_OK && cuda_blas_open(s->clock.cuda, s->o->cublas, &none) != HL_OK)
@@ -309,10 +349,13 @@ static hl_status open_session(session *s, hl_diag *diag) {
   hl_context_options c = HL_CONTEXT_OPTIONS_INIT;
   c.cpu_threads = s->threads;
   hl_status st = hl_context_create(&c, diag, &s->place.ctx);
-  if (st == HL_OK) st = hl_device_open(s->place.ctx, s->o->device, diag, &s->place.dev);
-  if (st == HL_OK) st = cli_device_target(s->place.dev, diag, &s->place.target);
+  if (st == HL_OK)
+    st = hl_device_open(s->place.ctx, s->o->device, diag, &s->place.dev);
+  if (st == HL_OK)
+    st = cli_device_target(s->place.dev, diag, &s->place.target);
   s->info.size = sizeof s->info;
-  if (st == HL_OK) st = hl_device_get_info(s->place.dev, &s->info);
+  if (st == HL_OK)
+    st = hl_device_get_info(s->place.dev, &s->info);
   s->clock.dev = s->place.dev;
   s->gpu = st == HL_OK && s->info.id.type == HL_DEVICE_CUDA;
   return st == HL_OK && s->gpu ? open_gpu(s, diag) : st;
@@ -331,9 +374,11 @@ static int bench_all(session *s, json *j, int *matched) {
   int wrong = 0;
   for (uint32_t i = 0; i < hl_example_count; i++) {
     const hl_example *e = hl_examples[i];
-    if (!bench_selected(s->o, e->name)) continue;
+    if (!bench_selected(s->o, e->name))
+      continue;
     for (const hl_dtype *d = e->dtypes; *d != HL_DTYPE_NONE; d++) {
-      if (s->o->dtype != HL_DTYPE_NONE ? *d != s->o->dtype : !s->o->all_dtypes && d != e->dtypes) continue;
+      if (s->o->dtype != HL_DTYPE_NONE ? *d != s->o->dtype : !s->o->all_dtypes && d != e->dtypes)
+        continue;
       wrong += bench_kernel(s, e, *d, j);
       ++*matched;
     }
@@ -376,7 +421,8 @@ int bench_kernels(const bench_options *o) {
   json j = {0};
   int matched = 0;
   blas *b = cpu ? blas_open() : NULL;
-  if (cpu && !b) fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
+  if (cpu && !b)
+    fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
   jw_open(&j, NULL, '{');
   const int wrong = bench_sessions(o, b, threads, &j, &matched);
   jw_close(&j, '}');

@@ -43,8 +43,12 @@ static hl_status call_driver(bare *b) {
   return cuda_kernel_launch(b->cuda, b->loaded, b->blocks, b->threads, hl_stream_native(b->stream), b->param, NULL);
 }
 
-static hl_status call_prepared(bare *b) { return hl_prepared_launch(b->prepared, b->stream); }
-static hl_status call_launch(bare *b) { return hl_launch(b->plan, b->stream, b->args.device, b->args.count, NULL, NULL); }
+static hl_status call_prepared(bare *b) {
+  return hl_prepared_launch(b->prepared, b->stream);
+}
+static hl_status call_launch(bare *b) {
+  return hl_launch(b->plan, b->stream, b->args.device, b->args.count, NULL, NULL);
+}
 
 static hl_status call_launch_unchecked(bare *b) {
   hl_launch_options o = HL_LAUNCH_OPTIONS_INIT;
@@ -79,8 +83,10 @@ static hl_status load_bare(bare *b, const cli_shape *shape, const hl_config *con
   o.shape_count = shape->count;
   o.config = config;
   hl_status s = hl_compile(b->ctx, b->kernel, b->target, &o, diag, &image);
-  if (s == HL_OK) s = cuda_open(b->info.id.index, diag, &b->cuda);
-  if (s == HL_OK) s = cuda_kernel_load(b->cuda, hl_blob_data(image), "vector_add", diag, &b->loaded);
+  if (s == HL_OK)
+    s = cuda_open(b->info.id.index, diag, &b->cuda);
+  if (s == HL_OK)
+    s = cuda_kernel_load(b->cuda, hl_blob_data(image), "vector_add", diag, &b->loaded);
   hl_blob_release(image);
   return s;
 }
@@ -92,8 +98,10 @@ static hl_status prepare(bare *b, const bench_options *o, hl_diag *diag) {
   cli_shape shape;
   cli_shape_of_example(e, size, &shape);
   hl_status s = e->build(b->ctx, HL_F32, diag, &b->kernel);
-  if (s == HL_OK) s = cli_args_create(b->kernel, &shape, diag, &b->args);
-  if (s == HL_OK) s = cli_config_make(o->config, b->kernel, &shape, b->target, diag, &config);
+  if (s == HL_OK)
+    s = cli_args_create(b->kernel, &shape, diag, &b->args);
+  if (s == HL_OK)
+    s = cli_config_make(o->config, b->kernel, &shape, b->target, diag, &config);
   if (s == HL_OK) {
     cli_args_fill(&b->args, o->seed);
     s = cli_args_send(&b->args, b->dev, diag);
@@ -102,13 +110,16 @@ static hl_status prepare(bare *b, const bench_options *o, hl_diag *diag) {
   p.config = config;
   p.args = b->args.device;
   p.arg_count = b->args.count;
-  if (s == HL_OK) s = hl_plan_create(b->dev, b->kernel, &p, diag, &b->plan);
-  if (s == HL_OK) s = hl_prepared_create(b->plan, b->args.device, b->args.count, NULL, diag, &b->prepared);
+  if (s == HL_OK)
+    s = hl_plan_create(b->dev, b->kernel, &p, diag, &b->plan);
+  if (s == HL_OK)
+    s = hl_prepared_create(b->plan, b->args.device, b->args.count, NULL, diag, &b->prepared);
   for (uint32_t i = 0; s == HL_OK && i < b->args.count; i++) {
     b->pointer[i] = b->args.arg[i].device.data;
     b->param[i] = &b->pointer[i];
   }
-  if (s == HL_OK && b->info.id.type == HL_DEVICE_CUDA) s = load_bare(b, &shape, config, diag);
+  if (s == HL_OK && b->info.id.type == HL_DEVICE_CUDA)
+    s = load_bare(b, &shape, config, diag);
   hl_config_destroy(config);
   return s;
 }
@@ -117,11 +128,15 @@ static hl_status open_bare(bare *b, const bench_options *o, hl_diag *diag) {
   hl_context_options c = HL_CONTEXT_OPTIONS_INIT;
   c.cpu_threads = o->threads;
   hl_status s = hl_context_create(&c, diag, &b->ctx);
-  if (s == HL_OK) s = hl_device_open(b->ctx, o->device, diag, &b->dev);
-  if (s == HL_OK) s = cli_device_target(b->dev, diag, &b->target);
+  if (s == HL_OK)
+    s = hl_device_open(b->ctx, o->device, diag, &b->dev);
+  if (s == HL_OK)
+    s = cli_device_target(b->dev, diag, &b->target);
   b->info.size = sizeof b->info;
-  if (s == HL_OK) s = hl_device_get_info(b->dev, &b->info);
-  if (s == HL_OK) s = hl_stream_create(b->dev, diag, &b->stream);
+  if (s == HL_OK)
+    s = hl_device_get_info(b->dev, &b->info);
+  if (s == HL_OK)
+    s = hl_stream_create(b->dev, diag, &b->stream);
   return s == HL_OK ? prepare(b, o, diag) : s;
 }
 
@@ -143,7 +158,8 @@ static void close_bare(bare *b) {
 static hl_status batch(bare *b, const entry *e, double *ns, hl_diag *diag) {
   hl_status s = HL_OK;
   const double begin = cli_now();
-  for (int i = 0; s == HL_OK && i < BATCH; i++) s = e->call(b);
+  for (int i = 0; s == HL_OK && i < BATCH; i++)
+    s = e->call(b);
   *ns = (cli_now() - begin) / BATCH * 1e9;
   if (s != HL_OK) {
     snprintf(diag->message, sizeof diag->message, "%s: %s", e->name, hl_status_text(s));
@@ -158,11 +174,13 @@ static void report(const bench_options *o, json *j, const entry *e, size_t n, do
   for (size_t i = 0; i < n; i++) {
     const interval t = bench_median(ns[i], rounds);
     double *over = cli_alloc(rounds, sizeof *over);
-    for (size_t r = 0; r < rounds; r++) over[r] = ns[i][r] - ns[0][r];
+    for (size_t r = 0; r < rounds; r++)
+      over[r] = ns[i][r] - ns[0][r];
     const interval more = bench_median(over, rounds);
     free(over);
     printf("%-28s %10.0f", e[i].name, t.median);
-    if (i) printf("  %+.0f [%+.0f, %+.0f]", more.median, more.low, more.high);
+    if (i)
+      printf("  %+.0f [%+.0f, %+.0f]", more.median, more.low, more.high);
     puts("");
     jw_open(j, NULL, '{');
     jw_text(j, "call", e[i].name);
@@ -186,11 +204,15 @@ static hl_status race_calls(bare *b, const bench_options *o, json *j, hl_diag *d
   const size_t rounds = (size_t)o->pairs;
   double *ns[N], ignored;
   hl_status s = HL_OK;
-  for (size_t i = 0; i < N; i++) ns[i] = cli_alloc(rounds, sizeof **ns);
+  for (size_t i = 0; i < N; i++)
+    ns[i] = cli_alloc(rounds, sizeof **ns);
   for (size_t r = 0; s == HL_OK && r < rounds + WARM; r++)
-    for (size_t i = 0; s == HL_OK && i < N; i++) s = batch(b, &e[(i + r) % N], r < WARM ? &ignored : &ns[(i + r) % N][r - WARM], diag);
-  if (s == HL_OK) report(o, j, e, N, ns, rounds);
-  for (size_t i = 0; i < N; i++) free(ns[i]);
+    for (size_t i = 0; s == HL_OK && i < N; i++)
+      s = batch(b, &e[(i + r) % N], r < WARM ? &ignored : &ns[(i + r) % N][r - WARM], diag);
+  if (s == HL_OK)
+    report(o, j, e, N, ns, rounds);
+  for (size_t i = 0; i < N; i++)
+    free(ns[i]);
   return s;
 }
 
@@ -202,11 +224,13 @@ int bench_launch(const bench_options *o) {
   hl_status s = open_bare(&b, o, &diag);
   jw_open(&j, NULL, '{');
   report_environment(&j, o, b.dev, "", "");
-  if (s == HL_OK) s = race_calls(&b, o, &j, &diag);
+  if (s == HL_OK)
+    s = race_calls(&b, o, &j, &diag);
   jw_close(&j, '}');
   close_bare(&b);
   bench_watch(0, "");
-  if (s == HL_OK) return report_write(o, &j);
+  if (s == HL_OK)
+    return report_write(o, &j);
   jw_free(&j);
   return cli_report(o->who, s, &diag);
 }

@@ -1,5 +1,6 @@
 /* roof.c: what the CPU can do: copy, triad or read of as many bytes as a kernel moves, or as many fused
- * multiply-adds as it needs, by as many threads.  The threads live as long as the roof and wait on a barrier, asleep. */
+ * multiply-adds as it needs, by as many threads.  The threads live as long as the roof and wait on a barrier, asleep.
+ */
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ struct roof {
   roof_kind kind;
   size_t bytes; /* of one array; operations */
   char *to, *a, *b;
-  int threads;  /* the first worker is the caller */
+  int threads; /* the first worker is the caller */
   worker w[MOST];
   pthread_mutex_t lock;
   pthread_cond_t start, done;
@@ -54,27 +55,32 @@ static void *worker_main(void *arg) {
   roof *r = w->roof;
   for (unsigned long seen = 0;;) {
     pthread_mutex_lock(&r->lock);
-    while (r->round == seen && !r->stop) pthread_cond_wait(&r->start, &r->lock);
+    while (r->round == seen && !r->stop)
+      pthread_cond_wait(&r->start, &r->lock);
     seen = r->round;
     const bool stop = r->stop;
     pthread_mutex_unlock(&r->lock);
-    if (stop) return NULL;
+    if (stop)
+      return NULL;
     do_part(w);
     pthread_mutex_lock(&r->lock);
-    if (--r->left == 0) pthread_cond_signal(&r->done);
+    if (--r->left == 0)
+      pthread_cond_signal(&r->done);
     pthread_mutex_unlock(&r->lock);
   }
 }
 
 static char *array(size_t bytes) {
   char *p = aligned_alloc(4096, (bytes + 4095) & ~(size_t)4095);
-  if (!p) p = cli_alloc(bytes, 1); /* ends with words */
+  if (!p)
+    p = cli_alloc(bytes, 1); /* ends with words */
   memset(p, 0, bytes);
   return p;
 }
 
 roof *roof_create(roof_kind kind, double work, int threads) {
-  if (kind == ROOF_FMA && !roof_has_fma()) return NULL;
+  if (kind == ROOF_FMA && !roof_has_fma())
+    return NULL;
   roof *r = cli_alloc(1, sizeof *r);
   const double arrays = kind == ROOF_COPY ? 2 : kind == ROOF_TRIAD ? 3 : 1;
   const bool memory = kind != ROOF_FMA;
@@ -89,7 +95,9 @@ roof *roof_create(roof_kind kind, double work, int threads) {
   pthread_cond_init(&r->done, NULL);
   const size_t lines = r->bytes / 64;
   for (int i = 0; i < r->threads; i++) {
-    r->w[i] = (worker){.roof = r, .begin = lines * (size_t)i / (size_t)r->threads * 64, .end = lines * (size_t)(i + 1) / (size_t)r->threads * 64};
+    r->w[i] = (worker){.roof = r,
+                       .begin = lines * (size_t)i / (size_t)r->threads * 64,
+                       .end = lines * (size_t)(i + 1) / (size_t)r->threads * 64};
     if (i && pthread_create(&r->w[i].thread, NULL, worker_main, &r->w[i]) != 0) {
       r->w[i - 1].end = r->bytes; /* fewer threads: the last one takes the rest */
       r->threads = i;
@@ -102,23 +110,29 @@ void roof_run(roof *r) {
   pthread_mutex_lock(&r->lock);
   r->round++;
   r->left = r->threads - 1;
-  if (r->left) pthread_cond_broadcast(&r->start);
+  if (r->left)
+    pthread_cond_broadcast(&r->start);
   pthread_mutex_unlock(&r->lock);
   do_part(&r->w[0]);
   pthread_mutex_lock(&r->lock);
-  while (r->left) pthread_cond_wait(&r->done, &r->lock);
+  while (r->left)
+    pthread_cond_wait(&r->done, &r->lock);
   pthread_mutex_unlock(&r->lock);
 }
 
 void roof_destroy(roof *r) {
-  if (!r) return;
+  if (!r)
+    return;
   pthread_mutex_lock(&r->lock);
   r->stop = true;
   pthread_cond_broadcast(&r->start);
   pthread_mutex_unlock(&r->lock);
-  for (int i = 1; i < r->threads; i++) pthread_join(r->w[i].thread, NULL);
-  if (r->to != r->a) free(r->to);
-  if (r->b != r->a) free(r->b);
+  for (int i = 1; i < r->threads; i++)
+    pthread_join(r->w[i].thread, NULL);
+  if (r->to != r->a)
+    free(r->to);
+  if (r->b != r->a)
+    free(r->b);
   free(r->a);
   pthread_cond_destroy(&r->start);
   pthread_cond_destroy(&r->done);

@@ -17,7 +17,8 @@ static int ascending(const void *a, const void *b) {
 /* The interval is between two order statistics: the number of samples below the true median is binomial. */
 interval bench_median(const double *x, size_t n) {
   interval out = {NAN, NAN, NAN};
-  if (!n) return out;
+  if (!n)
+    return out;
   double *sorted = cli_alloc(n, sizeof *sorted);
   memcpy(sorted, x, n * sizeof *sorted);
   qsort(sorted, n, sizeof *sorted, ascending);
@@ -32,7 +33,8 @@ interval bench_median(const double *x, size_t n) {
 
 interval bench_ratio(const double *a, const double *b, size_t n) {
   double *r = cli_alloc(n, sizeof *r);
-  for (size_t i = 0; i < n; i++) r[i] = a[i] / b[i];
+  for (size_t i = 0; i < n; i++)
+    r[i] = a[i] / b[i];
   const interval out = bench_median(r, n);
   free(r);
   return out;
@@ -43,13 +45,14 @@ interval bench_ratio(const double *a, const double *b, size_t n) {
 /* What one sample of a contestant runs. */
 typedef struct load {
   contestant *c;
-  size_t runs, next;   /* runs per sample; the next run's number */
-  cuda_graph *graph;   /* recorded runs */
+  size_t runs, next; /* runs per sample; the next run's number */
+  cuda_graph *graph; /* recorded runs */
 } load;
 
 static hl_status start_runs(load *l, size_t n, hl_diag *diag) {
   hl_status s = HL_OK;
-  for (size_t i = 0; s == HL_OK && i < n; i++) s = l->c->run(l->c->self, l->next++, diag);
+  for (size_t i = 0; s == HL_OK && i < n; i++)
+    s = l->c->run(l->c->self, l->next++, diag);
   return s;
 }
 
@@ -59,9 +62,11 @@ static hl_status wait(const bench_clock *clock, hl_diag *diag) {
 
 static hl_status record(const bench_clock *clock, load *l, hl_diag *diag) {
   hl_status s = cuda_capture_begin(clock->cuda, hl_stream_native(clock->stream), diag);
-  if (s != HL_OK) return s;
+  if (s != HL_OK)
+    return s;
   s = start_runs(l, l->runs, diag);
-  const hl_status ended = cuda_capture_end(clock->cuda, hl_stream_native(clock->stream), &l->graph, s == HL_OK ? diag : NULL);
+  const hl_status ended =
+      cuda_capture_end(clock->cuda, hl_stream_native(clock->stream), &l->graph, s == HL_OK ? diag : NULL);
   return s == HL_OK ? ended : s;
 }
 
@@ -72,22 +77,29 @@ static hl_status sample(const bench_clock *clock, load *l, hl_diag *diag, double
   if (!clock->cuda) {
     const double begin = cli_now();
     s = start_runs(l, l->runs, diag);
-    if (s == HL_OK) s = wait(clock, diag);
+    if (s == HL_OK)
+      s = wait(clock, diag);
     *seconds = cli_now() - begin;
     return s;
   }
   s = hl_event_record(clock->begin, clock->stream, diag);
-  if (s == HL_OK) s = l->graph ? cuda_graph_launch(clock->cuda, l->graph, hl_stream_native(clock->stream), diag) : start_runs(l, l->runs, diag);
-  if (s == HL_OK) s = hl_event_record(clock->end, clock->stream, diag);
-  if (s == HL_OK) s = hl_event_synchronize(clock->end, diag);
-  if (s == HL_OK) s = hl_event_elapsed(clock->begin, clock->end, diag, &ms);
+  if (s == HL_OK)
+    s = l->graph ? cuda_graph_launch(clock->cuda, l->graph, hl_stream_native(clock->stream), diag)
+                 : start_runs(l, l->runs, diag);
+  if (s == HL_OK)
+    s = hl_event_record(clock->end, clock->stream, diag);
+  if (s == HL_OK)
+    s = hl_event_synchronize(clock->end, diag);
+  if (s == HL_OK)
+    s = hl_event_elapsed(clock->begin, clock->end, diag, &ms);
   *seconds = 1e-3 * (double)ms;
   return s;
 }
 
 static void rest(const bench_clock *clock) {
   const struct timespec t = {.tv_nsec = (long)(clock->pause * 1e9)};
-  if (clock->pause > 0) nanosleep(&t, NULL);
+  if (clock->pause > 0)
+    nanosleep(&t, NULL);
 }
 
 /* How many runs fill min_time: doubled until they do. */
@@ -96,16 +108,20 @@ static hl_status calibrate(const bench_clock *clock, load *l, double min_time, s
   double seconds = 0;
   l->runs = sets > 1 ? sets : 1;
   hl_status s = start_runs(l, 2, diag); /* first runs load code and touch pages */
-  if (s == HL_OK) s = wait(clock, diag);
+  if (s == HL_OK)
+    s = wait(clock, diag);
   const size_t most = clock->graphs ? MOST_RECORDED : MOST;
   while (s == HL_OK && l->runs < most) {
     s = sample(clock, l, diag, &seconds);
-    if (seconds >= min_time) break;
+    if (seconds >= min_time)
+      break;
     const double more = seconds > 0 ? 1.2 * min_time / seconds : 10;
     l->runs = (size_t)((double)l->runs * (more > 10 ? 10 : more < 1.1 ? 1.1 : more)) + 1;
   }
-  if (l->runs > most) l->runs = most;
-  if (s != HL_OK || !clock->graphs) return s;
+  if (l->runs > most)
+    l->runs = most;
+  if (s != HL_OK || !clock->graphs)
+    return s;
   s = record(clock, l, diag);
   return s == HL_OK ? sample(clock, l, diag, &seconds) : s;
 }
@@ -127,12 +143,15 @@ hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, size
       rest(clock);
       if (!clock->cuda) {
         s = start_runs(l, 1, diag); /* warms caches and threads after the others */
-        if (s == HL_OK) s = wait(clock, diag);
+        if (s == HL_OK)
+          s = wait(clock, diag);
       }
-      if (s == HL_OK) s = sample(clock, l, diag, &seconds);
+      if (s == HL_OK)
+        s = sample(clock, l, diag, &seconds);
       l->c->seconds[r] = seconds / (double)l->runs;
     }
-  for (size_t i = 0; i < count; i++) cuda_graph_free(clock->cuda, loads[i].graph);
+  for (size_t i = 0; i < count; i++)
+    cuda_graph_free(clock->cuda, loads[i].graph);
   free(loads);
   return s;
 }

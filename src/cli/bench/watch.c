@@ -32,7 +32,8 @@ static void *watch_main(void *arg) {
 void bench_watch_start(const char *who) {
   pthread_t thread;
   snprintf(program, sizeof program, "%s", who);
-  if (pthread_create(&thread, NULL, watch_main, NULL) == 0) pthread_detach(thread);
+  if (pthread_create(&thread, NULL, watch_main, NULL) == 0)
+    pthread_detach(thread);
 }
 
 void bench_watch(double seconds, const char *what) {
@@ -46,7 +47,8 @@ void bench_watch(double seconds, const char *what) {
 void bench_progress(const char *format, ...) {
   char text[160];
   va_list args;
-  if (!isatty(STDERR_FILENO)) return;
+  if (!isatty(STDERR_FILENO))
+    return;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);

@@ -17,13 +17,16 @@ static hl_status fail(hl_diag *diag, hl_status s, const char *words) {
   return s;
 }
 
-bool cli_arg_is_output(const cli_arg *a) { return a->info.is_tensor && a->info.access & HL_OUT; }
+bool cli_arg_is_output(const cli_arg *a) {
+  return a->info.is_tensor && a->info.access & HL_OUT;
+}
 
 /* ---- creation ---- */
 
 static int64_t size_of_dim(const hl_param_info *p, uint32_t d, const cli_shape *s) {
   char name[64];
-  if (!p->dim_name[d].len || p->dim_name[d].len >= sizeof name) return p->dim_value[d];
+  if (!p->dim_name[d].len || p->dim_name[d].len >= sizeof name)
+    return p->dim_value[d];
   memcpy(name, p->dim_name[d].ptr, p->dim_name[d].len);
   name[p->dim_name[d].len] = 0;
   const int64_t size = cli_shape_get(s, name);
@@ -34,14 +37,18 @@ static hl_status create_one(cli_arg *a, const cli_shape *s, hl_diag *diag) {
   a->count = 1;
   for (uint32_t d = 0; d < a->info.rank; d++) {
     a->shape[d] = size_of_dim(&a->info, d, s);
-    if (a->shape[d] < 0) return fail(diag, HL_ERR_ARG, "a dimension of the kernel has no size: give --shape NAME=SIZE");
+    if (a->shape[d] < 0)
+      return fail(diag, HL_ERR_ARG, "a dimension of the kernel has no size: give --shape NAME=SIZE");
     if (__builtin_mul_overflow(a->count, (size_t)a->shape[d], &a->count) || a->count > (size_t)1 << 46)
       return fail(diag, HL_ERR_LIMIT, "a tensor of this shape is larger than any memory");
   }
   a->bytes = a->count * hl_dtype_size(a->info.dtype);
   a->data = cli_alloc(a->bytes + 8, 1);
-  a->host = (hl_tensor){.data = a->data, .device = {HL_DEVICE_CPU, 0}, .ndim = (int32_t)a->info.rank,
-                        .dtype = hl_dtype_to_dl(a->info.dtype), .shape = a->shape};
+  a->host = (hl_tensor){.data = a->data,
+                        .device = {HL_DEVICE_CPU, 0},
+                        .ndim = (int32_t)a->info.rank,
+                        .dtype = hl_dtype_to_dl(a->info.dtype),
+                        .shape = a->shape};
   a->device = a->host;
   return HL_OK;
 }
@@ -55,7 +62,8 @@ hl_status cli_args_create(const hl_kernel *k, const cli_shape *s, hl_diag *diag,
     cli_arg *a = &out->arg[i];
     a->info.size = sizeof a->info;
     hl_status st = hl_kernel_param(k, i, &a->info);
-    if (st == HL_OK) st = create_one(a, s, diag);
+    if (st == HL_OK)
+      st = create_one(a, s, diag);
     if (st != HL_OK) {
       cli_args_free(out);
       return st;
@@ -103,7 +111,8 @@ void cli_args_fill(cli_args *a, uint64_t seed) {
     cli_arg *x = &a->arg[i];
     if (!x->info.is_tensor || x->info.access & HL_IN)
       cli_random_fill(&x->info.spec, x->info.dtype, seed + 7919u * i, x->data, x->count);
-    if (!x->info.is_tensor) set_scalar(a, i);
+    if (!x->info.is_tensor)
+      set_scalar(a, i);
   }
   cli_args_poison(a);
 }
@@ -113,8 +122,10 @@ void cli_args_fill(cli_args *a, uint64_t seed) {
 static hl_status place(cli_arg *a, hl_device *dev, hl_diag *diag) {
   hl_device_info info = {.size = sizeof info};
   hl_status s = a->buffer ? HL_OK : hl_buffer_create(dev, a->bytes + 2 * MARGIN, diag, &a->buffer);
-  if (s == HL_OK) s = hl_device_get_info(dev, &info);
-  if (s != HL_OK) return s;
+  if (s == HL_OK)
+    s = hl_device_get_info(dev, &info);
+  if (s != HL_OK)
+    return s;
   a->device.device = info.id;
   a->device.data = (char *)hl_buffer_data(a->buffer) + MARGIN;
   s = hl_buffer_fill(a->buffer, MARGIN_BYTE, NULL, diag);
@@ -124,14 +135,16 @@ static hl_status place(cli_arg *a, hl_device *dev, hl_diag *diag) {
 hl_status cli_args_send(cli_args *a, hl_device *dev, hl_diag *diag) {
   for (uint32_t i = 0; i < a->count; i++) {
     const hl_status s = a->arg[i].info.is_tensor ? place(&a->arg[i], dev, diag) : HL_OK;
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
   }
   return hl_device_synchronize(dev, diag);
 }
 
 static bool margins_clean(const unsigned char *p, size_t bytes) {
   for (size_t i = 0; i < MARGIN; i++)
-    if (p[i] != MARGIN_BYTE || p[MARGIN + bytes + i] != MARGIN_BYTE) return false;
+    if (p[i] != MARGIN_BYTE || p[MARGIN + bytes + i] != MARGIN_BYTE)
+      return false;
   return true;
 }
 
@@ -139,10 +152,14 @@ static hl_status fetch(cli_arg *a, hl_device *dev, hl_diag *diag) {
   const size_t all = a->bytes + 2 * MARGIN;
   unsigned char *copy = cli_alloc(all, 1);
   hl_status s = hl_buffer_read(a->buffer, 0, copy, all, NULL, diag);
-  if (s == HL_OK) s = hl_device_synchronize(dev, diag);
-  if (s == HL_OK && !margins_clean(copy, a->bytes)) s = fail(diag, HL_ERR_INTERNAL, "the kernel wrote beside a tensor");
-  if (s == HL_OK && cli_arg_is_output(a)) memcpy(a->data, copy + MARGIN, a->bytes);
-  else if (s == HL_OK && memcmp(a->data, copy + MARGIN, a->bytes) != 0) s = fail(diag, HL_ERR_INTERNAL, "the kernel changed an input");
+  if (s == HL_OK)
+    s = hl_device_synchronize(dev, diag);
+  if (s == HL_OK && !margins_clean(copy, a->bytes))
+    s = fail(diag, HL_ERR_INTERNAL, "the kernel wrote beside a tensor");
+  if (s == HL_OK && cli_arg_is_output(a))
+    memcpy(a->data, copy + MARGIN, a->bytes);
+  else if (s == HL_OK && memcmp(a->data, copy + MARGIN, a->bytes) != 0)
+    s = fail(diag, HL_ERR_INTERNAL, "the kernel changed an input");
   free(copy);
   return s;
 }
@@ -150,7 +167,8 @@ static hl_status fetch(cli_arg *a, hl_device *dev, hl_diag *diag) {
 hl_status cli_args_fetch(cli_args *a, hl_device *dev, hl_diag *diag) {
   for (uint32_t i = 0; i < a->count; i++) {
     const hl_status s = a->arg[i].buffer ? fetch(&a->arg[i], dev, diag) : HL_OK;
-    if (s != HL_OK) return s;
+    if (s != HL_OK)
+      return s;
   }
   return HL_OK;
 }
@@ -163,8 +181,10 @@ hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, h
   const hl_status s = hl_interpret(ctx, k, a->host, a->count, &o, diag);
   for (uint32_t i = 0; s == HL_OK && i < a->count; i++) {
     cli_arg *x = &a->arg[i];
-    if (!cli_arg_is_output(x)) continue;
-    if (!x->want) x->want = cli_alloc(x->count, sizeof(double));
+    if (!cli_arg_is_output(x))
+      continue;
+    if (!x->want)
+      x->want = cli_alloc(x->count, sizeof(double));
     cli_to_double(x->info.dtype, x->data, x->want, x->count);
   }
   return s;
@@ -172,9 +192,11 @@ hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, h
 
 int64_t cli_args_terms(const cli_args *a, const cli_shape *s) {
   double all = 1, least = INFINITY;
-  for (uint32_t i = 0; i < s->count; i++) all *= (double)s->bind[i].size;
+  for (uint32_t i = 0; i < s->count; i++)
+    all *= (double)s->bind[i].size;
   for (uint32_t i = 0; i < a->count; i++)
-    if (cli_arg_is_output(&a->arg[i]) && (double)a->arg[i].count < least) least = (double)a->arg[i].count;
+    if (cli_arg_is_output(&a->arg[i]) && (double)a->arg[i].count < least)
+      least = (double)a->arg[i].count;
   return least > 0 && isfinite(least) && all > least ? (int64_t)(all / least) : 1;
 }
 
@@ -184,11 +206,13 @@ static void describe(const cli_arg *a, const cli_judgement *j, cli_verdict *out)
   char at[160] = "";
   size_t rest = j->first, used = 0;
   int64_t index[HL_MAX_RANK] = {0};
-  for (uint32_t d = a->info.rank; d-- > 0; rest /= (size_t)a->shape[d]) index[d] = (int64_t)(rest % (size_t)a->shape[d]);
-  for (uint32_t d = 0; d < a->info.rank; d++) used += (size_t)snprintf(at + used, sizeof at - used, "%s%lld", d ? ", " : "", (long long)index[d]);
+  for (uint32_t d = a->info.rank; d-- > 0; rest /= (size_t)a->shape[d])
+    index[d] = (int64_t)(rest % (size_t)a->shape[d]);
+  for (uint32_t d = 0; d < a->info.rank; d++)
+    used += (size_t)snprintf(at + used, sizeof at - used, "%s%lld", d ? ", " : "", (long long)index[d]);
   snprintf(out->words, sizeof out->words,
-           "%zu of %zu elements of %.*s are wrong; the first at [%s]: got %.9g, want %.9g (allowed error %.3g)", j->wrong,
-           j->count, (int)a->info.name.len, a->info.name.ptr, at, j->got, j->want, j->allowed);
+           "%zu of %zu elements of %.*s are wrong; the first at [%s]: got %.9g, want %.9g (allowed error %.3g)",
+           j->wrong, j->count, (int)a->info.name.len, a->info.name.ptr, at, j->got, j->want, j->allowed);
 }
 
 void cli_args_judge(const cli_args *a, int64_t terms, cli_verdict *out) {
@@ -196,11 +220,13 @@ void cli_args_judge(const cli_args *a, int64_t terms, cli_verdict *out) {
   for (uint32_t i = 0; i < a->count; i++) {
     const cli_arg *x = &a->arg[i];
     cli_judgement j;
-    if (!cli_arg_is_output(x) || !x->want) continue;
+    if (!cli_arg_is_output(x) || !x->want)
+      continue;
     cli_judge(x->info.dtype, terms, x->data, x->want, x->count, &j);
     out->worst = fmax(out->worst, j.worst);
     out->frobenius = fmax(out->frobenius, j.frobenius);
-    if (!j.right && out->right) describe(x, &j, out);
+    if (!j.right && out->right)
+      describe(x, &j, out);
     out->right = out->right && j.right;
   }
 }

@@ -13,10 +13,10 @@ typedef struct cli_arg {
   hl_param_info info;
   int64_t shape[HL_MAX_RANK];
   size_t count, bytes;
-  unsigned char *data;  /* host copy; scalars: one element */
+  unsigned char *data; /* host copy; scalars: one element */
   hl_tensor host, device;
-  hl_buffer *buffer;    /* NULL: not placed */
-  double *want;         /* outputs: the reference; NULL: not computed */
+  hl_buffer *buffer; /* NULL: not placed */
+  double *want;      /* outputs: the reference; NULL: not computed */
 } cli_arg;
 
 typedef struct cli_args {

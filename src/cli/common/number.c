@@ -10,7 +10,8 @@
 static double half_to_double(uint16_t h) {
   const double sign = h & 0x8000 ? -1 : 1;
   const int exponent = h >> 10 & 31, fraction = h & 1023;
-  if (exponent == 31) return fraction ? (double)NAN : sign * (double)INFINITY;
+  if (exponent == 31)
+    return fraction ? (double)NAN : sign * (double)INFINITY;
   return sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
 }
 
@@ -18,9 +19,12 @@ static uint16_t double_to_half(double x) {
   const uint16_t sign = signbit(x) ? 0x8000 : 0;
   const double a = fabs(x);
   int e;
-  if (isnan(x)) return 0x7e00;
-  if (a >= 65520) return sign | 0x7c00;
-  if (a < 0x1p-14) return (uint16_t)(sign | (uint16_t)rint(a * 0x1p24));
+  if (isnan(x))
+    return 0x7e00;
+  if (a >= 65520)
+    return sign | 0x7c00;
+  if (a < 0x1p-14)
+    return (uint16_t)(sign | (uint16_t)rint(a * 0x1p24));
   const double m = frexp(a, &e); /* a = m 2^e, m in [0.5, 1): a carry of the fraction moves the exponent on */
   return (uint16_t)(sign | (((e + 14) << 10) + (int)rint(ldexp(m, 11)) - 1024));
 }
@@ -36,7 +40,8 @@ static uint16_t double_to_bfloat(double x) {
   const float f = (float)x;
   uint32_t bits;
   memcpy(&bits, &f, 4);
-  if (isnan(x)) return 0x7fc0;
+  if (isnan(x))
+    return 0x7fc0;
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
@@ -55,20 +60,34 @@ bool cli_is_float(hl_dtype dtype) {
 void cli_to_double(hl_dtype dtype, const void *from, double *to, size_t count) {
   const unsigned char *p = from;
   switch (dtype) {
-    case HL_BOOL: EACH(uint8_t, v != 0);
-    case HL_I8: EACH(int8_t, v);
-    case HL_I16: EACH(int16_t, v);
-    case HL_I32: EACH(int32_t, v);
-    case HL_I64: EACH(int64_t, v);
-    case HL_U8: EACH(uint8_t, v);
-    case HL_U16: EACH(uint16_t, v);
-    case HL_U32: EACH(uint32_t, v);
-    case HL_U64: EACH(uint64_t, v);
-    case HL_F16: EACH(uint16_t, half_to_double(v));
-    case HL_BF16: EACH(uint16_t, bfloat_to_double(v));
-    case HL_F32: EACH(float, v);
-    case HL_F64: EACH(double, v);
-    default: break;
+  case HL_BOOL:
+    EACH(uint8_t, v != 0);
+  case HL_I8:
+    EACH(int8_t, v);
+  case HL_I16:
+    EACH(int16_t, v);
+  case HL_I32:
+    EACH(int32_t, v);
+  case HL_I64:
+    EACH(int64_t, v);
+  case HL_U8:
+    EACH(uint8_t, v);
+  case HL_U16:
+    EACH(uint16_t, v);
+  case HL_U32:
+    EACH(uint32_t, v);
+  case HL_U64:
+    EACH(uint64_t, v);
+  case HL_F16:
+    EACH(uint16_t, half_to_double(v));
+  case HL_BF16:
+    EACH(uint16_t, bfloat_to_double(v));
+  case HL_F32:
+    EACH(float, v);
+  case HL_F64:
+    EACH(double, v);
+  default:
+    break;
   }
 }
 #undef EACH
@@ -84,20 +103,34 @@ void cli_to_double(hl_dtype dtype, const void *from, double *to, size_t count) {
 void cli_from_double(hl_dtype dtype, const double *from, void *to, size_t count) {
   unsigned char *p = to;
   switch (dtype) {
-    case HL_BOOL: EACH(uint8_t, x != 0);
-    case HL_I8: EACH(int8_t, (int64_t)x);
-    case HL_I16: EACH(int16_t, (int64_t)x);
-    case HL_I32: EACH(int32_t, (int64_t)x);
-    case HL_I64: EACH(int64_t, x);
-    case HL_U8: EACH(uint8_t, (int64_t)x);
-    case HL_U16: EACH(uint16_t, (int64_t)x);
-    case HL_U32: EACH(uint32_t, (int64_t)x);
-    case HL_U64: EACH(uint64_t, x);
-    case HL_F16: EACH(uint16_t, double_to_half(x));
-    case HL_BF16: EACH(uint16_t, double_to_bfloat(x));
-    case HL_F32: EACH(float, x);
-    case HL_F64: EACH(double, x);
-    default: break;
+  case HL_BOOL:
+    EACH(uint8_t, x != 0);
+  case HL_I8:
+    EACH(int8_t, (int64_t)x);
+  case HL_I16:
+    EACH(int16_t, (int64_t)x);
+  case HL_I32:
+    EACH(int32_t, (int64_t)x);
+  case HL_I64:
+    EACH(int64_t, x);
+  case HL_U8:
+    EACH(uint8_t, (int64_t)x);
+  case HL_U16:
+    EACH(uint16_t, (int64_t)x);
+  case HL_U32:
+    EACH(uint32_t, (int64_t)x);
+  case HL_U64:
+    EACH(uint64_t, x);
+  case HL_F16:
+    EACH(uint16_t, double_to_half(x));
+  case HL_BF16:
+    EACH(uint16_t, double_to_bfloat(x));
+  case HL_F32:
+    EACH(float, x);
+  case HL_F64:
+    EACH(double, x);
+  default:
+    break;
   }
 }
 #undef EACH
@@ -111,25 +144,32 @@ uint64_t cli_random(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
-double cli_random_unit(uint64_t *state) { return (double)(cli_random(state) >> 11) * 0x1p-53; }
+double cli_random_unit(uint64_t *state) {
+  return (double)(cli_random(state) >> 11) * 0x1p-53;
+}
 
 static double one(const hl_arg_spec *spec, uint64_t *state) {
   switch (spec->dist) {
-    case HL_DIST_NORMAL: { /* Box and Muller; the second number is not kept */
-      const double radius = sqrt(-2 * log(1 - cli_random_unit(state)));
-      return spec->a + spec->b * radius * cos(2 * 3.14159265358979323846 * cli_random_unit(state));
-    }
-    case HL_DIST_UNIFORM: return spec->a + (spec->b - spec->a) * cli_random_unit(state);
-    case HL_DIST_INTEGER: return spec->a + floor((spec->b - spec->a + 1) * cli_random_unit(state));
-    default: return spec->a;
+  case HL_DIST_NORMAL: { /* Box and Muller; the second number is not kept */
+    const double radius = sqrt(-2 * log(1 - cli_random_unit(state)));
+    return spec->a + spec->b * radius * cos(2 * 3.14159265358979323846 * cli_random_unit(state));
+  }
+  case HL_DIST_UNIFORM:
+    return spec->a + (spec->b - spec->a) * cli_random_unit(state);
+  case HL_DIST_INTEGER:
+    return spec->a + floor((spec->b - spec->a + 1) * cli_random_unit(state));
+  default:
+    return spec->a;
   }
 }
 
 /* The i-th of n ascending numbers: each step has its own part of the range, so no sorting is needed. */
 static double ascending(const hl_arg_spec *spec, uint64_t *state, size_t i, size_t n) {
   const double span = spec->b - spec->a, at = ((double)i + cli_random_unit(state)) / (double)n;
-  if (spec->dist == HL_DIST_INTEGER) return spec->a + floor((span + 1) * at);
-  if (spec->dist == HL_DIST_NORMAL) return spec->a + spec->b * 3 * (2 * at - 1);
+  if (spec->dist == HL_DIST_INTEGER)
+    return spec->a + floor((span + 1) * at);
+  if (spec->dist == HL_DIST_NORMAL)
+    return spec->a + spec->b * 3 * (2 * at - 1);
   return spec->dist == HL_DIST_UNIFORM ? spec->a + span * at : spec->a;
 }
 
@@ -139,7 +179,8 @@ void cli_random_fill(const hl_arg_spec *spec, hl_dtype dtype, uint64_t seed, voi
   const size_t size = hl_dtype_size(dtype);
   for (size_t at = 0; at < count; at += 512) {
     const size_t n = count - at < 512 ? count - at : 512;
-    for (size_t i = 0; i < n; i++) block[i] = spec->sorted ? ascending(spec, &state, at + i, count) : one(spec, &state);
+    for (size_t i = 0; i < n; i++)
+      block[i] = spec->sorted ? ascending(spec, &state, at + i, count) : one(spec, &state);
     cli_from_double(dtype, block, (char *)to + at * size, n);
   }
 }
@@ -152,10 +193,14 @@ typedef struct format {
 
 static format format_of(hl_dtype dtype) {
   switch (dtype) {
-    case HL_F16: return (format){0x1p-10, 0x1p-24, 65504, 2, 0x1p-23};
-    case HL_BF16: return (format){0x1p-7, 0x1p-133, 0x1.fep127, 2, 0x1p-23};
-    case HL_F32: return (format){0x1p-23, 0x1p-149, (double)FLT_MAX, 8, 0x1p-23};
-    default: return (format){0x1p-52, 0x1p-1074, DBL_MAX, 32, 0x1p-52};
+  case HL_F16:
+    return (format){0x1p-10, 0x1p-24, 65504, 2, 0x1p-23};
+  case HL_BF16:
+    return (format){0x1p-7, 0x1p-133, 0x1.fep127, 2, 0x1p-23};
+  case HL_F32:
+    return (format){0x1p-23, 0x1p-149, (double)FLT_MAX, 8, 0x1p-23};
+  default:
+    return (format){0x1p-52, 0x1p-1074, DBL_MAX, 32, 0x1p-52};
   }
 }
 
@@ -163,16 +208,20 @@ static double root_mean_square(const double *x, size_t count) {
   double sum = 0;
   size_t finite = 0;
   for (size_t i = 0; i < count; i++)
-    if (isfinite(x[i])) sum += x[i] * x[i], finite++;
+    if (isfinite(x[i]))
+      sum += x[i] * x[i], finite++;
   return finite ? sqrt(sum / (double)finite) : 0;
 }
 
 static bool float_right(const format *f, double absolute, double got, double want, double *error, double *allowed) {
   *error = 0;
   *allowed = f->steps * f->eps * fabs(want) + absolute;
-  if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
-  if (isinf(want)) return got == want;
-  if (isinf(got)) return fabs(want) + *allowed >= f->largest && (got > 0) == (want > 0);
+  if (isnan(want) || isnan(got))
+    return isnan(want) && isnan(got);
+  if (isinf(want))
+    return got == want;
+  if (isinf(got))
+    return fabs(want) + *allowed >= f->largest && (got > 0) == (want > 0);
   *error = fabs(got - want);
   return *error <= *allowed;
 }
@@ -180,21 +229,28 @@ static bool float_right(const format *f, double absolute, double got, double wan
 void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, size_t count, cli_judgement *out) {
   const format f = format_of(dtype);
   const bool discrete = !cli_is_float(dtype);
-  const double absolute = 2 * f.acc_eps * sqrt((double)(terms > 1 ? terms : 1)) * root_mean_square(want, count) + f.least;
+  const double absolute =
+      2 * f.acc_eps * sqrt((double)(terms > 1 ? terms : 1)) * root_mean_square(want, count) + f.least;
   const size_t size = hl_dtype_size(dtype);
   double error_sum = 0, want_sum = 0, block[512];
   *out = (cli_judgement){.count = count};
   for (size_t i = 0; i < count; i++) {
     double error, allowed = 0;
-    if (i % 512 == 0) cli_to_double(dtype, (const char *)got + i * size, block, count - i < 512 ? count - i : 512);
+    if (i % 512 == 0)
+      cli_to_double(dtype, (const char *)got + i * size, block, count - i < 512 ? count - i : 512);
     const double g = block[i % 512], w = want[i];
     bool ok;
-    if (discrete) ok = (error = fabs(g - w)) == 0;
-    else ok = float_right(&f, absolute, g, w, &error, &allowed);
+    if (discrete)
+      ok = (error = fabs(g - w)) == 0;
+    else
+      ok = float_right(&f, absolute, g, w, &error, &allowed);
     error_sum += error * error;
-    if (isfinite(w)) want_sum += w * w;
-    if (allowed > 0 && error / allowed > out->worst) out->worst = error / allowed;
-    if (!ok && out->wrong++ == 0) out->first = i, out->got = g, out->want = w, out->allowed = allowed;
+    if (isfinite(w))
+      want_sum += w * w;
+    if (allowed > 0 && error / allowed > out->worst)
+      out->worst = error / allowed;
+    if (!ok && out->wrong++ == 0)
+      out->first = i, out->got = g, out->want = w, out->allowed = allowed;
   }
   out->frobenius = error_sum > 0 ? (want_sum > 0 ? sqrt(error_sum / want_sum) : (double)INFINITY) : 0;
   out->right = out->wrong == 0;

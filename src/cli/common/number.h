@@ -27,10 +27,10 @@ void cli_random_fill(const hl_arg_spec *spec, hl_dtype dtype, uint64_t seed, voi
  * hold.  Integers and bools must be equal. */
 typedef struct cli_judgement {
   bool right;
-  size_t count, wrong, first;  /* elements; the first wrong one */
-  double got, want, allowed;   /* there */
-  double worst;                /* largest error as a share of what is allowed */
-  double frobenius;            /* ||got - want|| / ||want|| over finite elements */
+  size_t count, wrong, first; /* elements; the first wrong one */
+  double got, want, allowed;  /* there */
+  double worst;               /* largest error as a share of what is allowed */
+  double frobenius;           /* ||got - want|| / ||want|| over finite elements */
 } cli_judgement;
 void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, size_t count, cli_judgement *out);
 

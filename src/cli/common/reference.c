@@ -40,9 +40,12 @@ static int64_t independent_rows(const cli_args *a, const char *dim, bool *has_ro
     const cli_arg *x = &a->arg[i];
     has_rows[i] = x->info.is_tensor && x->info.rank && named(x, 0, dim);
     for (uint32_t d = 1; d < x->info.rank; d++)
-      if (named(x, d, dim)) return 0;
-    if (cli_arg_is_output(x) && !has_rows[i]) return 0;
-    if (has_rows[i]) rows = x->shape[0];
+      if (named(x, d, dim))
+        return 0;
+    if (cli_arg_is_output(x) && !has_rows[i])
+      return 0;
+    if (has_rows[i])
+      rows = x->shape[0];
   }
   return rows;
 }
@@ -52,8 +55,10 @@ static void run_piece(const piece *w) {
   memcpy(t, w->p->tensor, sizeof t);
   for (uint32_t i = 0; i < w->p->count; i++) {
     int64_t row = 1;
-    if (!w->p->has_rows[i]) continue;
-    for (uint32_t d = 1; d < t[i].rank; d++) row *= t[i].shape[d];
+    if (!w->p->has_rows[i])
+      continue;
+    for (uint32_t d = 1; d < t[i].rank; d++)
+      row *= t[i].shape[d];
     t[i].data += w->begin * row;
     t[i].shape[0] = w->end - w->begin;
   }
@@ -75,16 +80,19 @@ static void run_rows(const problem *p, int64_t begin, int64_t end) {
   for (int64_t i = 0; i < n; i++) {
     w[i] = (piece){p, begin + rows * i / n, begin + rows * (i + 1) / n};
     started[i] = i + 1 < n && pthread_create(&thread[i], NULL, thread_main, &w[i]) == 0;
-    if (!started[i]) run_piece(&w[i]);
+    if (!started[i])
+      run_piece(&w[i]);
   }
   for (int64_t i = 0; i < n; i++)
-    if (started[i]) pthread_join(thread[i], NULL);
+    if (started[i])
+      pthread_join(thread[i], NULL);
 }
 
 /* Blocks of rows spread over all, with the first and the last row. */
 static double run_samples(const problem *p, int64_t rows, double share) {
   int64_t each = (int64_t)((double)rows * share / SAMPLES), done = 0;
-  if (each < 1) each = 1;
+  if (each < 1)
+    each = 1;
   for (int i = 0; i < SAMPLES; i++) {
     const int64_t begin = (rows - each) * i / (SAMPLES - 1);
     run_rows(p, begin, begin + each);
@@ -99,7 +107,8 @@ static double run_samples(const problem *p, int64_t rows, double share) {
 static void take_over(const cli_arg *x, double *to) {
   cli_to_double(x->info.dtype, x->data, to, x->count);
   for (size_t i = 0; i < x->count; i++)
-    if (isnan(to[i])) to[i] = 0;
+    if (isnan(to[i]))
+      to[i] = 0;
 }
 
 double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
@@ -111,7 +120,8 @@ double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
     const cli_arg *x = &a->arg[i];
     for (uint32_t d = 0; d < x->info.rank; d++)
       for (int k = 0; k < HL_EXAMPLE_DIMS && e->dims[k]; k++)
-        if (named(x, d, e->dims[k])) size[k] = x->shape[d];
+        if (named(x, d, e->dims[k]))
+          size[k] = x->shape[d];
   }
   const double work = e->flops(size);
   const bool sampled = most_work > 0 && work > most_work && rows > 4 * SAMPLES;
@@ -119,12 +129,17 @@ double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
     cli_arg *x = &a->arg[i];
     p.tensor[i] = (hl_example_tensor){.data = cli_alloc(x->count, sizeof(double)), .rank = x->info.rank};
     memcpy(p.tensor[i].shape, x->shape, sizeof x->shape);
-    if (!cli_arg_is_output(x) || x->info.access & HL_IN) cli_to_double(x->info.dtype, x->data, p.tensor[i].data, x->count);
-    else if (sampled) take_over(x, p.tensor[i].data);
+    if (!cli_arg_is_output(x) || x->info.access & HL_IN)
+      cli_to_double(x->info.dtype, x->data, p.tensor[i].data, x->count);
+    else if (sampled)
+      take_over(x, p.tensor[i].data);
   }
-  if (sampled) share = run_samples(&p, rows, most_work / work);
-  else if (rows > 1) run_rows(&p, 0, rows);
-  else e->reference(p.tensor, p.count);
+  if (sampled)
+    share = run_samples(&p, rows, most_work / work);
+  else if (rows > 1)
+    run_rows(&p, 0, rows);
+  else
+    e->reference(p.tensor, p.count);
   for (uint32_t i = 0; i < p.count; i++) {
     if (!cli_arg_is_output(&a->arg[i])) {
       free(p.tensor[i].data);

@@ -17,7 +17,7 @@ typedef struct cli_shape {
 typedef struct cli_kernel {
   const hl_example *example; /* NULL: from a file */
   hl_kernel *kernel;
-  hl_dtype dtype;            /* of an example's inputs */
+  hl_dtype dtype; /* of an example's inputs */
 } cli_kernel;
 
 /* A name of the ladder, or a file whose name ends in .hl or holds a slash.  Returns 0 or an exit code, like all
@@ -35,7 +35,8 @@ int64_t cli_shape_get(const cli_shape *s, const char *dim); /* -1: not there */
 void cli_shape_set(cli_shape *s, const char *dim, size_t length, int64_t size);
 /* Gives every dimension of the kernel a size: `given`, else `usual` (an example's, may be NULL), else the
  * kernel's own example size.  Names in `given` that the kernel does not have are an error. */
-int cli_shape_complete(const char *who, const cli_kernel *k, const cli_shape *given, const int64_t *usual, cli_shape *out);
+int cli_shape_complete(const char *who, const cli_kernel *k, const cli_shape *given, const int64_t *usual,
+                       cli_shape *out);
 /* Sizes in the order of an example's dims. */
 void cli_shape_of_example(const hl_example *e, const int64_t *size, cli_shape *out);
 void cli_shape_sizes(const hl_example *e, const cli_shape *s, int64_t *size);

@@ -6,22 +6,27 @@
 #include "src/cli/common/run.h"
 #include "src/cli/common/words.h"
 
-static hl_status run_device(const cli_place *place, const hl_kernel *k, const hl_config *config, cli_args *args, hl_diag *diag) {
+static hl_status run_device(const cli_place *place, const hl_kernel *k, const hl_config *config, cli_args *args,
+                            hl_diag *diag) {
   hl_plan *plan = NULL;
   hl_status s = cli_args_send(args, place->dev, diag);
   hl_plan_options o = HL_PLAN_OPTIONS_INIT;
   o.config = config;
   o.args = args->device;
   o.arg_count = args->count;
-  if (s == HL_OK) s = hl_plan_create(place->dev, k, &o, diag, &plan);
-  if (s == HL_OK) s = hl_launch(plan, NULL, args->device, args->count, NULL, diag);
-  if (s == HL_OK) s = hl_device_synchronize(place->dev, diag);
+  if (s == HL_OK)
+    s = hl_plan_create(place->dev, k, &o, diag, &plan);
+  if (s == HL_OK)
+    s = hl_launch(plan, NULL, args->device, args->count, NULL, diag);
+  if (s == HL_OK)
+    s = hl_device_synchronize(place->dev, diag);
   hl_plan_destroy(plan);
   return s == HL_OK ? cli_args_fetch(args, place->dev, diag) : s;
 }
 
 hl_status cli_run(const cli_place *place, const hl_kernel *k, const hl_config *config, cli_args *args, hl_diag *diag) {
-  if (place->dev) return run_device(place, k, config, args, diag);
+  if (place->dev)
+    return run_device(place, k, config, args, diag);
   hl_interp_options o = HL_INTERP_OPTIONS_INIT;
   o.target = place->target;
   o.config = config;
@@ -30,7 +35,8 @@ hl_status cli_run(const cli_place *place, const hl_kernel *k, const hl_config *c
 
 /* ---- cases ---- */
 
-static hl_status run_case(const cli_place *place, const cli_case *c, const hl_kernel *k, const cli_shape *shape, cli_outcome *out) {
+static hl_status run_case(const cli_place *place, const cli_case *c, const hl_kernel *k, const cli_shape *shape,
+                          cli_outcome *out) {
   cli_args args = {0};
   hl_config *config = NULL;
   hl_status s = cli_args_create(k, shape, &out->diag, &args);
@@ -60,14 +66,18 @@ void cli_case_run(const cli_place *place, const cli_case *c, cli_outcome *out) {
   *out = (cli_outcome){0};
   cli_shape_of_example(c->example, c->size, &shape);
   out->status = c->example->build(place->ctx, c->dtype, &out->diag, &k);
-  if (out->status == HL_OK) out->status = run_case(place, c, k, &shape, out);
+  if (out->status == HL_OK)
+    out->status = run_case(place, c, k, &shape, out);
   hl_kernel_destroy(k);
 }
 
-bool cli_outcome_right(const cli_outcome *o) { return o->status == HL_OK && o->verdict.right; }
+bool cli_outcome_right(const cli_outcome *o) {
+  return o->status == HL_OK && o->verdict.right;
+}
 
 const char *cli_outcome_words(const cli_outcome *o) {
-  if (o->status != HL_OK) return o->diag.message[0] ? o->diag.message : hl_status_text(o->status);
+  if (o->status != HL_OK)
+    return o->diag.message[0] ? o->diag.message : hl_status_text(o->status);
   return o->verdict.words;
 }
 

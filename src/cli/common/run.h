@@ -19,15 +19,15 @@ hl_status cli_run(const cli_place *place, const hl_kernel *k, const hl_config *c
 typedef struct cli_case {
   const hl_example *example;
   hl_dtype dtype;
-  const int64_t *size;  /* in the order of the example's dims */
-  uint32_t config;      /* 0: the default one; else random by this seed */
+  const int64_t *size; /* in the order of the example's dims */
+  uint32_t config;     /* 0: the default one; else random by this seed */
 } cli_case;
 
 typedef struct cli_outcome {
-  hl_status status;     /* HL_OK: it ran, and verdict says how right it is */
+  hl_status status; /* HL_OK: it ran, and verdict says how right it is */
   hl_diag diag;
   cli_verdict verdict;
-  char config[512];     /* JSON */
+  char config[512]; /* JSON */
 } cli_outcome;
 void cli_case_run(const cli_place *place, const cli_case *c, cli_outcome *out);
 bool cli_outcome_right(const cli_outcome *o);

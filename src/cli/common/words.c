@@ -82,15 +82,18 @@ int cli_report(const char *who, hl_status status, const hl_diag *diag) {
 /* Levenshtein's distance; words of up to 63 characters. */
 static size_t distance(const char *a, const char *b) {
   size_t row[64], n = strlen(b);
-  if (n > 63 || strlen(a) > 63) return 64;
-  for (size_t j = 0; j <= n; j++) row[j] = j;
+  if (n > 63 || strlen(a) > 63)
+    return 64;
+  for (size_t j = 0; j <= n; j++)
+    row[j] = j;
   for (size_t i = 1; a[i - 1]; i++) {
     size_t diagonal = row[0];
     row[0] = i;
     for (size_t j = 1; j <= n; j++) {
       const size_t above = row[j], swap = diagonal + (a[i - 1] != b[j - 1]);
       row[j] = above < row[j - 1] ? above + 1 : row[j - 1] + 1;
-      if (swap < row[j]) row[j] = swap;
+      if (swap < row[j])
+        row[j] = swap;
       diagonal = above;
     }
   }
@@ -102,7 +105,8 @@ const char *cli_nearest(const char *word, const char *const *known, size_t count
   size_t least = strlen(word) / 3 + 2; /* one slip, and another for every three letters */
   for (size_t i = 0; i < count; i++) {
     const size_t d = distance(word, known[i]);
-    if (d < least) best = known[i], least = d;
+    if (d < least)
+      best = known[i], least = d;
   }
   return best;
 }
@@ -110,7 +114,8 @@ const char *cli_nearest(const char *word, const char *const *known, size_t count
 static int unknown_option(const char *who, const char *word, const struct option *table) {
   const char *names[64];
   size_t n = 0;
-  for (; table[n].name && n < 64; n++) names[n] = table[n].name;
+  for (; table[n].name && n < 64; n++)
+    names[n] = table[n].name;
   const char *text = word + strspn(word, "-");
   char *name = cli_copy(text, strcspn(text, "="));
   const char *near = cli_nearest(name, names, n);
@@ -123,9 +128,11 @@ int cli_next_option(const char *who, int argc, char **argv, const struct option 
   char shorts[160] = ":";
   size_t used = 1;
   for (const struct option *o = table; o->name && used + 2 < sizeof shorts; o++) {
-    if (o->val <= ' ' || o->val > '~') continue;
+    if (o->val <= ' ' || o->val > '~')
+      continue;
     shorts[used++] = (char)o->val;
-    if (o->has_arg == required_argument) shorts[used++] = ':';
+    if (o->has_arg == required_argument)
+      shorts[used++] = ':';
   }
   shorts[used] = 0;
   opterr = 0;
@@ -135,7 +142,8 @@ int cli_next_option(const char *who, int argc, char **argv, const struct option 
     cli_misuse(who, "%s wants a value", argv[optind - 1]);
     return '?';
   }
-  if (found != '?') return found;
+  if (found != '?')
+    return found;
   const char *word = at < argc ? argv[at] : "";
   for (int i = at; i < argc && i <= optind; i++) /* operands before it were skipped */
     if (argv[i][0] == '-' && argv[i][1]) {
@@ -161,7 +169,8 @@ char *cli_read_file(const char *who, const char *path, size_t *length) {
   char *text = cli_alloc(cap, 1);
   for (size_t got; (got = fread(text + n, 1, cap - n - 1, f)) > 0;) {
     n += got;
-    if (cap - n > 1) continue;
+    if (cap - n > 1)
+      continue;
     char *more = cli_alloc(cap * 2, 1);
     memcpy(more, text, n);
     free(text);
@@ -169,7 +178,8 @@ char *cli_read_file(const char *who, const char *path, size_t *length) {
     cap *= 2;
   }
   const int bad = ferror(f);
-  if (f != stdin) fclose(f);
+  if (f != stdin)
+    fclose(f);
   if (bad) {
     cli_fail(who, "cannot read %s: %s", path, strerror(errno));
     free(text);
@@ -183,7 +193,8 @@ char *cli_read_file(const char *who, const char *path, size_t *length) {
 int cli_write_file(const char *who, const char *path, const void *data, size_t length) {
   const int standard = !path || strcmp(path, "-") == 0;
   FILE *f = standard ? stdout : fopen(path, "wb");
-  if (!f) return cli_fail(who, "cannot write %s: %s", path, strerror(errno));
+  if (!f)
+    return cli_fail(who, "cannot write %s: %s", path, strerror(errno));
   int bad = fwrite(data, 1, length, f) != length;
   bad |= standard ? fflush(f) : fclose(f);
   return bad ? cli_fail(who, "cannot write %s: %s", standard ? "the standard output" : path, strerror(errno)) : 0;

@@ -35,7 +35,7 @@ char *cli_read_file(const char *who, const char *path, size_t *length);
 /* Writes all of it or says why not; NULL or "-" is the standard output. */
 int cli_write_file(const char *who, const char *path, const void *data, size_t length);
 
-double cli_now(void);       /* seconds, monotonic */
+double cli_now(void); /* seconds, monotonic */
 unsigned long long cli_fresh_seed(void);
 
 #endif

@@ -61,7 +61,8 @@ static int parse_emit(const char *who, const char *text, hl_emit *out) {
     }
   const char *near = cli_nearest(text, emits, EMITS);
   return near ? cli_misuse(who, "there is nothing called '%s' to emit; did you mean '%s'?", text, near)
-              : cli_misuse(who, "there is nothing called '%s' to emit; there are tile, loop, lane, llvm, asm, obj", text);
+              : cli_misuse(who, "there is nothing called '%s' to emit; there are tile, loop, lane, llvm, asm, obj",
+                           text);
 }
 
 static void log_line(void *user, hl_log_level level, hl_str text) {
@@ -85,7 +86,8 @@ static int compile(request *r, hl_context *ctx) {
   hl_config *config = NULL;
   hl_blob *blob = NULL;
   hl_status s = cli_config_make(job->config, job->k.kernel, &job->shape, r->target, &diag, &config);
-  if (s != HL_OK) return cli_report(job->who, s, &diag);
+  if (s != HL_OK)
+    return cli_report(job->who, s, &diag);
   hl_compile_options o = HL_COMPILE_OPTIONS_INIT;
   o.shape = job->shape.bind;
   o.shape_count = job->shape.count;
@@ -95,7 +97,8 @@ static int compile(request *r, hl_context *ctx) {
   o.dump = r->print_all;
   s = hl_compile(ctx, job->k.kernel, r->target, &o, &diag, &blob);
   hl_config_destroy(config);
-  if (s != HL_OK) return cli_report(job->who, s, &diag);
+  if (s != HL_OK)
+    return cli_report(job->who, s, &diag);
   const int code = r->emit == HL_EMIT_OBJ && !r->stop && !r->out && isatty(STDOUT_FILENO)
                        ? cli_misuse(job->who, "an object is no text: give -o FILE")
                        : cli_write_file(job->who, r->out, hl_blob_data(blob), hl_blob_size(blob));
@@ -106,10 +109,14 @@ static int compile(request *r, hl_context *ctx) {
 static int finish(request *r, int argc, char **argv) {
   hl_job *job = &r->job;
   int code = cli_target_parse(job->who, r->target_name, &r->target);
-  if (!code) code = hl_job_open(job, argc, argv);
-  if (!code) code = cli_shape_complete(job->who, &job->k, &job->given, job->k.example ? job->k.example->bench.size : NULL, &job->shape);
+  if (!code)
+    code = hl_job_open(job, argc, argv);
+  if (!code)
+    code = cli_shape_complete(job->who, &job->k, &job->given, job->k.example ? job->k.example->bench.size : NULL,
+                              &job->shape);
   hl_context *log = !code && r->print_all ? logging_context() : NULL;
-  if (!code) code = compile(r, log ? log : job->ctx);
+  if (!code)
+    code = compile(r, log ? log : job->ctx);
   hl_context_destroy(log);
   hl_job_close(job);
   return code;
@@ -126,13 +133,20 @@ int hl_cmd_compile(int argc, char **argv) {
   request r = {.job = {.who = "hl compile"}, .target_name = "host", .emit = HL_EMIT_ASM};
   for (int o; (o = cli_next_option(r.job.who, argc, argv, table)) != -1;) {
     int code = 0;
-    if (o == 'g') r.target_name = optarg;
-    else if (o == 'e') code = parse_emit(r.job.who, optarg, &r.emit);
-    else if (o == 'o') r.out = optarg;
-    else if (o == 'c') r.job.config = optarg;
-    else if (o == 'p') r.stop = optarg;
-    else code = hl_job_option(&r.job, o, compile_help);
-    if (code) return code < 0 ? 0 : code;
+    if (o == 'g')
+      r.target_name = optarg;
+    else if (o == 'e')
+      code = parse_emit(r.job.who, optarg, &r.emit);
+    else if (o == 'o')
+      r.out = optarg;
+    else if (o == 'c')
+      r.job.config = optarg;
+    else if (o == 'p')
+      r.stop = optarg;
+    else
+      code = hl_job_option(&r.job, o, compile_help);
+    if (code)
+      return code < 0 ? 0 : code;
   }
   return finish(&r, argc, argv);
 }
@@ -154,13 +168,20 @@ int hl_cmd_opt(int argc, char **argv) {
   request r = {.job = {.who = "hl opt"}, .target_name = "host"};
   for (int o; (o = cli_next_option(r.job.who, argc, argv, table)) != -1;) {
     int code = 0;
-    if (o == 'g') r.target_name = optarg;
-    else if (o == 'p') r.stop = last_of(optarg);
-    else if (o == 'a') r.print_all = true;
-    else if (o == 'o') r.out = optarg;
-    else if (o == 'c') r.job.config = optarg;
-    else code = hl_job_option(&r.job, o, opt_help);
-    if (code) return code < 0 ? 0 : code;
+    if (o == 'g')
+      r.target_name = optarg;
+    else if (o == 'p')
+      r.stop = last_of(optarg);
+    else if (o == 'a')
+      r.print_all = true;
+    else if (o == 'o')
+      r.out = optarg;
+    else if (o == 'c')
+      r.job.config = optarg;
+    else
+      code = hl_job_option(&r.job, o, opt_help);
+    if (code)
+      return code < 0 ? 0 : code;
   }
   r.emit = strncmp(r.target_name, "nvptx", 5) == 0 ? HL_EMIT_LANE : HL_EMIT_LOOP;
   return finish(&r, argc, argv);

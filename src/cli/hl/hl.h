@@ -19,14 +19,16 @@ typedef struct hl_job {
   hl_context *ctx;
   cli_kernel k;
   cli_shape given, shape;
-  const char *config;    /* as on the command line; NULL: default */
-  const char *what;      /* the operand */
+  const char *config; /* as on the command line; NULL: default */
+  const char *what;   /* the operand */
   hl_dtype dtype;
 } hl_job;
 
 /* Options that these commands share; case labels for `hl_job_option`. */
-#define HL_JOB_OPTIONS                                                                                               \
-  {"shape", required_argument, 0, 's'}, {"dtype", required_argument, 0, 't'}, {"help", no_argument, 0, 'h'}
+#define HL_JOB_OPTIONS                                                                                                 \
+  {"shape", required_argument, 0, 's'}, {"dtype", required_argument, 0, 't'}, {                                        \
+    "help", no_argument, 0, 'h'                                                                                        \
+  }
 int hl_job_option(hl_job *job, int option, const char *help); /* 0; an exit code; -1: help was printed */
 /* Takes the one operand left by getopt and opens context and kernel. */
 int hl_job_open(hl_job *job, int argc, char **argv);

@@ -24,7 +24,8 @@ enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int help(void) {
   printf("usage: hl COMMAND [ARGUMENTS]\n\n");
-  for (int i = 0; i < COMMANDS; i++) printf("  %-8s  %s\n", commands[i].name, commands[i].summary);
+  for (int i = 0; i < COMMANDS; i++)
+    printf("  %-8s  %s\n", commands[i].name, commands[i].summary);
   printf("\nhl COMMAND --help says more.  A kernel is a name of `hl list` or a file NAME.hl.\n"
          "Exit code: 0 done, 1 failed or a wrong result, 2 a wrong command line.\n");
   return 0;
@@ -36,11 +37,14 @@ int main(int argc, char **argv) {
     help();
     return CLI_MISUSE;
   }
-  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return help();
-  if (!strcmp(argv[1], "--version")) return printf("hl %s\n", hl_version()) < 0;
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    return help();
+  if (!strcmp(argv[1], "--version"))
+    return printf("hl %s\n", hl_version()) < 0;
   for (int i = 0; i < COMMANDS; i++) {
     names[i] = commands[i].name;
-    if (!strcmp(argv[1], names[i])) return commands[i].run(argc - 1, argv + 1);
+    if (!strcmp(argv[1], names[i]))
+      return commands[i].run(argc - 1, argv + 1);
   }
   const char *near = cli_nearest(argv[1], names, COMMANDS);
   return near ? cli_misuse("hl", "there is no command '%s'; did you mean '%s'?", argv[1], near)

@@ -24,25 +24,29 @@ static void list_one(const hl_example *e) {
 int hl_cmd_list(int argc, char **argv) {
   static const struct option table[] = {{"help", no_argument, 0, 'h'}, {0}};
   for (int o; (o = cli_next_option("hl list", argc, argv, table)) != -1;) {
-    if (o != 'h') return CLI_MISUSE;
-    puts("usage: hl list\n\nPrints the kernels of the ladder: number, name, benchmark shape, dtypes, what they compute.");
+    if (o != 'h')
+      return CLI_MISUSE;
+    puts("usage: hl list\n\nPrints the kernels of the ladder: number, name, benchmark shape, dtypes, what they "
+         "compute.");
     return 0;
   }
-  if (optind < argc) return cli_misuse("hl list", "takes no operand; '%s' is one too many", argv[optind]);
-  for (uint32_t i = 0; i < hl_example_count; i++) list_one(hl_examples[i]);
+  if (optind < argc)
+    return cli_misuse("hl list", "takes no operand; '%s' is one too many", argv[optind]);
+  for (uint32_t i = 0; i < hl_example_count; i++)
+    list_one(hl_examples[i]);
   return 0;
 }
 
 /* ---- show ---- */
 
-static const char show_help[] =
-    "usage: hl show [--dtype T] NAME|FILE.hl\n\n"
-    "Prints a kernel as text, as it was built.\n\n"
-    "  --dtype T     dtype of a ladder kernel's inputs\n"
-    "  -h, --help    this text\n";
+static const char show_help[] = "usage: hl show [--dtype T] NAME|FILE.hl\n\n"
+                                "Prints a kernel as text, as it was built.\n\n"
+                                "  --dtype T     dtype of a ladder kernel's inputs\n"
+                                "  -h, --help    this text\n";
 
 static int print_blob(const char *who, hl_status s, const hl_diag *diag, hl_blob *blob) {
-  if (s != HL_OK) return cli_report(who, s, diag);
+  if (s != HL_OK)
+    return cli_report(who, s, diag);
   const int code = cli_write_file(who, NULL, hl_blob_data(blob), hl_blob_size(blob));
   hl_blob_release(blob);
   return code;
@@ -53,7 +57,8 @@ int hl_cmd_show(int argc, char **argv) {
   hl_job job = {.who = "hl show"};
   for (int o; (o = cli_next_option(job.who, argc, argv, table)) != -1;) {
     const int code = hl_job_option(&job, o, show_help);
-    if (code) return code < 0 ? 0 : code;
+    if (code)
+      return code < 0 ? 0 : code;
   }
   int code = hl_job_open(&job, argc, argv);
   if (!code) {
@@ -87,11 +92,15 @@ int hl_cmd_space(int argc, char **argv) {
       continue;
     }
     const int code = hl_job_option(&job, o, space_help);
-    if (code) return code < 0 ? 0 : code;
+    if (code)
+      return code < 0 ? 0 : code;
   }
   int code = cli_target_parse(job.who, name, &target);
-  if (!code) code = hl_job_open(&job, argc, argv);
-  if (!code) code = cli_shape_complete(job.who, &job.k, &job.given, job.k.example ? job.k.example->bench.size : NULL, &job.shape);
+  if (!code)
+    code = hl_job_open(&job, argc, argv);
+  if (!code)
+    code =
+        cli_shape_complete(job.who, &job.k, &job.given, job.k.example ? job.k.example->bench.size : NULL, &job.shape);
   if (!code) {
     hl_diag diag = {0};
     hl_blob *text = NULL;
@@ -121,18 +130,23 @@ static void print_device(hl_context *ctx, const char *name) {
 int hl_cmd_info(int argc, char **argv) {
   static const struct option table[] = {{"help", no_argument, 0, 'h'}, {0}};
   for (int o; (o = cli_next_option("hl info", argc, argv, table)) != -1;) {
-    if (o != 'h') return CLI_MISUSE;
-    puts("usage: hl info\n\nPrints the version, the targets that kernels can be compiled for, and the devices of this machine.");
+    if (o != 'h')
+      return CLI_MISUSE;
+    puts("usage: hl info\n\nPrints the version, the targets that kernels can be compiled for, and the devices of this "
+         "machine.");
     return 0;
   }
-  if (optind < argc) return cli_misuse("hl info", "takes no operand; '%s' is one too many", argv[optind]);
+  if (optind < argc)
+    return cli_misuse("hl info", "takes no operand; '%s' is one too many", argv[optind]);
   hl_diag diag = {0};
   hl_context *ctx = NULL;
   const hl_status s = hl_context_create(NULL, &diag, &ctx);
-  if (s != HL_OK) return cli_report("hl info", s, &diag);
+  if (s != HL_OK)
+    return cli_report("hl info", s, &diag);
   printf("version   %s\ntargets  ", hl_version());
   const hl_target *t;
-  for (uint32_t i = 0; (t = hl_target_at(i)); i++) printf(" %.*s", (int)hl_target_name(t).len, hl_target_name(t).ptr);
+  for (uint32_t i = 0; (t = hl_target_at(i)); i++)
+    printf(" %.*s", (int)hl_target_name(t).len, hl_target_name(t).ptr);
   puts("");
   print_device(ctx, "cpu");
   print_device(ctx, "cuda");
