@@ -264,6 +264,7 @@ hl_status hlc_host_compile(const hlc_request *request, const hl_kernel *k, const
   out->format = HLC_TEXT;
   hlc_emit_init(&e, request, k, target, &host_family, diag);
   e.state = &host;
+  e.t_bf16 = e.t_i16; /* LLVM moves a bfloat into a vector through a library call where AVX512-BF16 is missing */
   if (!hlc_failed(&e)) hlc_fields_collect(&e);
   if (!hlc_failed(&e)) emit_entry(&e);
   if (!hlc_failed(&e)) produce(&e, request->emit, out);
