@@ -3,7 +3,9 @@
  * What it means: every kernel of tests/pass/loopnest, lowered for NVIDIA GPUs in the default configuration and in
  * random ones, is interpreted with all checks (where the data lies, races, memory that nobody wrote) and compared with
  * the kernel as written.  How it looks: goldens in tests/pass/lane. */
+#include "examples/example.h"
 #include "src/ir/interp/interp.h"
+#include "src/pass/pass.h"
 #include "tests/support/golden.h"
 #include "tests/support/lowered.h"
 
@@ -28,6 +30,86 @@ static int teardown(void **state) {
   (void)state;
   hl_context_destroy(ctx);
   return 0;
+}
+
+/* ---- goldens ---------------------------------------------------------------------------------- */
+
+/* Kernel, sizes and configuration; pass to stop after. */
+typedef struct golden {
+  const char *example;
+  hl_dtype dtype;
+  int64_t size[HL_EXAMPLE_DIMS];
+  const char *config, *pass, *file;
+} golden;
+
+static const golden goldens[] = {
+    {"vector_add", HL_F32, {1000}, "{\"block_sizes\":[512],\"num_warps\":4}", "mask", "vector_add.mask.hl"},
+    {"vector_add", HL_F32, {1000}, "{\"block_sizes\":[512],\"num_warps\":4}", "lane", "vector_add.hl"},
+    {"sum", HL_BF16, {64, 1000}, "{\"block_sizes\":[4],\"num_warps\":8}", "mask", "sum.mask.hl"},
+    {"softmax", HL_BF16, {64, 4096}, "{\"block_sizes\":[1],\"num_warps\":8}", "layout", "softmax.layout.hl"},
+    {"softmax", HL_BF16, {64, 4096}, "{\"block_sizes\":[1],\"num_warps\":8}", "lane", "softmax.hl"},
+    {"softmax", HL_F32, {33, 65}, "{\"block_sizes\":[4],\"num_warps\":4}", "mask", "softmax_odd.mask.hl"},
+    {"matmul",
+     HL_BF16,
+     {256, 256, 256},
+     "{\"block_sizes\":[128,128,32],\"num_warps\":4,\"num_stages\":1}",
+     "layout",
+     "matmul.layout.hl"},
+    {"matmul",
+     HL_BF16,
+     {256, 256, 256},
+     "{\"block_sizes\":[128,128,32],\"num_warps\":4,\"num_stages\":3}",
+     "lane",
+     "matmul.hl"},
+    {"matmul",
+     HL_BF16,
+     {130, 97, 71},
+     "{\"block_sizes\":[64,64,32],\"num_warps\":4,\"num_stages\":3}",
+     "lane",
+     "matmul_odd.hl"},
+    {"matmul",
+     HL_F32,
+     {64, 64, 64},
+     "{\"block_sizes\":[32,32,16],\"num_warps\":4,\"num_stages\":1}",
+     "lane",
+     "matmul_f32.hl"},
+};
+
+static void check_golden(const golden *g) {
+  hl_diag d = {0};
+  hl_kernel *k = NULL;
+  hl_config *c = NULL;
+  hl_blob *text = NULL;
+  const hl_target *t = NULL;
+  const hl_example *e = hl_example_find(g->example);
+  hl_shape_binding shape[HL_EXAMPLE_DIMS];
+  uint32_t n = 0;
+  char file[128];
+  for (; n < HL_EXAMPLE_DIMS && e->dims[n]; n++)
+    shape[n] = (hl_shape_binding){e->dims[n], g->size[n]};
+  hl_status s = hl_target_find(hli_str("nvptx:sm_90a"), &d, &t);
+  if (s == HL_OK)
+    s = e->build(ctx, g->dtype, &d, &k);
+  if (s == HL_OK)
+    s = hl_config_parse(k, shape, n, t, hli_str(g->config), &d, &c);
+  hli_pass_env env = {.alloc = &ctx->alloc, .target = t, .config = c, .shape = shape, .shape_count = n, .diag = &d};
+  if (s == HL_OK)
+    s = hli_run_pipeline(&env, &k, g->pass, NULL, NULL);
+  if (s == HL_OK)
+    s = hl_kernel_print(k, &d, &text);
+  if (s != HL_OK)
+    fail_msg("%s: %s", g->file, d.message);
+  snprintf(file, sizeof file, "pass/lane/%s", g->file);
+  golden_check(file, hl_blob_data(text));
+  hl_blob_release(text);
+  hl_config_destroy(c);
+  hl_kernel_destroy(k);
+}
+
+static void test_goldens(void **state) {
+  (void)state;
+  for (size_t i = 0; i < HLI_COUNT(goldens); i++)
+    check_golden(&goldens[i]);
 }
 
 /* ---- meaning ----------------------------------------------------------------------------------- */
@@ -72,6 +154,6 @@ static void test_meaning(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_meaning)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
