@@ -135,22 +135,6 @@ static void test_streaming(void **state) {
   hl_blob_release(r.bytes);
 }
 
-/* A bf16 scalar spread over a vector once needed a library where there is no AVX512-BF16. */
-static void test_bf16_spread(void **state) {
-  (void)state;
-  static const char text[] = HEAD
-      "  param %x : tensor<bf16[N]> in strides [1]\n  param %y : tensor<bf16[N]> out strides [1]\n  grid [1 / 1]\n  body {\n"
-      "    %z = const {value = 0} : i64\n    %one = const {value = 1} : i64\n    %s = load %x[%one] : bf16\n    %v = load %x[%z:] : bf16[8]\n"
-      "    %b = broadcast %s {dims = []} : bf16[8]\n    %p = mul %b, %v : bf16[8]\n    store %y[%z:], %p\n" TAIL;
-  uint16_t x[64] = {0x3f80, 0x4000, 0x4040, 0, 0, 0, 0, 0xbf80}, y[64]; /* 1 2 3 ... -1 */
-  host_code c = host_load_text(text, "x86-64-v3");
-  if (host_runs("x86-64-v3")) {
-    c.entry((const void *[]){x, y}, 0, 1, c.scratch);
-    assert_true(y[0] == 0x4000 && y[1] == 0x4080 && y[2] == 0x40c0 && y[7] == 0xc000);
-  }
-  host_unload(&c);
-}
-
 /* `unroll` on a loop whose trips do not divide. */
 static void test_unroll(void **state) {
   (void)state;
@@ -265,7 +249,7 @@ static void test_starved(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_kernels),  cmocka_unit_test(test_masked_store_stays_inside), cmocka_unit_test(test_streaming),
-      cmocka_unit_test(test_bf16_spread), cmocka_unit_test(test_unroll),   cmocka_unit_test(test_refusals),                  cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_unroll),   cmocka_unit_test(test_refusals),                  cmocka_unit_test(test_threads),
       cmocka_unit_test(test_starved),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
