@@ -220,18 +220,14 @@ static LLVMValueRef other_of(hlc_emit *e, const load *l, uint32_t reg) {
   return l->other.n ? l->other.r[reg] : LLVMConstNull(hlc_scalar_type(e, l->x.dtype));
 }
 
-/* bf16 comes two to a register: taken apart by shifts, which widening to f32 swallows. */
-static void take_words(hlc_emit *e, LLVMValueRef words, uint32_t vec, LLVMValueRef *out) {
-  for (uint32_t i = 0; i < vec; i += 2) {
-    LLVMValueRef w = vec > 2 ? LLVMBuildExtractElement(e->b, words, hlc_i32(e, (int32_t)(i / 2)), "") : words;
-    LLVMValueRef high = LLVMBuildLShr(e->b, w, hlc_i32(e, 16), "");
-    out[i] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, w, e->t_i16, ""), e->t_bf16, "");
-    out[i + 1] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, high, e->t_i16, ""), e->t_bf16, "");
-  }
+/* bf16 comes two to a register, taken apart by shifts that widening to f32 swallows.  `other` has no such form. */
+static bool in_words(const load *l, uint32_t vec) {
+  return l->x.dtype == HL_BF16 && vec > 1 && !l->other.n;
 }
 
+/* Registers reg .. reg + vec - 1; in words: the words, in the first half of them. */
 static void load_vector(hlc_emit *e, const load *l, uint32_t reg, uint32_t vec, LLVMValueRef *out) {
-  const bool words = l->x.dtype == HL_BF16 && vec > 1;
+  const bool words = in_words(l, vec);
   LLVMTypeRef t = words ? e->t_i32 : hlc_memory_type(e, l->x.dtype);
   const uint32_t n = words ? vec / 2 : vec;
   LLVMValueRef v = LLVMBuildLoad2(e->b, n > 1 ? LLVMVectorType(t, n) : t, nv_access_pointer(e, &l->x, reg), "");
@@ -240,12 +236,26 @@ static void load_vector(hlc_emit *e, const load *l, uint32_t reg, uint32_t vec, 
     LLVMValueRef none = LLVMMetadataAsValue(e->ctx, LLVMMDNodeInContext2(e->ctx, NULL, 0));
     LLVMSetMetadata(v, LLVMGetMDKindIDInContext(e->ctx, "invariant.load", 14), none);
   }
-  if (words) {
-    take_words(e, v, vec, out);
-    return;
+  for (uint32_t i = 0; i < n; i++) {
+    LLVMValueRef x = n > 1 ? LLVMBuildExtractElement(e->b, v, hlc_i32(e, (int32_t)i), "") : v;
+    out[i] = words ? x : hlc_from_memory(e, l->x.dtype, x);
   }
-  for (uint32_t i = 0; i < vec; i++)
-    out[i] = hlc_from_memory(e, l->x.dtype, vec > 1 ? LLVMBuildExtractElement(e->b, v, hlc_i32(e, (int32_t)i), "") : v);
+}
+
+/* Behind the branch: 0 (or `other`) where the load was skipped; words become elements. */
+static void merge_vector(hlc_emit *e, const load *l, const nv_if *f, LLVMBasicBlockRef from, uint32_t reg, uint32_t vec,
+                         LLVMValueRef *out) {
+  const bool words = in_words(l, vec);
+  for (uint32_t i = 0; i < (words ? vec / 2 : vec); i++)
+    out[i] = nv_if_value(e, f, from, out[i], words ? hlc_i32(e, 0) : other_of(e, l, reg + i));
+}
+
+static void split_words(hlc_emit *e, uint32_t vec, LLVMValueRef *out) {
+  for (uint32_t i = vec / 2; i-- > 0;) {
+    LLVMValueRef w = out[i], high = LLVMBuildLShr(e->b, w, hlc_i32(e, 16), "");
+    out[2 * i] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, w, e->t_i16, ""), e->t_bf16, "");
+    out[2 * i + 1] = LLVMBuildBitCast(e->b, LLVMBuildTrunc(e->b, high, e->t_i16, ""), e->t_bf16, "");
+  }
 }
 
 /* Loads registers one after the other, `vec` at a time; neighbours under one condition share a branch. */
@@ -263,8 +273,10 @@ static void load_path(hlc_emit *e, load *l, uint32_t vec, bool checked, LLVMValu
       load_vector(e, l, r, vec, out + r);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
     nv_if_end(e, &f);
-    for (uint32_t r = first; r < end; r++)
-      out[r] = nv_if_value(e, &f, from, out[r], other_of(e, l, r));
+    for (uint32_t r = first; r < end; r += vec) /* all phis come first in their block */
+      merge_vector(e, l, &f, from, r, vec, out + r);
+    for (uint32_t r = first; r < end && in_words(l, vec); r += vec)
+      split_words(e, vec, out + r);
     first = end;
   }
 }
@@ -324,19 +336,24 @@ typedef struct store {
   hlc_regs value, mask;
 } store;
 
-static void store_vector(hlc_emit *e, const store *s, uint32_t reg, uint32_t vec) {
-  LLVMTypeRef t = hlc_memory_type(e, s->x.dtype);
-  LLVMValueRef v = vec > 1 ? LLVMGetPoison(LLVMVectorType(t, vec)) : NULL;
+/* The registers of one instruction. */
+static LLVMValueRef store_operand(hlc_emit *e, const store *s, uint32_t reg, uint32_t vec) {
+  LLVMValueRef v = vec > 1 ? LLVMGetPoison(LLVMVectorType(hlc_memory_type(e, s->x.dtype), vec)) : NULL;
   for (uint32_t i = 0; i < vec; i++) {
     LLVMValueRef x = hlc_to_memory(e, s->x.dtype, s->value.r[reg + i]);
     v = vec > 1 ? LLVMBuildInsertElement(e->b, v, x, hlc_i32(e, (int32_t)i), "") : x;
   }
-  LLVMSetAlignment(LLVMBuildStore(e->b, v, nv_access_pointer(e, &s->x, reg)), vec * s->x.bytes);
+  return v;
 }
 
+/* What is stored is put together before the branch: conversions and packing meet in one block and become one
+ * instruction. */
 static void store_path(hlc_emit *e, store *s, uint32_t vec, bool checked) {
   const uint32_t n = s->x.layout->regs;
-  for (uint32_t first = 0; first < n && !hlc_failed(e);) {
+  LLVMValueRef *packed = hlc_new_regs(e, n);
+  for (uint32_t r = 0; packed && r < n; r += vec)
+    packed[r] = store_operand(e, s, r, vec);
+  for (uint32_t first = 0; packed && first < n && !hlc_failed(e);) {
     LLVMValueRef cond = checked ? nv_access_inside(e, &s->x, first) : NULL;
     if (s->mask.n)
       cond = nv_and(e, cond, s->mask.r[first]);
@@ -345,7 +362,7 @@ static void store_path(hlc_emit *e, store *s, uint32_t vec, bool checked) {
       end += vec;
     const nv_if f = nv_if_begin(e, cond);
     for (uint32_t r = first; r < end; r += vec)
-      store_vector(e, s, r, vec);
+      LLVMSetAlignment(LLVMBuildStore(e->b, packed[r], nv_access_pointer(e, &s->x, r)), vec * s->x.bytes);
     nv_if_end(e, &f);
     first = end;
   }
