@@ -25,6 +25,8 @@ static LLVMTypeRef register_type(hlc_emit *e, hli_type type, uint32_t *count) {
     hlc_fail(e, HL_ERR_LIMIT, "a vector of %lld lanes; at most %d are supported", (long long)lanes, HLC_MAX_LANES);
     return scalar;
   }
+  while (width > 4 && lanes % width) /* 24 lanes are three registers of 8 */
+    width /= 2;
   if (lanes > width && lanes % width == 0) {
     *count = (uint32_t)lanes / width;
     lanes = width;

@@ -25,6 +25,14 @@ static LLVMValueRef lanes_from(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, uint
   return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, n), "");
 }
 
+/* Lanes of poison behind x. */
+static LLVMValueRef lengthened(hlc_emit *e, LLVMValueRef x, uint32_t n) {
+  LLVMValueRef index[HLC_MAX_LANES];
+  for (uint32_t i = 0; i < n; i++)
+    index[i] = i < hlc_lanes(x) ? hlc_i32(e, (int32_t)i) : LLVMGetPoison(e->t_i32);
+  return LLVMBuildShuffleVector(e->b, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(index, n), "");
+}
+
 typedef LLVMValueRef (*part_fn)(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, bool is_double, int selector);
 
 /* Applies `fn` to each 512-bit register of a and b. */
@@ -37,7 +45,7 @@ static LLVMValueRef by_register(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, par
     LLVMValueRef x = all == lanes ? a : lanes_from(e, a, LLVMGetPoison(LLVMTypeOf(a)), at, lanes);
     LLVMValueRef y = all == lanes ? b : lanes_from(e, b, LLVMGetPoison(LLVMTypeOf(b)), at, lanes);
     LLVMValueRef z = fn(e, x, y, is_double, selector);
-    if (at > lanes) z = lanes_from(e, z, LLVMGetPoison(LLVMTypeOf(z)), 0, at); /* as long as what is there */
+    if (at > lanes) z = lengthened(e, z, at); /* as long as what is there */
     out = out ? lanes_from(e, out, z, 0, at + lanes) : z;
   }
   return out;
