@@ -26,7 +26,7 @@ endfunction()
 
 hl_dep(ffi     libffi  ffi     REQUIRED)
 hl_dep(jansson jansson jansson REQUIRED)
-hl_dep(lmdb    lmdb    lmdb    QUIET)
+hl_dep(lmdb    lmdb    lmdb    REQUIRED)
 if(HL_TESTS)
   hl_dep(cmocka cmocka cmocka REQUIRED)
 endif()

@@ -1,0 +1,138 @@
+/* file.c: objects too large for a record, one file each.
+ *
+ * A file is written under a name of its own, then renamed inside the transaction that
+ * writes its record.  So a reader sees the old or the new file, and whichever it
+ * sees is compared with the record's size and digest before anybody loads it.
+ * SPDX-License-Identifier: MIT */
+#include "src/store/internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void hli_file_name(hli_digest key, char *out) {
+  char hex[33];
+  hli_digest_text(key, hex);
+  (void)snprintf(out, HLI_FILE_NAME, "%s/%s.so", HLI_STORE_CODE_, hex);
+}
+
+void hli_file_remove(hli_store *store, hli_digest key) {
+  char name[HLI_FILE_NAME];
+  hli_file_name(key, name);
+  (void)unlinkat(store->folder.fd, name, 0);
+}
+
+static bool write_all(int fd, hl_str s) {
+  while (s.len) {
+    ssize_t n = write(fd, s.ptr, s.len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return false;
+    s.ptr += n, s.len -= (size_t)n;
+  }
+  return true;
+}
+
+static bool write_aside(hli_store *store, hli_digest key, hl_str content, char *name) {
+  char hex[33], text[128];
+  hli_digest_text(key, hex);
+  (void)snprintf(name, HLI_FILE_NAME, "%s/.%s.%ld.%u", HLI_STORE_CODE_, hex, (long)getpid(),
+                 (unsigned)atomic_fetch_add(&store->serial, 1));
+  (void)mkdirat(store->folder.fd, HLI_STORE_CODE_, 0700);
+  (void)unlinkat(store->folder.fd, name, 0); /* of a dead process with our number */
+  int fd = openat(store->folder.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  bool ok = fd >= 0 && write_all(fd, content) && (store->options.no_sync || fsync(fd) == 0);
+  const int why = errno;
+  if (fd >= 0 && close(fd) != 0)
+    ok = false;
+  if (ok)
+    return true;
+  if (fd >= 0)
+    (void)unlinkat(store->folder.fd, name, 0);
+  hli_store_trouble(store, "a file of %zu bytes cannot be written: %s", content.len,
+                    strerror_r(why, text, sizeof text));
+  return false;
+}
+
+bool hli_store_file_put(hli_store *store, hli_digest key, hl_str provenance, hl_str content) {
+  char aside[HLI_FILE_NAME];
+  if (!hli_store_writable(store) || !content.len || !write_aside(store, key, content, aside))
+    return false;
+  const hli_digest digest = hli_digest_bytes(content.ptr, content.len, key);
+  const hli_record_put put = {.kind = HLI_STORE_CODE,
+                              .key = key,
+                              .provenance = provenance,
+                              .payload = {(const char *)&digest, sizeof digest},
+                              .file_bytes = content.len,
+                              .aside = aside};
+  if (hli_record_put_new(store, &put))
+    return true;
+  (void)unlinkat(store->folder.fd, aside, 0);
+  return false;
+}
+
+/* The content of the file if it is what the record says. */
+static char *read_file(hli_store *store, hli_digest key, uint64_t size, hli_digest digest) {
+  char name[HLI_FILE_NAME];
+  struct stat st;
+  hli_file_name(key, name);
+  int fd = openat(store->folder.fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0)
+    return NULL;
+  const bool fits = !hli_file_distrust(fd, &store->options) && fstat(fd, &st) == 0 && (uint64_t)st.st_size == size;
+  char *data = fits ? hli_alloc(&store->ctx->alloc, size, 16) : NULL;
+  size_t done = 0;
+  while (data && done < size) {
+    ssize_t n = read(fd, data + done, size - done);
+    if (n <= 0 && !(n < 0 && errno == EINTR))
+      break;
+    done += n > 0 ? (size_t)n : 0;
+  }
+  (void)close(fd);
+  if (data && done == size) {
+    const hli_digest d = hli_digest_bytes(data, size, key);
+    if (d.lo == digest.lo && d.hi == digest.hi)
+      return data;
+  }
+  hli_release(&store->ctx->alloc, data, size);
+  return NULL;
+}
+
+/* One blob of provenance and content. */
+static bool join(hli_store *store, hli_store_record *record, hl_str content) {
+  hli_strbuf sb;
+  hli_sb_init(&sb, &store->ctx->alloc);
+  const size_t head = record->provenance.len;
+  hli_sb_put(&sb, record->provenance.ptr, head);
+  hli_sb_put(&sb, content.ptr, content.len);
+  hl_blob *bytes = sb.failed ? NULL : hli_sb_to_blob(&sb);
+  hli_sb_free(&sb);
+  hli_store_record_release(record);
+  if (!bytes)
+    return false;
+  const char *p = hl_blob_data(bytes);
+  *record = (hli_store_record){.bytes = bytes, .provenance = {p, head}, .payload = {p + head, content.len}};
+  return true;
+}
+
+bool hli_store_file_get(hli_store *store, hli_digest key, hli_store_record *out) {
+  hli_record_info info;
+  hli_digest digest;
+  if (!hli_record_get(store, HLI_STORE_CODE, key, out, &info))
+    return false;
+  char *content = NULL;
+  const bool file = info.file_bytes && out->payload.len == sizeof digest;
+  if (file) {
+    memcpy(&digest, out->payload.ptr, sizeof digest);
+    content = read_file(store, key, info.file_bytes, digest);
+  }
+  const bool found = content && join(store, out, (hl_str){content, (size_t)info.file_bytes});
+  if (file && !content) /* unless somebody has just replaced both */
+    (void)hli_record_drop(store, HLI_STORE_CODE, key, info.stamp);
+  hli_release(&store->ctx->alloc, content, (size_t)info.file_bytes);
+  if (!found)
+    hli_store_record_release(out);
+  return found;
+}

@@ -1,0 +1,353 @@
+/* Many processes: single flight, killed writers, forked children, a stopped holder of the lock, and
+ * processes whose numbers mean nothing here. */
+#include "util.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void nap_ms(long ms) {
+  const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+  (void)nanosleep(&t, NULL);
+}
+
+static void wait_for(const pid_t *pids, int n) {
+  for (int i = 0; i < n; i++) {
+    int status;
+    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    if (!su_exited(status, 0))
+      fail_msg("child %d: status %#x", i, (unsigned)status);
+  }
+}
+
+/* ---- single flight ------------------------------------------------------------------ */
+
+static const char *made_path(const su *t) {
+  static char path[256];
+  su_path(t, "made", path);
+  return path;
+}
+
+/* What a plan does: look, queue up, look again, make, put. */
+static int make_once(su *t, hli_store *s) {
+  hli_store_record r;
+  hli_store_flight f;
+  if (hli_store_file_get(s, su_key(1), &r)) {
+    hli_store_record_release(&r);
+    return 0;
+  }
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(1), 20000, &f);
+  if (!f.alone)
+    return 1;
+  bool there = hli_store_file_get(s, su_key(1), &r);
+  if (there) {
+    hli_store_record_release(&r);
+  } else {
+    nap_ms(50); /* "compiling" */
+    int fd = open(made_path(t), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) != 0)
+      return 2;
+    if (!hli_store_file_put(s, su_key(1), su_str("{}"), su_str("made")))
+      return 3;
+  }
+  hli_store_single_flight_end(s, &f);
+  return hli_store_file_get(s, su_key(1), &r) ? (hli_store_record_release(&r), 0) : 4;
+}
+
+static int make_in_child(void *arg) {
+  hli_store *s = su_open(arg, NULL);
+  int code = make_once(arg, s);
+  hli_store_close(s);
+  return code;
+}
+
+static long made(const su *t) {
+  char buffer[64];
+  int fd = open(made_path(t), O_RDONLY);
+  if (fd < 0)
+    return 0;
+  ssize_t n = read(fd, buffer, sizeof buffer);
+  (void)close(fd);
+  return (long)n;
+}
+
+static void test_flight(void **state) {
+  su *t = *state;
+  pid_t pids[8];
+  for (int i = 0; i < 8; i++)
+    pids[i] = su_spawn(make_in_child, t);
+  wait_for(pids, 8);
+  assert_int_equal(made(t), 1);
+}
+
+typedef struct maker {
+  su *t;
+  hli_store *store;
+  int code;
+} maker;
+
+static void *make_in_thread(void *arg) {
+  maker *m = arg;
+  m->code = make_once(m->t, m->store);
+  return NULL;
+}
+
+static void test_flight_threads(void **state) {
+  su *t = *state;
+  hli_store *s = su_open(t, NULL);
+  pthread_t ids[6];
+  maker m[6];
+  for (int i = 0; i < 6; i++) {
+    m[i] = (maker){t, s, -1};
+    assert_int_equal(pthread_create(&ids[i], NULL, make_in_thread, &m[i]), 0);
+  }
+  for (int i = 0; i < 6; i++) {
+    assert_int_equal(pthread_join(ids[i], NULL), 0);
+    assert_int_equal(m[i].code, 0);
+  }
+  assert_int_equal(made(t), 1);
+  hli_store_close(s);
+}
+
+static int hold_flight(void *arg) {
+  hli_store *s = su_open(arg, NULL);
+  hli_store_flight f;
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(1), 1000, &f);
+  (void)su_put(s, 1); /* says that it has it */
+  nap_ms(60000);
+  return 1; /* it is killed before */
+}
+
+/* A holder that takes too long is not waited for; one that dies is replaced at once. */
+static void test_flight_holder(void **state) {
+  su *t = *state;
+  hli_store_flight f;
+  int status;
+  pid_t pid = su_spawn(hold_flight, t);
+  hli_store *s = su_open(t, NULL);
+  while (su_has(s, 1) != 1)
+    nap_ms(1);
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(1), 30, &f);
+  assert_true(!f.alone && f.waited);
+  hli_store_single_flight_end(s, &f);
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(2), 30, &f); /* other keys are free */
+  assert_true(f.alone && !f.waited);
+  hli_store_single_flight_end(s, &f);
+  assert_int_equal(kill(pid, SIGKILL), 0);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(1), 5000, &f);
+  assert_true(f.alone);
+  hli_store_single_flight_end(s, &f);
+  hli_store_close(s);
+}
+
+/* ---- killed while writing ------------------------------------------------------------- */
+
+typedef struct victim {
+  su *t;
+  int report;
+  uint64_t base;
+  bool own_pids; /* in a pid namespace of its own, as in a container */
+} victim;
+
+static int write_on(const victim *v) {
+  hli_store *s = su_open(v->t, NULL);
+  for (uint64_t i = v->base;; i++)
+    if (!su_put(s, i) || write(v->report, &i, sizeof i) != sizeof i)
+      return 1;
+}
+
+static int write_for_ever(void *arg) {
+  const victim *v = arg;
+  if (!v->own_pids)
+    return write_on(v);
+#ifdef CLONE_NEWPID
+  if (unshare(CLONE_NEWPID) != 0)
+    return 77;
+#endif
+  pid_t inner = fork(); /* number 1 over there */
+  if (inner == 0)
+    _exit(write_on(v));
+  nap_ms(40 + (long)(v->base / 100000) * 3);
+  (void)kill(inner, SIGKILL);
+  (void)waitpid(inner, NULL, 0);
+  return 0;
+}
+
+/* Every record that was reported is there and right, and the store goes on working. */
+static void killed(su *t, bool own_pids) {
+  uint64_t done[64] = {0};
+  int pipes[64][2], rounds = own_pids ? 6 : 24;
+  for (int i = 0; i < rounds; i++) {
+    int status;
+    assert_int_equal(pipe(pipes[i]), 0);
+    victim v = {t, pipes[i][1], (uint64_t)(i + 1) * 100000, own_pids};
+    pid_t pid = su_spawn(write_for_ever, &v);
+    (void)close(pipes[i][1]);
+    if (!own_pids) {
+      nap_ms(15 + i % 7 * 3);
+      assert_int_equal(kill(pid, SIGKILL), 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (own_pids && su_exited(status, 77)) {
+      (void)close(pipes[i][0]);
+      skip();
+    }
+    uint64_t key;
+    while (read(pipes[i][0], &key, sizeof key) == sizeof key)
+      done[i] = key + 1;
+    (void)close(pipes[i][0]);
+  }
+  hli_store *s = su_open(t, NULL);
+  uint64_t total = 0;
+  for (int i = 0; i < rounds; i++)
+    for (uint64_t k = (uint64_t)(i + 1) * 100000; k < done[i]; k++, total++)
+      assert_int_equal(su_has(s, k), 1);
+  assert_true(total > 0);
+  assert_true(su_put(s, 1) && su_has(s, 1) == 1);
+  assert_int_equal(t->warnings, 0); /* and nothing looked damaged */
+  hli_store_close(s);
+}
+
+static void test_killed(void **state) {
+  killed(*state, false);
+}
+
+static void test_container(void **state) {
+  killed(*state, true);
+}
+
+/* ---- many writers ------------------------------------------------------------------------ */
+
+static int write_some(void *arg) {
+  victim *v = arg;
+  hli_store *s = su_open(v->t, NULL);
+  for (uint64_t i = 0; i < 60; i++)
+    if (!su_put(s, v->base + i) || su_has(s, v->base + i / 3) != 1)
+      return 1;
+  hli_store_close(s);
+  return v->t->warnings;
+}
+
+static void test_many(void **state) {
+  su *t = *state;
+  pid_t pids[6];
+  for (int i = 0; i < 6; i++) {
+    victim v = {.t = t, .base = (uint64_t)i * 1000};
+    pids[i] = su_spawn(write_some, &v);
+  }
+  wait_for(pids, 6);
+  hli_store *s = su_open(t, NULL);
+  for (uint64_t i = 0; i < 6; i++)
+    for (uint64_t k = 0; k < 60; k++)
+      assert_int_equal(su_has(s, i * 1000 + k), 1);
+  hli_store_close(s);
+}
+
+/* Two sizes of map on one file: the smaller one follows. */
+static void test_sizes(void **state) {
+  su *t = *state;
+  hli_store *small = su_open(t, &(hli_store_options){.record_bytes = 1 << 18});
+  assert_true(su_put(small, 0));
+  hli_store *large = su_open(t, NULL);
+  for (uint64_t i = 1; i < 3000; i++)
+    assert_true(su_put(large, i));
+  assert_int_equal(su_has(small, 2999), 1);
+  assert_true(su_put(small, 5000)); /* and evicts down to its own limit */
+  assert_int_equal(su_has(large, 5000), 1);
+  assert_int_equal(su_has(large, 1), 0);
+  hli_store_close(small);
+  hli_store_close(large);
+}
+
+/* ---- fork ----------------------------------------------------------------------------------- */
+
+typedef struct family {
+  su *t;
+  hli_store *store;
+  _Atomic bool stop;
+} family;
+
+static int inherit(void *arg) {
+  family *f = arg;
+  (void)alarm(60);
+  if (su_has(f->store, 1) != 1 || !su_put(f->store, 2) || su_has(f->store, 2) != 1)
+    return 1;
+  hli_store_flight flight;
+  hli_store_single_flight_begin(f->store, HLI_STORE_CODE, su_key(2), 1000, &flight);
+  if (!flight.alone)
+    return 2;
+  hli_store_single_flight_end(f->store, &flight);
+  hli_store_close(f->store);
+  return 0;
+}
+
+static void test_fork(void **state) {
+  family f = {.t = *state};
+  f.store = su_open(f.t, NULL);
+  assert_true(su_put(f.store, 1));
+  assert_true(su_exited(su_child(inherit, &f), 0));
+  assert_int_equal(su_has(f.store, 2), 1); /* the parent's is as it was */
+  assert_true(su_put(f.store, 3));
+  hli_store_close(f.store);
+}
+
+static void *keep_busy(void *arg) {
+  family *f = arg;
+  for (uint64_t i = 0; !atomic_load(&f->stop); i++)
+    (void)su_put(f->store, 100 + i % 50);
+  return NULL;
+}
+
+/* Forked while another thread is inside, with all locks taken. */
+static void test_fork_busy(void **state) {
+  family f = {.t = *state};
+  pthread_t id;
+  f.store = su_open(f.t, NULL);
+  assert_true(su_put(f.store, 1));
+  assert_int_equal(pthread_create(&id, NULL, keep_busy, &f), 0);
+  for (int i = 0; i < 20; i++) {
+    int status = su_child(inherit, &f);
+    if (!su_exited(status, 0))
+      fail_msg("round %d: status %#x", i, (unsigned)status);
+  }
+  atomic_store(&f.stop, true);
+  assert_int_equal(pthread_join(id, NULL), 0);
+  assert_int_equal(f.t->warnings, 0);
+  hli_store_close(f.store);
+}
+
+/* ---- a lock that is never given back ----------------------------------------------------------- */
+
+static void test_stopped_holder(void **state) {
+  su *t = *state;
+  hli_store *s = su_open(t, &(hli_store_options){.wait_ms = 20});
+  assert_true(su_put(s, 1));
+  int fd = open(t->dir, O_RDONLY | O_DIRECTORY); /* as if in another process */
+  assert_true(fd >= 0 && flock(fd, LOCK_EX) == 0);
+  assert_int_equal(su_has(s, 1), 0); /* works without, this time */
+  assert_false(su_put(s, 2));
+  assert_int_equal(t->warnings, 1);
+  assert_non_null(strstr(t->last, "lock"));
+  assert_int_equal(flock(fd, LOCK_SH), 0); /* a stopped reader: others may read */
+  assert_int_equal(su_has(s, 1), 1);
+  assert_false(su_put(s, 2));
+  (void)close(fd);
+  assert_true(su_put(s, 2));
+  assert_int_equal(t->warnings, 1);
+  hli_store_close(s);
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, su_setup, su_teardown)
+  const struct CMUnitTest tests[] = {
+      T(test_flight), T(test_flight_threads), T(test_flight_holder), T(test_killed),    T(test_container),
+      T(test_many),   T(test_sizes),          T(test_fork),          T(test_fork_busy), T(test_stopped_holder),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
