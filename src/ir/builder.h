@@ -12,6 +12,14 @@ typedef struct hli_loop { /* an open tile loop */
   hli_cursor outer;
 } hli_loop;
 
+/* A value that promotes weakly.  A float literal is an f32 among its equals, but keeps what the user wrote: next to
+ * an f64 it must not have been rounded to f32 before. */
+typedef struct hli_literal {
+  hli_value value;
+  bool is_float;
+  double exact; /* of a float */
+} hli_literal;
+
 struct hl_builder {
   hl_context *ctx;
   const hl_allocator *alloc;
@@ -19,7 +27,7 @@ struct hl_builder {
   hli_cursor at; /* where the next op goes, and its location */
   hl_diag diag;  /* the first complaint */
   HLI_VEC(hli_loop) loops;
-  HLI_VEC(hli_value) literals; /* values that promote weakly as literals */
+  HLI_VEC(hli_literal) literals;
 };
 
 /* Records the first complaint with the current location; always gives HL_POISON. */
@@ -30,6 +38,7 @@ bool hli_builder_ok(hl_builder *b, hl_value v);
 bool hli_builder_is_value(hl_builder *b, hl_value v, const char *what); /* ok, and not a tile or tensor */
 /* Infers, complains or creates; `given` as in hli_infer. */
 hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given);
+const hli_literal *hli_builder_literal(const hl_builder *b, hl_value v); /* NULL: none */
 bool hli_builder_is_literal(const hl_builder *b, hl_value v);
 /* Casts (a literal is re-made) and broadcasts NumPy-style, aligned at the last axis, to a type. */
 hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to);

@@ -5,20 +5,28 @@
 
 /* ---- literals ---- */
 
-bool hli_builder_is_literal(const hl_builder *b, hl_value v) {
+const hli_literal *hli_builder_literal(const hl_builder *b, hl_value v) {
   for (uint32_t i = 0; i < b->literals.len; i++)
-    if (b->literals.data[i] == v)
-      return true;
-  return false;
+    if (b->literals.data[i].value == v)
+      return &b->literals.data[i];
+  return NULL;
+}
+
+bool hli_builder_is_literal(const hl_builder *b, hl_value v) {
+  return hli_builder_literal(b, v) != NULL;
+}
+
+static hl_value remember_literal(hl_builder *b, hli_literal l) {
+  if (!l.value || !hli_vec_push(b->alloc, &b->literals, l))
+    return hli_builder_no_memory(b);
+  return l.value;
 }
 
 static hl_value literal(hl_builder *b, hl_dtype dtype, hli_scalar s) {
   if (!b || b->diag.status != HL_OK)
     return HL_POISON;
-  hli_value v = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, s));
-  if (!v || !hli_vec_push(b->alloc, &b->literals, v))
-    return hli_builder_no_memory(b);
-  return v;
+  const hli_value v = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, s));
+  return remember_literal(b, dtype == HL_F32 ? (hli_literal){v, true, s.f} : (hli_literal){.value = v});
 }
 
 hl_value(hl_const_f)(hl_builder *b, double x) {
@@ -37,8 +45,11 @@ hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype) {
   if (from == dtype)
     return v;
   hli_scalar s;
-  if (hli_builder_is_literal(b, v) && hli_const_value(b->k, v, &s)) { /* exact: made anew, not rounded twice */
-    const hli_scalar c = hli_scalar_eval(HLI_OP_CAST, from, dtype, &s, false);
+  const hli_literal *l = hli_builder_literal(b, v);
+  if (l && (l->is_float || hli_const_value(b->k, v, &s))) { /* made anew: rounded once, from what was written */
+    if (l->is_float)
+      s.f = l->exact;
+    const hli_scalar c = hli_scalar_eval(HLI_OP_CAST, l->is_float ? HL_F64 : from, dtype, &s, false);
     hli_value r = hli_make_const(&b->at, dtype, hli_scalar_to_bits(dtype, c));
     return r ? r : hli_builder_no_memory(b);
   }
@@ -194,10 +205,27 @@ static hl_dtype compute_dtype(hl_dtype d) {
   return d == HL_F64 ? HL_F64 : HL_F32;
 }
 
-static hl_value remember_literal(hl_builder *b, hl_value r, bool weak) {
-  if (weak && r && !hli_vec_push(b->alloc, &b->literals, r))
-    return hli_builder_no_memory(b);
-  return r;
+/* The result of an operation on two literals is one too; of floats its exact value is computed in f64. */
+static hl_value weak_result(hl_builder *b, hli_opcode code, hl_value a, hl_value c, hl_value r) {
+  const hl_value in[2] = {a, c};
+  hli_literal l = {.value = r};
+  hli_scalar s[2];
+  if (!r)
+    return HL_POISON;
+  l.is_float = hli_dtype_of(b->k, r) == HL_F32;
+  for (uint32_t i = 0; l.is_float && i < 2; i++) {
+    const hli_literal *from = hli_builder_literal(b, in[i]);
+    const hl_dtype d = hli_dtype_of(b->k, in[i]);
+    if (from->is_float)
+      s[i].f = from->exact;
+    else if (hli_const_value(b->k, in[i], &s[i]))
+      s[i] = hli_scalar_eval(HLI_OP_CAST, d, HL_F64, &s[i], false);
+    else
+      l.is_float = false;
+  }
+  if (l.is_float)
+    l.exact = hli_scalar_eval(code, HL_F64, HL_F64, s, false).f;
+  return remember_literal(b, l);
 }
 
 hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
@@ -242,7 +270,7 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = code, .operands = v, .operand_count = 2}, 0);
   if (rule == HLI_RULE_FLOAT && (d == HL_F16 || d == HL_BF16))
     r = hli_builder_cast(b, r, d);
-  return remember_literal(b, r, weak);
+  return weak ? weak_result(b, code, a, c, r) : r;
 }
 
 hl_value(hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {

@@ -110,6 +110,30 @@ static void test_weak_literals(void **state) {
   hl_kernel_destroy(k);
 }
 
+/* Is there a constant with exactly this value among the f64 ones? */
+static bool has_f64_constant(const hl_kernel *k, double x) {
+  hli_scalar s;
+  for (hli_value v = 1; v < k->values.len; v++)
+    if (hli_dtype_of(k, v) == HL_F64 && hli_const_value(k, v, &s) && s.f == x)
+      return true;
+  return false;
+}
+
+/* Next to an f64, a literal is what was written, not what f32 makes of it; so are sums of literals. */
+static void test_literals_in_f64(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F64, HL_F64);
+  const hl_value x = hl_load(f.b, f.x, f.t, 2);
+  const hl_value a = hl_mul(f.b, x, hl_const_f(f.b, 0.1));
+  const hl_value b = hl_mul(f.b, x, hl_add(f.b, hl_const_f(f.b, 0.3), hl_const_i(f.b, 1)));
+  hl_store(f.b, f.out, f.t, 2, hl_add(f.b, a, b));
+  hl_kernel *k = close_kernel(&f);
+  assert_true(has_f64_constant(k, 0.1));
+  assert_true(has_f64_constant(k, 1.3));
+  assert_false(has_f64_constant(k, (double)0.1f));
+  hl_kernel_destroy(k);
+}
+
 /* A dimension of size 1 gives its one element to every lane; a negative constant counts from the end. */
 static void test_indices(void **state) {
   (void)state;
@@ -292,15 +316,12 @@ static void test_failing_allocations(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion),
-                                     cmocka_unit_test(test_weak_literals),
-                                     cmocka_unit_test(test_indices),
-                                     cmocka_unit_test(test_mean_and_shapes),
-                                     cmocka_unit_test(test_broadcast_mismatch),
-                                     cmocka_unit_test(test_index_errors),
-                                     cmocka_unit_test(test_loop_errors),
-                                     cmocka_unit_test(test_type_errors),
-                                     cmocka_unit_test(test_misuse),
-                                     cmocka_unit_test(test_failing_allocations)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_promotion),          cmocka_unit_test(test_weak_literals),
+      cmocka_unit_test(test_literals_in_f64),    cmocka_unit_test(test_indices),
+      cmocka_unit_test(test_mean_and_shapes),    cmocka_unit_test(test_broadcast_mismatch),
+      cmocka_unit_test(test_index_errors),       cmocka_unit_test(test_loop_errors),
+      cmocka_unit_test(test_type_errors),        cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_failing_allocations)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
