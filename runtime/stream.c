@@ -40,10 +40,24 @@ hl_status hl_stream_create(hl_device *dev, hl_diag *diag, hl_stream **out) {
   return status;
 }
 
+/* The CPU's native streams are libhl's own: anything else would be a wild pointer. */
+static bool is_own_stream(hl_device *dev, const void *native) {
+  bool found = native == NULL;
+  hli_context_lock(dev->ctx);
+  for (const hl_stream *s = dev->streams; s && !found; s = s->next)
+    found = s->native == native;
+  hli_context_unlock(dev->ctx);
+  return found;
+}
+
 hl_status hl_stream_wrap(hl_device *dev, void *native, hl_diag *diag, hl_stream **out) {
   if (!dev || !out)
     return hli_fail(diag, HL_ERR_ARG, "hl_stream_wrap: device and out must be set");
   *out = NULL;
+  if (dev->id.type == HL_DEVICE_CPU && !is_own_stream(dev, native))
+    return hli_fail(
+        diag, HL_ERR_ARG,
+        "hl_stream_wrap: %p is no stream of this CPU device: only what hl_stream_native gives can be wrapped", native);
   return stream_new(dev, native, false, diag, out);
 }
 
@@ -85,6 +99,8 @@ hl_status hlr_stream_handle(const hl_device *dev, const hl_stream *stream, hl_di
     *out = NULL;
     return HL_OK;
   }
+  if (stream->dev != dev && stream->dev->ctx != dev->ctx)
+    return hli_fail(diag, HL_ERR_ARG, "the stream belongs to a device of another context: use a stream of this one");
   if (stream->dev != dev)
     return hli_fail(diag, HL_ERR_ARG,
                     "the stream belongs to device '%s:%d', the work to '%s:%d': use a stream of that device",

@@ -39,7 +39,8 @@ HL_API hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target
 typedef struct hl_plan_options {
   size_t size;
   const hl_config *config; /* NULL: default */
-  /* Sizes; NULL: taken from `args` (tensors' shapes and strides), which must then be given. */
+  /* Sizes; NULL: taken from `args` (tensors' shapes, strides and alignment), which must then be given.  Code may
+   * rely on data being aligned like that of `args`, to at most 16 bytes; with `shape` on 16 bytes. */
   const hl_shape_binding *shape;
   uint32_t shape_count;
   const hl_arg *args;

@@ -5,9 +5,9 @@
  * loaded) -> hl_launch(plan, stream, args).  A plan is immutable and may be
  * launched from many threads; a launch takes no lock and allocates nothing.
  *
- * Every object holds its device, so objects may be destroyed in any order, but for two
- * rules: a prepared launch and a plan's function must not be used after their plan, and a
- * wrapped stream must live until its wrapper is destroyed.  Destroying a buffer, a plan or
+ * Every object holds its device, so objects may be destroyed in any order, but for three
+ * rules: the context goes last; a prepared launch and a plan's function must not be used
+ * after their plan; and a wrapped stream must live until its wrapper is destroyed.  Destroying a buffer, a plan or
  * a CPU stream waits for the work that uses it.
  *
  * After fork() the child has neither libhl's threads nor the GPU's state: it must make a

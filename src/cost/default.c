@@ -180,17 +180,19 @@ static bool shrink(const hli_space *s, hl_config *c) {
   return true;
 }
 
+bool hli_config_relax(const hli_space *s, hl_config *c) {
+  const hli_space_entry *warps = hli_space_find(s, HLI_KNOB_NUM_WARPS, 0);
+  const int64_t w = hli_config_value(c, HLI_KNOB_NUM_WARPS, 0, 0);
+  if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w))
+    return hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
+  return shrink(s, c);
+}
+
 hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
                             hl_diag *diag) {
-  const hli_space_entry *warps = hli_space_find(s, HLI_KNOB_NUM_WARPS, 0);
   for (;;) {
     hl_status st = hli_config_check(k, target, c, diag);
-    if (st != HL_ERR_LIMIT)
-      return st;
-    const int64_t w = hli_config_value(c, HLI_KNOB_NUM_WARPS, 0, 0);
-    if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w))
-      hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
-    else if (!shrink(s, c))
+    if (st != HL_ERR_LIMIT || !hli_config_relax(s, c))
       return st;
   }
 }

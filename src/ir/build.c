@@ -124,6 +124,13 @@ hl_kernel *hli_kernel_clone_header(const hl_kernel *k, uint8_t stage) {
   return NULL;
 }
 
+bool hli_kernel_writes(const hl_kernel *k) {
+  for (hli_op op = 1; op < k->ops.len; op++)
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_STORE)
+      return true;
+  return false;
+}
+
 /* ---- blocks ---- */
 
 hli_block hli_block_create(hl_kernel *k, hli_op parent) {

@@ -24,8 +24,12 @@ hl_value hli_builder_no_memory(hl_builder *b) {
 }
 
 bool hli_builder_ok(hl_builder *b, hl_value v) {
-  if (!b || v == HL_POISON || b->diag.status != HL_OK)
+  if (!b || b->diag.status != HL_OK)
     return false;
+  if (v == HL_POISON) { /* nothing failed before, so it was never given a value */
+    hli_builder_complain(b, "an operand is HL_POISON although no call failed: an uninitialised hl_value?");
+    return false;
+  }
   if (v < b->k->values.len)
     return true;
   hli_builder_complain(b, "value %u does not belong to this builder", v);
@@ -110,6 +114,8 @@ hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
     hli_fail_memory(&b->diag, "building a kernel"); /* whatever was complained about follows from it */
   if (b->diag.status == HL_OK)
     hli_verify(b->k, &b->diag, NULL);
+  if (b->diag.status == HL_OK && !hli_kernel_writes(b->k))
+    hli_builder_complain(b, "it stores nothing, so it computes nothing; end with hl_store into an output parameter");
   const hl_status status = b->diag.status;
   if (status == HL_OK) {
     *out = b->k;
@@ -295,6 +301,12 @@ static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, con
     if (x->block_min < 0 || x->block_max < 0 || (x->block_max && x->block_min > x->block_max) ||
         x->block_max > (1 << 20)) {
       hli_builder_complain(b, "tile %u: block limits %lld to %lld are not a range within 1 and 2^20", d,
+                           (long long)x->block_min, (long long)x->block_max);
+      return false;
+    }
+    if (x->block_min != x->block_max && x->block_max &&
+        (int64_t)hli_next_pow2((uint64_t)HLI_MAX(x->block_min, 1)) > x->block_max) {
+      hli_builder_complain(b, "tile %u: there is no power of two between the block limits %lld and %lld", d,
                            (long long)x->block_min, (long long)x->block_max);
       return false;
     }

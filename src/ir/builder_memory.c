@@ -42,22 +42,6 @@ typedef struct indices {
   uint32_t fixed; /* bit i: want[i] comes from a size-1 dimension, which broadcasts */
 } indices;
 
-/* A scalar index: negative ones count from the end. */
-static hl_value scalar_index(hl_builder *b, hl_value tensor, uint32_t d, hl_value v) {
-  hli_scalar s;
-  v = hli_builder_cast(b, v, HL_I64);
-  if (!v)
-    return HL_POISON;
-  const hli_op def = b->k->values.data[v].def;
-  const uint16_t code = def ? b->k->ops.data[def].code : 0;
-  if (code == HLI_OP_TILE_BEGIN || code == HLI_OP_TILE_END || code == HLI_OP_TILE_ID || code == HLI_OP_SIZE)
-    return v;
-  if (hli_const_value(b->k, v, &s))
-    return s.i >= 0 ? v : (hl_binary)(b, HL_ADD, v, (hl_size)(b, tensor, d));
-  return (hl_where)(b, (hl_binary)(b, HL_LT, v, (hl_const_i)(b, 0)), (hl_binary)(b, HL_ADD, v, (hl_size)(b, tensor, d)),
-                    v);
-}
-
 static bool one_index(hl_builder *b, hl_value tensor, uint32_t d, hl_value v, indices *x) {
   const hli_dim dim = hli_type_of(b->k, tensor)->dims[d];
   if (v == HL_ALL) {
@@ -86,7 +70,7 @@ static bool one_index(hl_builder *b, hl_value tensor, uint32_t d, hl_value v, in
     return false;
   }
   x->kind[d] = 's';
-  x->value[x->count] = scalar_index(b, tensor, d, v);
+  x->value[x->count] = hli_builder_cast(b, v, HL_I64);
   return x->value[x->count++] != HL_POISON;
 }
 

@@ -196,6 +196,7 @@ struct hl_kernel {
 
 hl_kernel *hli_kernel_create(const hl_allocator *alloc, hl_str name, uint8_t stage); /* NULL when out of memory */
 hl_kernel *hli_kernel_clone(const hl_kernel *k);
+bool hli_kernel_writes(const hl_kernel *k); /* has it a store? */
 /* An empty-bodied kernel with k's name, dims, axes, types, layouts, params (same ids). */
 hl_kernel *hli_kernel_clone_header(const hl_kernel *k, uint8_t stage);
 

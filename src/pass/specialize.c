@@ -7,7 +7,7 @@
  *   dim N                                   dim N = 4096
  *   %n = size %x {dim = 1} : i64     ->     %n = const {value = 4096} : i64
  */
-#include "src/pass/pass.h"
+#include "src/pass/bounds.h"
 
 static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {
   for (uint32_t i = 1; i < k->dims.len; i++) {
@@ -98,15 +98,13 @@ static void fold_sizes(hl_kernel *k) {
 
 /* ---- dimensions of size 1 broadcast ---- */
 
-static hli_value tile_end(const hl_kernel *k, hli_value tile);
-
 /* Does dimension d of the access have size 1 while its tile runs over more? */
 static bool is_unit(const hl_kernel *k, const hli_access *a, uint32_t d) {
   const hli_type_data *t = hli_type_of(k, a->base);
   hli_scalar end;
   if (t->kind != HLI_TYPE_TENSOR || a->kind[d] != 't' || k->dims.data[t->dims[d]].value != 1)
     return false;
-  const hli_value e = tile_end(k, a->index[d]);
+  const hli_value e = hli_tile_bound(k, true, a->index[d]);
   return e && !(hli_const_value(k, e, &end) && end.i <= 1);
 }
 
@@ -148,55 +146,10 @@ static void broadcast_all_units(hl_kernel *k) {
       broadcast_units(k, op);
 }
 
-/* ---- bounds: a tile may not run past the dimension it indexes ---- */
-
-/* The end of a tile value: of its loop, or of its range. */
-static hli_value tile_end(const hl_kernel *k, hli_value tile) {
-  const hli_value_data *v = &k->values.data[tile];
-  if (v->def)
-    return k->ops.data[v->def].code == HLI_OP_RANGE ? hli_operand(k, v->def, 1) : 0;
-  const hli_op loop = k->blocks.data[v->owner].parent;
-  if (!loop || k->ops.data[loop].code != HLI_OP_TILE)
-    return 0;
-  return hli_operand(k, loop, hli_attr_len(k, loop, 0) + v->index);
-}
-
-static hl_status check_access(const hli_pass_env *env, const hl_kernel *k, hli_op op) {
-  hli_access a;
-  hli_scalar end;
-  hli_access_get(k, op, &a);
-  const hli_type_data *t = hli_type_of(k, a.base);
-  for (uint32_t d = 0; d < a.rank && t->kind == HLI_TYPE_TENSOR; d++) {
-    const int64_t size = k->dims.data[t->dims[d]].value;
-    const char *name = k->values.data[a.base].name;
-    const hli_op_data *o = hli_op_get(k, op);
-    if (a.kind[d] == 't') {
-      const hli_value e = tile_end(k, a.index[d]);
-      const hli_axis axis = hli_type_of(k, a.index[d])->dims[0];
-      if (!e || k->axes.data[axis].dim == t->dims[d] || !hli_const_value(k, e, &end))
-        continue;
-      if (size >= 0 && end.i > size)
-        return hli_fail_at(
-            env->diag, HL_ERR_BUILD, o->file, o->line, 0,
-            "kernel %s: the tile $%s runs to %lld, but dimension %u of %s, which it indexes, has size %lld", k->name,
-            k->axes.data[axis].name, (long long)end.i, d, name, (long long)size);
-      if (size < 0)
-        return hli_fail_at(
-            env->diag, HL_ERR_BUILD, o->file, o->line, 0,
-            "kernel %s: the tile $%s runs to %lld, but dimension %u of %s is dynamic: loop over hl_size of it", k->name,
-            k->axes.data[axis].name, (long long)end.i, d, name);
-    } else if (a.kind[d] == 's' && hli_const_value(k, a.index[d], &end) && size >= 0 &&
-               (end.i >= size || end.i < -size)) {
-      return hli_fail_at(env->diag, HL_ERR_BUILD, o->file, o->line, 0,
-                         "kernel %s: index %lld is outside dimension %u of %s, which has size %lld", k->name,
-                         (long long)end.i, d, name, (long long)size);
-    }
-  }
-  return HL_OK;
-}
-
 hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   hl_kernel *k = *pk;
+  if (!hli_kernel_writes(k))
+    return hli_fail(env->diag, HL_ERR_BUILD, "kernel %s stores nothing, so it computes nothing", k->name);
   hl_status s = bind_dims(env, k);
   if (s != HL_OK)
     return s;
@@ -206,12 +159,7 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
     return s; /* so that bounds computed from sizes are constants */
   k = *pk;
   broadcast_all_units(k);
-  for (hli_op op = 1; op < k->ops.len; op++) {
-    const uint16_t code = k->ops.data[op].code;
-    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
-      continue;
-    if ((s = check_access(env, k, op)) != HL_OK)
-      return s;
-  }
+  if ((s = hli_check_bounds(env, k)) != HL_OK)
+    return s;
   return k->failed ? hli_fail_memory(env->diag, "specialising a kernel") : HL_OK;
 }

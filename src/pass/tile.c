@@ -72,7 +72,7 @@ static hl_status grid_axis(tiler *t, hli_op loop, uint32_t d, hli_grid_axis *out
   *out = (hli_grid_axis){.constant = -1, .block = t->dst->axes.data[a].block};
   if (!hli_const_value(k, begin, &b) || b.i < 0)
     return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, o->file, o->line, 0,
-                       "kernel %s: the outermost tile loop must begin at a constant", k->name);
+                       "kernel %s: the outermost tile loop must begin at a constant of at least 0", k->name);
   const hli_op def = k->values.data[end].def;
   if (hli_const_value(k, end, &e)) {
     out->constant = HLI_MAX(e.i - b.i, 0);

@@ -25,11 +25,12 @@ static hl_status bind_dim(hli_bindings *b, const hl_kernel *k, hli_dim dim, int6
   return HL_OK;
 }
 
-/* The largest power of two up to 64 that the data pointer is a multiple of. */
+/* The alignment that the compiled code may rely on: the tensor's, up to the 16 bytes that every allocator gives.  More
+ * is not assumed, so that a plan made with one buffer takes the next one too. */
 static uint32_t pointer_align(const hl_tensor *t) {
   const uintptr_t p = (uintptr_t)t->data + t->byte_offset;
   uint32_t align = 1;
-  while (align < 64 && p % (align * 2) == 0)
+  while (align < 16 && p % (align * 2) == 0)
     align *= 2;
   return align;
 }

@@ -1,5 +1,6 @@
 /* config_api.c: the public configuration functions: they look at a specialised copy of the kernel. */
 #include "src/cost/cost.h"
+#include "src/pass/lane.h"
 #include "src/plan/plan.h"
 
 hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
@@ -16,12 +17,46 @@ hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uin
   return s;
 }
 
+/* ---- registers of the lowered kernel ---- */
+
+/* Lowers for a GPU and estimates registers; beyond 7/8 of what a thread can have the assembler was seen to spill. */
+static hl_status check_registers(const hl_kernel *k, const hl_target *target, const hl_config *c, hl_diag *diag) {
+  hl_kernel *lowered;
+  if (target->family == HLI_FAMILY_CPU)
+    return HL_OK;
+  const hli_lower_request request = {.kernel = k, .target = target, .config = c};
+  hl_status s = hli_lower(&request, diag, &lowered);
+  if (s != HL_OK)
+    return s;
+  const uint32_t threads = lowered->launch.warps * target->warp_size, need = hli_lane_register_estimate(lowered);
+  const uint32_t have = HLI_MIN((uint32_t)target->regs_per_thread, target->regs_per_unit / threads);
+  hl_kernel_destroy(lowered);
+  if (need <= have * 7 / 8)
+    return HL_OK;
+  return hli_fail(
+      diag, HL_ERR_LIMIT,
+      "kernel %s: about %u registers a thread are needed and %u of %u can be used on %s with num_warps %u; choose "
+      "smaller block_sizes or reduction_loops",
+      k->name, need, have * 7 / 8, have, target->name, threads / target->warp_size);
+}
+
 /* Kernel, space and the model's configuration for a request. */
 typedef struct request {
   hl_kernel *k;
   hli_space *space;
   hl_config *config;
 } request;
+
+/* Makes the request's configuration legal in every respect. */
+static hl_status settle(request *r, const hl_target *target, hl_diag *diag) {
+  for (;;) {
+    hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
+    if (s == HL_OK)
+      s = check_registers(r->k, target, r->config, diag);
+    if (s != HL_ERR_LIMIT || !hli_config_relax(r->space, r->config))
+      return s;
+  }
+}
 
 static void close_request(request *r) {
   hl_kernel_destroy(r->k);
@@ -43,6 +78,8 @@ static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape,
     s = hli_fail_memory(diag, "choosing a configuration");
   if (s == HL_OK)
     s = hli_cost_default(r->k, target, r->space, r->config, diag);
+  if (s == HL_OK)
+    s = settle(r, target, diag);
   if (s != HL_OK)
     close_request(r);
   return s;
@@ -86,7 +123,7 @@ hl_status hl_config_random(const hl_kernel *k, const hl_shape_binding *shape, ui
     const hli_space_entry *e = &r.space->entries.data[i];
     hli_config_set(r.config, e->knob, e->instance, e->values[next_random(&seed) % e->value_count]);
   }
-  s = hli_config_repair(r.k, target, r.space, r.config, diag);
+  s = settle(&r, target, diag);
   if (s == HL_OK)
     *out = take_config(&r);
   else
@@ -105,6 +142,8 @@ hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uin
   s = hli_config_read(r.space, r.config, target, json, diag);
   if (s == HL_OK)
     s = hli_config_check(r.k, target, r.config, diag);
+  if (s == HL_OK)
+    s = check_registers(r.k, target, r.config, diag);
   if (s == HL_OK)
     *out = take_config(&r);
   else

@@ -244,6 +244,32 @@ static void test_type_errors(void **state) {
   expect_error(&f, __LINE__ - 1, "dot", "inner axes", "f32[$i, $j]");
 }
 
+/* An hl_value that was never given one is the first complaint itself. */
+static void test_uninitialised(void **state) {
+  (void)state;
+  hl_value never = HL_POISON;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  hl_store(f.b, f.out, f.t, 2, never);
+  expect_error(&f, __LINE__ - 1, "HL_POISON", "uninitialised", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_begin(f.b, &never, 1, &f.t[0]);
+  expect_error(&f, __LINE__ - 1, "HL_POISON", "uninitialised", "");
+}
+
+static void test_block_limits_and_stores(void **state) {
+  (void)state;
+  hl_value t;
+  hl_tile_options o = HL_TILE_OPTIONS_INIT;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  o.block_min[0] = 5, o.block_max[0] = 6;
+  hl_tile_begin_ex(f.b, (hl_value[]){hl_size(f.b, f.x, 0)}, 1, &o, &t);
+  expect_error(&f, __LINE__ - 1, "no power of two", "5", "6");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_load(f.b, f.x, f.t, 2);
+  hl_tile_end(f.b, NULL, NULL);
+  expect_error(&f, 0, "stores nothing", "hl_store", "");
+}
+
 static void test_misuse(void **state) {
   (void)state;
   hl_builder *b = NULL;
@@ -316,12 +342,18 @@ static void test_failing_allocations(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_promotion),          cmocka_unit_test(test_weak_literals),
-      cmocka_unit_test(test_literals_in_f64),    cmocka_unit_test(test_indices),
-      cmocka_unit_test(test_mean_and_shapes),    cmocka_unit_test(test_broadcast_mismatch),
-      cmocka_unit_test(test_index_errors),       cmocka_unit_test(test_loop_errors),
-      cmocka_unit_test(test_type_errors),        cmocka_unit_test(test_misuse),
-      cmocka_unit_test(test_failing_allocations)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion),
+                                     cmocka_unit_test(test_weak_literals),
+                                     cmocka_unit_test(test_literals_in_f64),
+                                     cmocka_unit_test(test_indices),
+                                     cmocka_unit_test(test_mean_and_shapes),
+                                     cmocka_unit_test(test_broadcast_mismatch),
+                                     cmocka_unit_test(test_index_errors),
+                                     cmocka_unit_test(test_loop_errors),
+                                     cmocka_unit_test(test_type_errors),
+                                     cmocka_unit_test(test_uninitialised),
+                                     cmocka_unit_test(test_block_limits_and_stores),
+                                     cmocka_unit_test(test_misuse),
+                                     cmocka_unit_test(test_failing_allocations)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -275,6 +275,79 @@ static void test_bounds(void **state) {
   hl_kernel_destroy(k);
 }
 
+/* What a kernel from text claims is checked, not believed; each case is refused with its words. */
+static void test_bounds_of_text(void **state) {
+  (void)state;
+  static const char *const bodies[][2] = {
+      {"%e = const {value = 4000} : i64\n    tile %z, %e", "runs to 4000"},            /* although `over M` */
+      {"%e = size %y {dim = 0} : i64\n    tile %z, %e", "runs to a value known only"}, /* of another tensor, dynamic */
+      {"%b = const {value = -3} : i64\n    %e = size %x {dim = 0} : i64\n    tile %b, %e", "begins at -3"},
+      {"%s = size %y {dim = 0} : i64\n    %m = size %x {dim = 0} : i64\n    %e = min %s, %m : i64\n    tile %z, %e",
+       NULL}};
+  for (uint32_t i = 0; i < 4; i++) {
+    char text[1024];
+    hl_diag d = {0};
+    hl_kernel *k = NULL;
+    hl_config *c = NULL;
+    snprintf(
+        text, sizeof text,
+        "hl 1 tile\nkernel @k {\n  dim M = 3\n  dim P dynamic\n  param %%x : tensor<f32[M]> inout\n"
+        "  param %%y : tensor<f32[P]> in\n  axis $i tile over M\n  body {\n    %%z = const {value = 0} : i64\n    %s "
+        "{axes = [$i]} (%%i : tile<$i>) {\n      %%v = load %%x[%%i] : f32[$i]\n      store %%x[%%i], %%v\n      "
+        "yield\n"
+        "    }\n  }\n}\n",
+        bodies[i][0]);
+    if (hl_kernel_parse(ctx, hli_str(text), "claim.hl", &d, &k) != HL_OK)
+      fail_msg("%s", d.message);
+    const hl_status s = hl_config_default(k, NULL, 0, target_of("host"), &d, &c);
+    if (bodies[i][1] ? s != HL_ERR_BUILD || !strstr(d.message, bodies[i][1]) : s != HL_OK && s != HL_ERR_UNSUPPORTED)
+      fail_msg("case %u: status %d: %s", i, (int)s, d.message);
+    hl_config_destroy(c);
+    hl_kernel_destroy(k);
+  }
+}
+
+/* An index that is only known at run time is clamped: whatever it is, memory outside is not touched. */
+static void test_runtime_index(void **state) {
+  (void)state;
+  static const int64_t given[] = {1, -1, 100000000, -100000000}, meant[] = {1, 2, 2, 0};
+  hl_diag d = {0};
+  hl_builder *b;
+  hl_kernel *k = NULL;
+  hl_value i;
+  assert_int_equal(hl_builder_create(ctx, "k", &d, &b), HL_OK);
+  const hl_dim m = hl_dim_static(b, 3), n = hl_dim_static(b, 5);
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){m, n}, 2, HL_IN),
+                 y = hl_param_tensor(b, "y", HL_F32, &n, 1, HL_OUT);
+  const hl_value row = hl_param_scalar(b, "row", HL_I64);
+  hl_tile_begin(b, (hl_value[]){hl_size(b, y, 0)}, 1, &i);
+  hl_store(b, y, &i, 1, hl_load(b, x, (hl_value[]){row, i}, 2));
+  hl_tile_end(b, NULL, NULL);
+  if (hl_builder_finish(b, &d, &k) != HL_OK)
+    fail_msg("%s", d.message);
+  hli_pass_env env = {.alloc = &ctx->alloc, .target = target_of("host"), .diag = &d};
+  if (hli_run_pipeline(&env, &k, "specialize", NULL, NULL) != HL_OK)
+    fail_msg("%s", d.message);
+  double rows[15], out[5];
+  for (int j = 0; j < 15; j++)
+    rows[j] = j;
+  hl_tensor tx = {.data = rows,
+                  .device = {HL_DEVICE_CPU, 0},
+                  .ndim = 2,
+                  .dtype = hl_dtype_to_dl(HL_F64),
+                  .shape = (int64_t[]){3, 5}};
+  hl_tensor ty = {
+      .rows = out, .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5}};
+  for (uint32_t c = 0; c < 4; c++) {
+    const hl_arg args[3] = {{HL_ARG_TENSOR, {&tx}}, {HL_ARG_TENSOR, {&ty}}, {.kind = HL_ARG_I64, .as.i64 = given[c]}};
+    if (hli_interp_run(k, &ctx->alloc, args, 3, &(hli_interp_options){.exact = true}, &d) != HL_OK)
+      fail_msg("%s", d.message);
+    for (int j = 0; j < 5; j++)
+      assert_true(out[j] == rows[meant[c] * 5 + j]);
+  }
+  hl_kernel_destroy(k);
+}
+
 /* x[i, j] of a tensor that turns out to be [1, N]: the one row is broadcast over i. */
 static void test_unit_dimension(void **state) {
   (void)state;
@@ -319,8 +392,9 @@ static void test_unit_dimension(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens),          cmocka_unit_test(test_meaning),
                                      cmocka_unit_test(test_roll_keeps_order), cmocka_unit_test(test_bounds),
+                                     cmocka_unit_test(test_bounds_of_text),   cmocka_unit_test(test_runtime_index),
                                      cmocka_unit_test(test_unit_dimension)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
