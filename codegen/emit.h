@@ -131,11 +131,13 @@ LLVMValueRef hlc_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to);
 /* The generic table, by opcode (NULL: not pointwise). */
 extern const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT];
 
-/* f32 or f64 functions in IR, scalar or vector (math.c).  Errors in ulp are stated there. */
-LLVMValueRef hlc_math_exp(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
-LLVMValueRef hlc_math_exp2(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
-LLVMValueRef hlc_math_log(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
-LLVMValueRef hlc_math_log2(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
+/* f32 or f64 functions in IR, scalar or vector, by family (math*.c). */
+LLVMValueRef hlc_math_exponential(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_logarithm(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_trig(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_arc(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_error(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_pow(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 LLVMValueRef hlc_fma(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
 /* ---- parameters and addresses (emit_memory.c) ---------------------------------------------------- */

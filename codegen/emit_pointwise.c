@@ -32,14 +32,6 @@ static LLVMValueRef emit_not(hlc_emit *e, hli_opcode code, hl_dtype d, const LLV
   (void)d;
   return LLVMBuildNot(e->b, a[0], "");
 }
-static LLVMValueRef emit_exponential(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
-  switch (code) {
-  case HLI_OP_EXP: return hlc_math_exp(e, d, a[0]);
-  case HLI_OP_EXP2: return hlc_math_exp2(e, d, a[0]);
-  case HLI_OP_LOG: return hlc_math_log(e, d, a[0]);
-  default: return hlc_math_log2(e, d, a[0]);
-  }
-}
 static LLVMValueRef emit_rounding(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
   (void)d;
   switch (code) {
@@ -110,8 +102,8 @@ static LLVMValueRef emit_where(hlc_emit *e, hli_opcode code, hl_dtype d, const L
 }
 
 const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT] = {
-    [HLI_OP_NEG] = emit_neg,           [HLI_OP_ABS] = emit_abs,           [HLI_OP_EXP] = emit_exponential,
-    [HLI_OP_EXP2] = emit_exponential,  [HLI_OP_LOG] = emit_exponential,   [HLI_OP_LOG2] = emit_exponential,
+    [HLI_OP_NEG] = emit_neg,           [HLI_OP_ABS] = emit_abs,           [HLI_OP_EXP] = hlc_math_exponential,
+    [HLI_OP_EXP2] = hlc_math_exponential,  [HLI_OP_LOG] = hlc_math_logarithm,   [HLI_OP_LOG2] = hlc_math_logarithm,
     [HLI_OP_SQRT] = emit_rounding,     [HLI_OP_FLOOR] = emit_rounding,    [HLI_OP_CEIL] = emit_rounding,
     [HLI_OP_TRUNC] = emit_rounding,    [HLI_OP_ROUND] = emit_rounding,    [HLI_OP_ISNAN] = emit_is,
     [HLI_OP_ISINF] = emit_is,          [HLI_OP_NOT] = emit_not,           [HLI_OP_ADD] = emit_arithmetic,
@@ -121,6 +113,7 @@ const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT] = {
     [HLI_OP_NE] = emit_compare,        [HLI_OP_LT] = emit_compare,        [HLI_OP_LE] = emit_compare,
     [HLI_OP_GT] = emit_compare,        [HLI_OP_GE] = emit_compare,        [HLI_OP_FMA] = emit_fma,
     [HLI_OP_WHERE] = emit_where,
+    [HLI_OP_EXPM1] = hlc_math_exponential, [HLI_OP_SINH] = hlc_math_exponential, [HLI_OP_COSH] = hlc_math_exponential, [HLI_OP_LOG10] = hlc_math_logarithm, [HLI_OP_LOG1P] = hlc_math_logarithm, [HLI_OP_SOFTPLUS] = hlc_math_logarithm, [HLI_OP_SIN] = hlc_math_trig, [HLI_OP_COS] = hlc_math_trig, [HLI_OP_TAN] = hlc_math_trig, [HLI_OP_ASIN] = hlc_math_arc, [HLI_OP_ACOS] = hlc_math_arc, [HLI_OP_ATAN] = hlc_math_arc, [HLI_OP_ATAN2] = hlc_math_arc, [HLI_OP_ERF] = hlc_math_error, [HLI_OP_GELU_ERF] = hlc_math_error, [HLI_OP_GELU_TANH] = hlc_math_error, [HLI_OP_POW] = hlc_math_pow,
 };
 
 /* ---- composites over LLVM values ---------------------------------------------------------------- */

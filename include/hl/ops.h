@@ -12,7 +12,11 @@
 #define HL_UNARY_LIST(X)                                                            \
   X(NEG, neg) X(ABS, abs) X(SIGN, sign) X(RECIPROCAL, reciprocal)                   \
   X(EXP, exp) X(EXP2, exp2) X(LOG, log) X(LOG2, log2) X(SQRT, sqrt) X(RSQRT, rsqrt) \
-  X(TANH, tanh) X(SIGMOID, sigmoid) X(SILU, silu) X(RELU, relu)                     \
+  X(EXPM1, expm1) X(LOG10, log10) X(LOG1P, log1p)                                   \
+  X(SIN, sin) X(COS, cos) X(TAN, tan) X(ASIN, asin) X(ACOS, acos) X(ATAN, atan)     \
+  X(SINH, sinh) X(COSH, cosh) X(TANH, tanh) X(ERF, erf)                             \
+  X(SIGMOID, sigmoid) X(SILU, silu) X(GELU_TANH, gelu_tanh) X(GELU_ERF, gelu_erf)   \
+  X(SOFTPLUS, softplus) X(RELU, relu)                                               \
   X(FLOOR, floor) X(CEIL, ceil) X(TRUNC, trunc) X(ROUND, round) /* half to even */  \
   X(ISNAN, isnan) X(ISINF, isinf) X(NOT, not) /* logical for bool, bitwise for ints */
 
@@ -20,6 +24,7 @@
 #define HL_BINARY_LIST(X)                                                           \
   X(ADD, add) X(SUB, sub) X(MUL, mul) X(DIV, div) /* true division: ints give f32 */ \
   X(FLOORDIV, floordiv) X(TRUNCDIV, truncdiv) X(REM, rem) /* sign of the divisor */ \
+  X(FMOD, fmod) /* sign of the dividend */ X(POW, pow) X(ATAN2, atan2) /* y, x */   \
   X(MIN, min) X(MAX, max) /* NaN propagates */                                      \
   X(AND, and) X(OR, or) X(XOR, xor) X(SHL, shl) X(SHR, shr)                         \
   X(EQ, eq) X(NE, ne) X(LT, lt) X(LE, le) X(GT, gt) X(GE, ge)

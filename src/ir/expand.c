@@ -99,6 +99,18 @@ static hli_xvalue rem_f(const build *b, const hli_xvalue *a) {
   return where(b, fix, op2(b, HLI_OP_ADD, r, a[1]), r);
 }
 
+/* The remainder with the dividend's sign, zero too; exact as far as the other one. */
+static hli_xvalue fmod_f(const build *b, const hli_xvalue *a) {
+  hli_xvalue q = truncdiv_f(b, a), zero = num(b, q, 0), size = op1(b, HLI_OP_ABS, a[1]);
+  hli_xvalue r = op3(b, HLI_OP_FMA, op1(b, HLI_OP_NEG, q), a[1], a[0]);
+  hli_xvalue a_negative = op2(b, HLI_OP_LT, a[0], zero), r_negative = op2(b, HLI_OP_LT, r, zero);
+  hli_xvalue differ = op2(b, HLI_OP_NE, a_negative, r_negative);
+  hli_xvalue back = where(b, a_negative, op1(b, HLI_OP_NEG, size), size);
+  hli_xvalue fixed = where(b, differ, op2(b, HLI_OP_ADD, r, back), r);
+  fixed = where(b, op2(b, HLI_OP_EQ, r, zero), op2(b, HLI_OP_MUL, a[0], zero), fixed);
+  return where(b, op2(b, HLI_OP_EQ, q, zero), a[0], fixed);
+}
+
 /* ---- any number ------------------------------------------------------------------- */
 
 static hli_xvalue relu(const build *b, const hli_xvalue *a) { return op2(b, HLI_OP_MAX, a[0], num(b, a[0], 0)); }
@@ -168,6 +180,11 @@ static hli_xvalue rem_i(const build *b, const hli_xvalue *a) {
   return where(b, rounds_up(b, r, d.divisor), op2(b, HLI_OP_ADD, r, d.divisor), r);
 }
 
+static hli_xvalue fmod_i(const build *b, const hli_xvalue *a) {
+  division d = guard(b, a);
+  return raw(b, HLI_OP_REM, a[0], d.divisor);
+}
+
 /* A count outside 0 .. width - 1 (negative ones are) shifts everything out. */
 static hli_xvalue shift(const build *b, hli_opcode code, const hli_xvalue *a) {
   double width = 8.0 * hl_dtype_size(b->dtype);
@@ -193,6 +210,7 @@ static const struct {
     {HLI_OP_RECIPROCAL, "f", reciprocal}, {HLI_OP_RSQRT, "f", rsqrt_},          {HLI_OP_SIGMOID, "f", sigmoid},
     {HLI_OP_SILU, "f", silu},             {HLI_OP_TANH, "f", tanh_},            {HLI_OP_RELU, "fiu", relu},
     {HLI_OP_SIGN, "fiu", sign},           {HLI_OP_FLOORDIV, "f", floordiv_f},   {HLI_OP_TRUNCDIV, "f", truncdiv_f},
+    {HLI_OP_FMOD, "f", fmod_f},           {HLI_OP_FMOD, "iu", fmod_i},
     {HLI_OP_REM, "f", rem_f},             {HLI_OP_FLOORDIV, "iu", floordiv_i},  {HLI_OP_TRUNCDIV, "iu", truncdiv_i},
     {HLI_OP_REM, "iu", rem_i},            {HLI_OP_SHL, "iu", shl},              {HLI_OP_SHR, "iu", shr},
     {HLI_OP_FLOOR, "iu", same},           {HLI_OP_CEIL, "iu", same},            {HLI_OP_TRUNC, "iu", same},

@@ -157,6 +157,16 @@ static double rem_f(double a, double b) {
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
+/* x times a probability, in long double: a double's argument is not good enough for the exponential of a very
+ * negative x.  As PyTorch has it, -inf gives NaN. */
+static double gelu_tanh(double x) {
+  const long double k = 1.595769121605730711759782178L; /* 2 sqrt(2 / pi) */
+  return (double)(x / (1 + expl(-k * x * (1 + 0.044715L * x * x))));
+}
+static double gelu_erf(double x) {
+  return (double)(0.5L * x * erfcl(-0.7071067811865475244008443621L * x));
+}
+
 static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, bool typed) {
   double x = a[0].f, y = 0;
   if (hli_op_facts(code)->in_min > 1)
@@ -169,7 +179,22 @@ static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, b
   case HLI_OP_LOG: return log(x);
   case HLI_OP_LOG2: return log2(x);
   case HLI_OP_SQRT: return sqrt(x);
+  case HLI_OP_EXPM1: return expm1(x);
+  case HLI_OP_LOG10: return log10(x);
+  case HLI_OP_LOG1P: return log1p(x);
+  case HLI_OP_SIN: return sin(x);
+  case HLI_OP_COS: return cos(x);
+  case HLI_OP_TAN: return tan(x);
+  case HLI_OP_ASIN: return asin(x);
+  case HLI_OP_ACOS: return acos(x);
+  case HLI_OP_ATAN: return atan(x);
+  case HLI_OP_SINH: return sinh(x);
+  case HLI_OP_COSH: return cosh(x);
   case HLI_OP_TANH: return tanh(x);
+  case HLI_OP_ERF: return erf(x);
+  case HLI_OP_GELU_TANH: return gelu_tanh(x);
+  case HLI_OP_GELU_ERF: return gelu_erf(x);
+  case HLI_OP_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
   case HLI_OP_FLOOR: return floor(x);
   case HLI_OP_CEIL: return ceil(x);
   case HLI_OP_TRUNC: return trunc(x);
@@ -181,6 +206,9 @@ static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, b
   case HLI_OP_FLOORDIV: return floor(x / y);
   case HLI_OP_TRUNCDIV: return trunc(x / y);
   case HLI_OP_REM: return rem_f(x, y);
+  case HLI_OP_FMOD: return fmod(x, y);
+  case HLI_OP_POW: return y == 0 || x == 1 ? 1 : pow(x, y); /* C may give NaN for a signalling one */
+  case HLI_OP_ATAN2: return atan2(x, y);
   case HLI_OP_MIN: return min_f(x, y);
   case HLI_OP_MAX: return -min_f(-x, -y);
   case HLI_OP_FMA: return typed && dtype != HL_F64 ? fma_odd(x, y, a[2].f) : fma(x, y, a[2].f);
@@ -230,6 +258,7 @@ static uint64_t eval_int(hli_opcode code, hl_dtype dtype, const hli_scalar *a) {
   case HLI_OP_ADD: return x.u + y.u;
   case HLI_OP_SUB: return x.u - y.u;
   case HLI_OP_MUL: return x.u * y.u;
+  case HLI_OP_FMOD: return y.u == 0 ? 0 : kind == 'u' ? x.u % y.u : y.i == -1 ? 0 : (uint64_t)(x.i % y.i);
   case HLI_OP_FLOORDIV:
   case HLI_OP_TRUNCDIV:
   case HLI_OP_REM: return kind == 'i' ? divide_signed(code, x.i, y.i) : divide_unsigned(code, x.u, y.u);

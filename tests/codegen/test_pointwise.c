@@ -100,6 +100,23 @@ static double allowed(const sample *s) {
   case HLI_OP_SIGMOID:
   case HLI_OP_SILU: return narrow ? 1 : 4;
   case HLI_OP_RSQRT: return 2;
+  case HLI_OP_EXPM1:
+  case HLI_OP_LOG10:
+  case HLI_OP_LOG1P:
+  case HLI_OP_SIN:
+  case HLI_OP_COS:
+  case HLI_OP_TAN:
+  case HLI_OP_ASIN:
+  case HLI_OP_ACOS:
+  case HLI_OP_ATAN:
+  case HLI_OP_SINH:
+  case HLI_OP_COSH:
+  case HLI_OP_ERF:
+  case HLI_OP_GELU_TANH:
+  case HLI_OP_GELU_ERF:
+  case HLI_OP_SOFTPLUS:
+  case HLI_OP_POW:
+  case HLI_OP_ATAN2: return narrow ? 1 : 4;
   case HLI_OP_FMA: return narrow ? 1 : 0; /* one more rounding, in f32 */
   default: return 0;
   }
@@ -115,7 +132,7 @@ static bool vanishes(const sample *s, uint64_t got, uint64_t want) {
 /* Where the definition itself is loose: the float remainder of huge quotients. */
 static bool judged(const sample *s, const uint64_t *in) {
   if (hli_dtype_kind(s->in) != 'f') return true;
-  if (s->code == HLI_OP_REM || s->code == HLI_OP_FLOORDIV || s->code == HLI_OP_TRUNCDIV) {
+  if (s->code == HLI_OP_REM || s->code == HLI_OP_FMOD || s->code == HLI_OP_FLOORDIV || s->code == HLI_OP_TRUNCDIV) {
     double a = hli_scalar_from_bits(s->in, in[0]).f, b = hli_scalar_from_bits(s->in, in[1]).f, q = fabs(a / b);
     return q < 1000 && q > 1e-3 && fabs(q - round(q)) > 1e-2 && fabs(b) > 1e-2 && fabs(a) < 1e4;
   }

@@ -240,6 +240,7 @@ static int64_t wide(hli_opcode code, bool is_signed, int64_t a, int64_t b) {
   case HLI_OP_TRUNCDIV: return q;
   case HLI_OP_FLOORDIV: return q - down;
   case HLI_OP_REM: return down ? r + b : r;
+  case HLI_OP_FMOD: return r;
   case HLI_OP_MIN: return a < b ? a : b;
   case HLI_OP_MAX: return a > b ? a : b;
   case HLI_OP_AND: return a & b;
@@ -257,7 +258,7 @@ static int64_t wide(hli_opcode code, bool is_signed, int64_t a, int64_t b) {
 }
 
 static bool is_binary_int(hli_opcode code) {
-  return hli_op_facts(code)->family == HLI_FAM_BINARY && code != HLI_OP_DIV;
+  return hli_op_facts(code)->family == HLI_FAM_BINARY && hli_op_facts(code)->rule != HLI_RULE_FLOAT;
 }
 
 static void test_bytes(void **state) {
@@ -316,6 +317,23 @@ static void test_identities(void **state) {
         else if (y.u != x.u) fail_msg("%s(%llx, %llx) of %s is %llx", facts->text, (unsigned long long)x.u, (unsigned long long)id.u, hl_dtype_text(dtypes[d]), (unsigned long long)y.u);
       }
     }
+}
+
+/* Powers whose value no limit gives, signalling NaN included; what gelu makes of the ends. */
+static void test_edges(void **state) {
+  (void)state;
+  const double nan = double_of(0x7ff4ull << 48);
+  same(eval_f(HLI_OP_POW, HL_F64, nan, 0, 0), 1, "pow", nan, 0);
+  same(eval_f(HLI_OP_POW, HL_F64, 1, nan, 0), 1, "pow", 1, nan);
+  same(eval_f(HLI_OP_POW, HL_F64, -1, INFINITY, 0), 1, "pow", -1, INFINITY);
+  same(eval_f(HLI_OP_POW, HL_F64, -0.0, -3, 0), -INFINITY, "pow", -0.0, -3);
+  same(eval_f(HLI_OP_POW, HL_F64, -8, 1.0 / 3, 0), NAN, "pow", -8, 1.0 / 3);
+  same(eval_f(HLI_OP_ATAN2, HL_F64, -0.0, -1, 0), -0x1.921fb54442d18p+1, "atan2", -0.0, -1);
+  for (hli_opcode code = HLI_OP_GELU_TANH; code <= HLI_OP_GELU_ERF; code++) {
+    same(eval_f(code, HL_F32, INFINITY, 0, 0), INFINITY, "gelu", INFINITY, 0);
+    same(eval_f(code, HL_F32, -INFINITY, 0, 0), NAN, "gelu", -INFINITY, 0);
+    same(eval_f(code, HL_F32, -0.0, 0, 0), -0.0, "gelu", -0.0, 0);
+  }
 }
 
 /* ---- the expansions, computed with the evaluator's primitives, against the evaluator itself --------------- */
@@ -433,6 +451,8 @@ static void test_expanded_remainder(void **state) {
     assert_true(expand(HLI_OP_REM, HL_F32, a, &have));
     double want = eval(HLI_OP_REM, HL_F32, a).f;
     if (isnan(want) ? !isnan(have.f) : have.f != want) fail_msg("rem(%a, %a) expands to %a, not %a", (double)x, (double)y, have.f, want);
+    assert_true(expand(HLI_OP_FMOD, HL_F32, a, &have));
+    same(have.f, fmod(x, y), "expanded fmod", x, y);
   }
 }
 
@@ -443,6 +463,7 @@ int main(void) {
       cmocka_unit_test(test_float_rules),     cmocka_unit_test(test_casts),
       cmocka_unit_test(test_bytes),           cmocka_unit_test(test_integer_corners),
       cmocka_unit_test(test_identities),      cmocka_unit_test(test_expansions_of_bytes),
+      cmocka_unit_test(test_edges),
       cmocka_unit_test(test_expansions_of_floats), cmocka_unit_test(test_expanded_remainder),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
