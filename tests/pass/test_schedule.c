@@ -337,7 +337,7 @@ static void test_runtime_index(void **state) {
                   .dtype = hl_dtype_to_dl(HL_F64),
                   .shape = (int64_t[]){3, 5}};
   hl_tensor ty = {
-      .rows = out, .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5}};
+      .data = out, .device = {HL_DEVICE_CPU, 0}, .ndim = 1, .dtype = hl_dtype_to_dl(HL_F64), .shape = (int64_t[]){5}};
   for (uint32_t c = 0; c < 4; c++) {
     const hl_arg args[3] = {{HL_ARG_TENSOR, {&tx}}, {HL_ARG_TENSOR, {&ty}}, {.kind = HL_ARG_I64, .as.i64 = given[c]}};
     if (hli_interp_run(k, &ctx->alloc, args, 3, &(hli_interp_options){.exact = true}, &d) != HL_OK)
