@@ -259,11 +259,69 @@ static void test_content(void **state) {
   hli_store_close(s);
 }
 
+/* The age entry of a record that turned unsound stays behind when it is put again; its turn to be
+ * evicted must not take the new record. */
+static void test_content_age(void **state) {
+  su *t = *state;
+  static char file[1 << 20];
+  hli_store *s = su_open(t, &(hli_store_options){.record_bytes = 1 << 18});
+  hli_store_record r;
+  assert_true(hli_store_put(s, HLI_STORE_CODE, su_key(1), su_str(""), su_str("find-me-in-the-file")));
+  uint64_t i = 0;
+  for (; i < 100; i++)
+    assert_true(su_put(s, i));
+  int fd = open(t->data, O_RDWR);
+  const ssize_t n = pread(fd, file, sizeof file, 0);
+  for (ssize_t k = 0; k + 7 < n; k++)
+    if (!memcmp(file + k, "find-me", 7))
+      assert_int_equal(pwrite(fd, "F", 1, k), 1);
+  (void)close(fd);
+  assert_false(hli_store_get(s, HLI_STORE_CODE, su_key(1), &r));
+  assert_true(hli_store_put(s, HLI_STORE_CODE, su_key(1), su_str(""), su_str("again")));
+  for (; !t->infos; i++)
+    assert_true(su_put(s, i));
+  assert_int_equal(su_has(s, 0), 0);
+  assert_true(hli_store_get(s, HLI_STORE_CODE, su_key(1), &r));
+  hli_store_record_release(&r);
+  hli_store_close(s);
+}
+
+/* A page that is in a free list and in use would be handed out to the next writer: nothing would
+ * crash, and records would be overwritten. */
+static void test_free_list(void **state) {
+  su *t = *state;
+  uint8_t page[4096];
+  char why[HLI_CHECK_WHY];
+  uint64_t transaction[2], root, last, id;
+  uint16_t at, key_size;
+  fill(t);
+  int fd = open(t->data, O_RDWR);
+  assert_true(fd >= 0);
+  for (int m = 0; m < 2; m++)
+    assert_int_equal(pread(fd, &transaction[m], 8, m * 4096 + 144), 8);
+  const off_t meta = transaction[1] > transaction[0] ? 4096 : 0;
+  assert_true(pread(fd, &root, 8, meta + 80) == 8 && pread(fd, &last, 8, meta + 136) == 8);
+  assert_int_equal(pread(fd, page, sizeof page, (off_t)(root * 4096)), sizeof page);
+  assert_int_equal(page[10], 2);     /* a leaf */
+  memcpy(&at, page + 16, sizeof at); /* its first node: header, key, count, ids from the largest */
+  memcpy(&key_size, page + at + 6, sizeof key_size);
+  const off_t largest = (off_t)(root * 4096) + at + 8 + key_size + 8;
+  assert_int_equal(pread(fd, &id, 8, largest), 8);
+  assert_in_range(id, 2, last);
+  assert_int_equal(check(t, why), HLI_CHECK_OK);
+  const uint64_t changed[] = {root, last + 1, 1, 0, id - 1};
+  for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+    assert_int_equal(pwrite(fd, &changed[i], 8, largest), 8);
+    assert_int_equal(check(t, why), HLI_CHECK_DAMAGED);
+  }
+  (void)close(fd);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, su_setup, su_teardown)
   const struct CMUnitTest tests[] = {
-      T(test_sound), T(test_intact),  T(test_truncated), T(test_random),     T(test_fields),
-      T(test_many),  T(test_garbage), T(test_content),   T(test_while_open),
+      T(test_sound),   T(test_intact),  T(test_truncated),   T(test_random),    T(test_fields),     T(test_many),
+      T(test_garbage), T(test_content), T(test_content_age), T(test_free_list), T(test_while_open),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,46 @@ static void test_flight_holder(void **state) {
   hli_store_close(s);
 }
 
+typedef struct queuer {
+  hli_store *store;
+  _Atomic bool held;
+  bool alone, overlap;
+} queuer;
+
+static void *queue_up(void *arg) {
+  queuer *q = arg;
+  hli_store_flight f;
+  hli_store_single_flight_begin(q->store, HLI_STORE_CODE, su_key(1), 10000, &f);
+  q->alone = f.alone;
+  q->overlap = atomic_load(&q->held);
+  hli_store_single_flight_end(q->store, &f);
+  return NULL;
+}
+
+/* The holder ends and somebody begins at once: a new file.  Who waited for the old one waits on. */
+static void test_flight_handover(void **state) {
+  queuer q = {.store = su_open(*state, NULL), .held = true};
+  hli_store_flight f;
+  pthread_t id;
+  hli_store_single_flight_begin(q.store, HLI_STORE_CODE, su_key(1), 1000, &f);
+  assert_true(f.alone);
+  assert_int_equal(pthread_create(&id, NULL, queue_up, &q), 0);
+  nap_ms(30);
+  hli_store_single_flight_end(q.store, &f);
+  hli_store_single_flight_begin(q.store, HLI_STORE_CODE, su_key(1), 1000, &f);
+  if (f.alone && !f.waited) { /* else the other was faster, which is right too */
+    nap_ms(50);
+    atomic_store(&q.held, false);
+    hli_store_single_flight_end(q.store, &f);
+    assert_int_equal(pthread_join(id, NULL), 0);
+    assert_true(q.alone && !q.overlap);
+  } else {
+    hli_store_single_flight_end(q.store, &f);
+    assert_int_equal(pthread_join(id, NULL), 0);
+  }
+  hli_store_close(q.store);
+}
+
 /* ---- killed while writing ------------------------------------------------------------- */
 
 typedef struct victim {
@@ -346,8 +386,9 @@ static void test_stopped_holder(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, su_setup, su_teardown)
   const struct CMUnitTest tests[] = {
-      T(test_flight), T(test_flight_threads), T(test_flight_holder), T(test_killed),    T(test_container),
-      T(test_many),   T(test_sizes),          T(test_fork),          T(test_fork_busy), T(test_stopped_holder),
+      T(test_flight), T(test_flight_threads), T(test_flight_holder),  T(test_flight_handover),
+      T(test_killed), T(test_container),      T(test_many),           T(test_sizes),
+      T(test_fork),   T(test_fork_busy),      T(test_stopped_holder),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
