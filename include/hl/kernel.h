@@ -144,6 +144,18 @@ HL_BINARY_LIST(HL_X)
   }
 HL_REDUCE_LIST(HL_X)
 #undef HL_X
+/* min(max(x, low), high): NaN stays, and where low > high the result is high. */
+static inline hl_value hl_clamp(hl_builder *b, hl_value x, hl_value low, hl_value high) {
+  return hl_binary(b, HL_MIN, hl_binary(b, HL_MAX, x, low), high);
+}
+/* a + w (c - a), from whichever end is nearer: exactly a at w = 0 and c at w = 1. */
+static inline hl_value hl_lerp(hl_builder *b, hl_value a, hl_value c, hl_value w) {
+  hl_value d = hl_binary(b, HL_SUB, c, a);
+  hl_value rest = hl_binary(b, HL_SUB, hl_const_f(b, 1), w);
+  hl_value up = hl_binary(b, HL_ADD, a, hl_binary(b, HL_MUL, w, d));
+  hl_value down = hl_binary(b, HL_SUB, c, hl_binary(b, HL_MUL, d, rest));
+  return hl_where(b, hl_binary(b, HL_LT, hl_unary(b, HL_ABS, w), hl_const_f(b, 0.5)), up, down);
+}
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
@@ -259,6 +271,8 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_le(b, x, y) (hl_le)(hl_at(b), x, y)
 #define hl_gt(b, x, y) (hl_gt)(hl_at(b), x, y)
 #define hl_ge(b, x, y) (hl_ge)(hl_at(b), x, y)
+#define hl_clamp(b, x, low, high) (hl_clamp)(hl_at(b), x, low, high)
+#define hl_lerp(b, x, y, w) (hl_lerp)(hl_at(b), x, y, w)
 #define hl_reduce_sum(b, ...) (hl_reduce_sum)(hl_at(b), __VA_ARGS__)
 #define hl_reduce_prod(b, ...) (hl_reduce_prod)(hl_at(b), __VA_ARGS__)
 #define hl_reduce_max(b, ...) (hl_reduce_max)(hl_at(b), __VA_ARGS__)

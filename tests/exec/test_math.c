@@ -202,6 +202,52 @@ static void test_cuda(void **state) {
   assert_int_equal(bad, 0);
 }
 
+/* ---- sugar ----------------------------------------------------------------------------------------- */
+
+/* y = clamp(x, w, 2) or lerp(x, 3, w) */
+static void interpret_sugar(hl_context *ctx, bool clamp, hl_dtype dtype, data *d) {
+  hl_diag diag = {0};
+  hl_builder *b = NULL;
+  hl_kernel *k = NULL;
+  hl_value i;
+  assert_int_equal(hl_builder_create(ctx, "sugar", &diag, &b), HL_OK);
+  const hl_dim n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", dtype, &n, 1, HL_IN);
+  const hl_value w = hl_param_tensor(b, "w", dtype, &n, 1, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", dtype, &n, 1, HL_OUT);
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
+  const hl_value p = hl_load(b, x, &i, 1), q = hl_load(b, w, &i, 1);
+  hl_store(b, y, &i, 1, clamp ? hl_clamp(b, p, q, hl_const_f(b, 2)) : hl_lerp(b, p, hl_const_f(b, 3), q));
+  hl_tile_end(b, NULL, NULL);
+  if (hl_builder_finish(b, &diag, &k) != HL_OK || hl_interpret(ctx, k, d->args, 3, NULL, &diag) != HL_OK)
+    fail_msg("%s", diag.message);
+  hl_kernel_destroy(k);
+}
+
+static double larger(double a, double b) {
+  return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+}
+
+static void test_sugar(void **state) {
+  (void)state;
+  static data d;
+  hl_context *ctx = exec_context();
+  for (int clamp = 0; clamp < 2; clamp++) {
+    fill(&d, HL_F64);
+    interpret_sugar(ctx, clamp != 0, HL_F64, &d);
+    for (uint32_t i = 0; i < N; i++) {
+      const double x = sample(i, 0), w = sample(i, 1), part = w * (3 - x);
+      const double near = fabs(w) < 0.5 ? x + part : 3 - (3 - x) * (1 - w);
+      const double want = clamp ? -larger(-larger(x, w), -2) : near;
+      double have;
+      memcpy(&have, &d.bytes[2][i], sizeof have);
+      if (!(have == want || (isnan(have) && isnan(want))))
+        fail_msg("%s of %a and %a is %a, not %a", clamp ? "clamp" : "lerp", x, w, have, want);
+    }
+  }
+  hl_context_destroy(ctx);
+}
+
 /* ---- assembling --------------------------------------------------------------------------------- */
 
 static bool assembles(const hl_blob *ptx, const char *arch) {
@@ -237,7 +283,8 @@ static void test_ptx(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_interpreter), cmocka_unit_test(test_cpu),
-                                     cmocka_unit_test(test_ptx), cmocka_unit_test(test_cuda)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_interpreter), cmocka_unit_test(test_sugar),
+                                     cmocka_unit_test(test_cpu), cmocka_unit_test(test_ptx),
+                                     cmocka_unit_test(test_cuda)};
   return cmocka_run_group_tests_name("math", tests, NULL, NULL);
 }
