@@ -2,10 +2,33 @@
 #include "examples/example.h"
 #include <string.h>
 
-extern const hl_example hl_example_vector_add, hl_example_sum, hl_example_softmax, hl_example_matmul;
+#define LADDER(X)                                                                                                      \
+  X(vector_add)                                                                                                        \
+  X(exp)                                                                                                               \
+  X(exp_bwd)                                                                                                           \
+  X(swiglu)                                                                                                            \
+  X(geglu)                                                                                                             \
+  X(sum)                                                                                                               \
+  X(long_sum)                                                                                                          \
+  X(softmax)                                                                                                           \
+  X(softmax_bwd)                                                                                                       \
+  X(rms_norm)                                                                                                          \
+  X(layer_norm)                                                                                                        \
+  X(kl_div)                                                                                                            \
+  X(jsd)                                                                                                               \
+  X(variance)                                                                                                          \
+  X(matmul)                                                                                                            \
+  X(matmul_nt)                                                                                                         \
+  X(matmul_tn)                                                                                                         \
+  X(addmm_relu)
 
-const hl_example *const hl_examples[] = {&hl_example_vector_add, &hl_example_sum, &hl_example_softmax,
-                                         &hl_example_matmul};
+#define X(name) extern const hl_example hl_example_##name;
+LADDER(X)
+#undef X
+
+#define X(name) &hl_example_##name,
+const hl_example *const hl_examples[] = {LADDER(X)};
+#undef X
 const uint32_t hl_example_count = sizeof hl_examples / sizeof hl_examples[0];
 
 const hl_example *hl_example_find(const char *name) {

@@ -1,0 +1,59 @@
+/* exp.c: out = exp(x) over one axis. */
+#include "examples/example.h"
+#include <math.h>
+
+static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, "exp", diag, &b);
+  if (s != HL_OK)
+    return s;
+  const hl_dim n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", dtype, &n, 1, HL_IN);
+  const hl_value y = hl_param_tensor(b, "out", dtype, &n, 1, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
+  hl_store(b, y, &i, 1, hl_exp(b, hl_load(b, x, &i, 1)));
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
+}
+
+static void reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  for (int64_t i = 0; i < a[0].shape[0]; i++)
+    a[1].data[i] = exp(a[0].data[i]);
+}
+
+static void plain(void *const *args, const int64_t *size) {
+  const float *x = args[0];
+  float *y = args[1];
+  for (int64_t i = 0; i < size[0]; i++)
+    y[i] = expf(x[i]);
+}
+
+static double bytes(const int64_t *size, uint32_t element) {
+  return 2.0 * (double)size[0] * element;
+}
+static double flops(const int64_t *size) {
+  return (double)size[0];
+}
+static int64_t reduction(const int64_t *size) {
+  (void)size;
+  return 1;
+}
+
+static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+static const hl_example_shape odd[] = {{{1}}, {{7}}, {{1000}}, {{4099}}, {{0}}};
+
+const hl_example hl_example_exp = {.number = 2,
+                                   .name = "exp",
+                                   .summary = "out = exp(x)",
+                                   .dims = {"N"},
+                                   .dtypes = dtypes,
+                                   .build = build,
+                                   .reference = reference,
+                                   .bench = {{4096 * 4096}},
+                                   .odd = odd,
+                                   .bytes = bytes,
+                                   .flops = flops,
+                                   .reduction = reduction,
+                                   .plain = plain};

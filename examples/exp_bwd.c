@@ -1,0 +1,62 @@
+/* exp_bwd.c: the gradient of exp, out = grad * exp(x). */
+#include "examples/example.h"
+#include <math.h>
+
+static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, "exp_bwd", diag, &b);
+  if (s != HL_OK)
+    return s;
+  const hl_dim n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", dtype, &n, 1, HL_IN);
+  const hl_value g = hl_param_tensor(b, "grad", dtype, &n, 1, HL_IN);
+  const hl_value y = hl_param_tensor(b, "out", dtype, &n, 1, HL_OUT);
+  const hl_dtype work = dtype == HL_F64 ? HL_F64 : HL_F32; /* one rounding, at the end */
+  hl_value i;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
+  const hl_value e = hl_exp(b, hl_cast(b, hl_load(b, x, &i, 1), work));
+  hl_store(b, y, &i, 1, hl_mul(b, hl_load(b, g, &i, 1), e));
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
+}
+
+static void reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  for (int64_t i = 0; i < a[0].shape[0]; i++)
+    a[2].data[i] = a[1].data[i] * exp(a[0].data[i]);
+}
+
+static void plain(void *const *args, const int64_t *size) {
+  const float *x = args[0], *grad = args[1];
+  float *y = args[2];
+  for (int64_t i = 0; i < size[0]; i++)
+    y[i] = grad[i] * expf(x[i]);
+}
+
+static double bytes(const int64_t *size, uint32_t element) {
+  return 3.0 * (double)size[0] * element;
+}
+static double flops(const int64_t *size) {
+  return 2.0 * (double)size[0];
+}
+static int64_t reduction(const int64_t *size) {
+  (void)size;
+  return 1;
+}
+
+static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+static const hl_example_shape odd[] = {{{1}}, {{7}}, {{1000}}, {{4099}}, {{0}}};
+
+const hl_example hl_example_exp_bwd = {.number = 2,
+                                       .name = "exp_bwd",
+                                       .summary = "gradient of exp: grad * exp(x)",
+                                       .dims = {"N"},
+                                       .dtypes = dtypes,
+                                       .build = build,
+                                       .reference = reference,
+                                       .bench = {{4096 * 4096}},
+                                       .odd = odd,
+                                       .bytes = bytes,
+                                       .flops = flops,
+                                       .reduction = reduction,
+                                       .plain = plain};

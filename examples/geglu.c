@@ -1,0 +1,73 @@
+/* geglu.c: a gate with gelu, out = gelu(x) * y, gelu(a) = a/2 (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3))). */
+#include "examples/example.h"
+#include <math.h>
+
+static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, "geglu", diag, &b);
+  if (s != HL_OK)
+    return s;
+  const hl_dim dims[] = {hl_dim_named(b, "M"), hl_dim_named(b, "N")};
+  const hl_value x = hl_param_tensor(b, "x", dtype, dims, 2, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", dtype, dims, 2, HL_IN);
+  const hl_value z = hl_param_tensor(b, "out", dtype, dims, 2, HL_OUT);
+  const hl_dtype work = dtype == HL_F64 ? HL_F64 : HL_F32; /* one rounding, at the end */
+  hl_value t[2];
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0), hl_size(b, x, 1)}, 2, t);
+  const hl_value a = hl_cast(b, hl_load(b, x, t, 2), work);
+  const hl_value cubic = hl_mul(b, hl_mul(b, hl_mul(b, a, a), a), hl_const_f(b, 0.044715));
+  const hl_value u = hl_mul(b, hl_add(b, a, cubic), hl_const_f(b, 0.79788456080286536));
+  const hl_value gate = hl_mul(b, hl_mul(b, a, hl_const_f(b, 0.5)), hl_add(b, hl_tanh(b, u), hl_const_f(b, 1)));
+  hl_store(b, z, t, 2, hl_mul(b, gate, hl_load(b, y, t, 2)));
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
+}
+
+static double gelu(double a) {
+  return 0.5 * a * (1 + tanh(0.79788456080286536 * (a + 0.044715 * a * a * a)));
+}
+
+static float geluf(float a) {
+  return 0.5f * a * (1 + tanhf(0.79788456f * (a + 0.044715f * a * a * a)));
+}
+
+static void reference(const hl_example_tensor *t, uint32_t count) {
+  (void)count;
+  for (int64_t i = 0; i < t[0].shape[0] * t[0].shape[1]; i++)
+    t[2].data[i] = gelu(t[0].data[i]) * t[1].data[i];
+}
+
+static void plain(void *const *args, const int64_t *size) {
+  const float *x = args[0], *y = args[1];
+  float *z = args[2];
+  for (int64_t i = 0; i < size[0] * size[1]; i++)
+    z[i] = geluf(x[i]) * y[i];
+}
+
+static double bytes(const int64_t *size, uint32_t element) {
+  return 3.0 * (double)size[0] * (double)size[1] * element;
+}
+static double flops(const int64_t *size) {
+  return 9.0 * (double)size[0] * (double)size[1];
+}
+static int64_t reduction(const int64_t *size) {
+  (void)size;
+  return 1;
+}
+
+static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{130, 515}}, {{0}}};
+
+const hl_example hl_example_geglu = {.number = 4,
+                                     .name = "geglu",
+                                     .summary = "out = gelu(x) * y, gelu by tanh",
+                                     .dims = {"M", "N"},
+                                     .dtypes = dtypes,
+                                     .build = build,
+                                     .reference = reference,
+                                     .bench = {{4096, 4096}},
+                                     .odd = odd,
+                                     .bytes = bytes,
+                                     .flops = flops,
+                                     .reduction = reduction,
+                                     .plain = plain};

@@ -1,0 +1,85 @@
+/* rms_norm.c: every row divided by the root of the mean of its squares, times a weight; the inverse root is written
+ * too, as the backward pass wants it. */
+#include "examples/example.h"
+#include <math.h>
+
+static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, "rms_norm", diag, &b);
+  if (s != HL_OK)
+    return s;
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  const hl_dtype work = dtype == HL_F64 ? HL_F64 : HL_F32;
+  const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, n}, 2, HL_IN);
+  const hl_value weight = hl_param_tensor(b, "weight", dtype, &n, 1, HL_IN);
+  const hl_value y = hl_param_tensor(b, "out", dtype, (hl_dim[]){m, n}, 2, HL_OUT);
+  const hl_value inverse = hl_param_tensor(b, "inv_rms", work, &m, 1, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
+  const hl_value v = hl_cast(b, hl_load(b, x, (hl_value[]){i, HL_ALL}, 2), work);
+  const hl_value square = hl_mean(b, hl_mul(b, v, v), (int32_t[]){1}, 1, false);
+  const hl_value r = hl_rsqrt(b, hl_add(b, square, hl_const_f(b, 1e-5)));
+  const hl_value w = hl_load(b, weight, (hl_value[]){HL_ALL}, 1);
+  hl_store(b, y, (hl_value[]){i, HL_ALL}, 2, hl_mul(b, hl_mul(b, v, hl_unsqueeze(b, r, 1)), w));
+  hl_store(b, inverse, &i, 1, r);
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
+}
+
+static void reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  const int64_t n = a[0].shape[1];
+  for (int64_t i = 0; i < a[0].shape[0]; i++) {
+    const double *x = a[0].data + i * n;
+    double square = 0;
+    for (int64_t j = 0; j < n; j++)
+      square += x[j] * x[j];
+    const double r = 1 / sqrt(square / (double)n + 1e-5);
+    for (int64_t j = 0; j < n; j++)
+      a[2].data[i * n + j] = x[j] * r * a[1].data[j];
+    a[3].data[i] = r;
+  }
+}
+
+static void plain(void *const *args, const int64_t *size) {
+  const int64_t n = size[1];
+  const float *weight = args[1];
+  for (int64_t i = 0; i < size[0]; i++) {
+    const float *x = (const float *)args[0] + i * n;
+    float *out = (float *)args[2] + i * n, square = 0;
+    for (int64_t j = 0; j < n; j++)
+      square += x[j] * x[j];
+    const float r = 1 / sqrtf(square / (float)n + 1e-5f);
+    for (int64_t j = 0; j < n; j++)
+      out[j] = x[j] * r * weight[j];
+    ((float *)args[3])[i] = r;
+  }
+}
+
+static double bytes(const int64_t *size, uint32_t element) {
+  return (2.0 * (double)size[0] * (double)size[1] + (double)size[1]) * element +
+         (double)size[0] * (element == 8 ? 8 : 4);
+}
+static double flops(const int64_t *size) {
+  return 4.0 * (double)size[0] * (double)size[1];
+}
+static int64_t reduction(const int64_t *size) {
+  return size[1];
+}
+
+static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
+
+const hl_example hl_example_rms_norm = {.number = 13,
+                                        .name = "rms_norm",
+                                        .summary = "x / sqrt(mean(x^2) + eps) * weight, and the inverse root",
+                                        .dims = {"M", "N"},
+                                        .dtypes = dtypes,
+                                        .build = build,
+                                        .reference = reference,
+                                        .bench = {{4096, 4096}},
+                                        .odd = odd,
+                                        .bytes = bytes,
+                                        .flops = flops,
+                                        .reduction = reduction,
+                                        .plain = plain};
