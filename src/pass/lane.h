@@ -26,7 +26,8 @@ hli_value hli_lane_touches(const hl_kernel *k, hli_op op, bool *writes);
 
 /* 32-bit registers that a thread needs, roughly. */
 uint32_t hli_lane_register_estimate(const hl_kernel *k);
-/* launch.max_nreg: the cap that lets two blocks share a multiprocessor where that pays; 0: none. */
+/* launch.max_nreg: the cap that lets two blocks share a multiprocessor where that pays, else what a thread may have at
+ * all, for kernels that the assembler would squeeze; 0: left to the assembler. */
 uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t);
 
 #endif

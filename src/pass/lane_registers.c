@@ -174,11 +174,17 @@ static bool has_mma(const hl_kernel *k) {
 
 /* A kernel of matrix instructions whose registers leave room for one block only, but nearly for two, is held to what
  * two need: the second hides the barriers of the first.  What is given up is reading operands a whole step ahead. */
+/* Left to itself the assembler aims at the occupancy that the next lower register count would give, and spills a few
+ * words to get there (seen with 65 registers and more): kernels of that size are told what they may really use. */
+enum { SMALL = 64 };
+
 uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
   uint32_t pieces;
   const uint32_t threads = k->launch.warps * t->warp_size, need = estimate(k, &pieces);
   const uint32_t cap = t->regs_per_unit / (2 * threads) / 8 * 8;
-  if (!has_mma(k) || 2 * (k->launch.shared_bytes + 1024) > t->shared_unit)
-    return 0;
-  return cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap ? cap : 0;
+  const uint32_t most = HLI_MIN((uint32_t)t->regs_per_thread, t->regs_per_unit / threads / 8 * 8);
+  const bool two_fit = has_mma(k) && 2 * (k->launch.shared_bytes + 1024) <= t->shared_unit;
+  if (two_fit && cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap)
+    return cap;
+  return need > SMALL ? most : 0;
 }
