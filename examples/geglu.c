@@ -1,4 +1,5 @@
-/* geglu.c: a gate with gelu, out = gelu(x) * y, gelu(a) = a/2 (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3))). */
+/* geglu.c: a gate with gelu, out = gelu(x) * y, gelu(a) = a/2 (1 + tanh(u)), u = sqrt(2/pi) (a + 0.044715 a^3).
+ * That is a times the sigmoid of 2 u, and written so: where u is far below 0, 1 + tanh(u) has no right digits. */
 #include "examples/example.h"
 #include <math.h>
 
@@ -16,19 +17,19 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0), hl_size(b, x, 1)}, 2, t);
   const hl_value a = hl_cast(b, hl_load(b, x, t, 2), work);
   const hl_value cubic = hl_mul(b, hl_mul(b, hl_mul(b, a, a), a), hl_const_f(b, 0.044715));
-  const hl_value u = hl_mul(b, hl_add(b, a, cubic), hl_const_f(b, 0.79788456080286536));
-  const hl_value gate = hl_mul(b, hl_mul(b, a, hl_const_f(b, 0.5)), hl_add(b, hl_tanh(b, u), hl_const_f(b, 1)));
+  const hl_value twice_u = hl_mul(b, hl_add(b, a, cubic), hl_const_f(b, 1.59576912160573071));
+  const hl_value gate = hl_mul(b, a, hl_sigmoid(b, twice_u));
   hl_store(b, z, t, 2, hl_mul(b, gate, hl_load(b, y, t, 2)));
   hl_tile_end(b, NULL, NULL);
   return hl_builder_finish(b, diag, out);
 }
 
 static double gelu(double a) {
-  return 0.5 * a * (1 + tanh(0.79788456080286536 * (a + 0.044715 * a * a * a)));
+  return a / (1 + exp(-1.59576912160573071 * (a + 0.044715 * a * a * a)));
 }
 
 static float geluf(float a) {
-  return 0.5f * a * (1 + tanhf(0.79788456f * (a + 0.044715f * a * a * a)));
+  return a / (1 + expf(-1.59576912f * (a + 0.044715f * a * a * a)));
 }
 
 static void reference(const hl_example_tensor *t, uint32_t count) {
@@ -60,7 +61,7 @@ static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{130,
 
 const hl_example hl_example_geglu = {.number = 4,
                                      .name = "geglu",
-                                     .summary = "out = gelu(x) * y, gelu by tanh",
+                                     .summary = "out = gelu(x) * y, gelu in its tanh form",
                                      .dims = {"M", "N"},
                                      .dtypes = dtypes,
                                      .build = build,
