@@ -67,8 +67,10 @@ static hl_status settle(request *r, const hl_target *target, bool any_shape, hl_
     hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
     if (s == HL_OK)
       s = check_registers(r->k, target, r->config, any_shape, diag);
-    if (s != HL_ERR_LIMIT || !hli_config_relax(r->space, r->config))
+    if (s != HL_ERR_LIMIT)
       return s;
+    if (!hli_config_relax(r->space, r->config)) /* nothing smaller is left: this may still be within the real limit */
+      return any_shape ? check_registers(r->k, target, r->config, false, diag) : s;
   }
 }
 
