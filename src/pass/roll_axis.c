@@ -120,7 +120,7 @@ static hli_value accumulate(roller *r, hli_cursor *c, hli_op reduce, hli_value a
 }
 
 /* Makes the loop of one phase before op `before`; replaces its reductions' results. */
-static void emit_phase(roller *r, uint32_t phase, hli_op before, const hli_op *sinks, uint32_t n) {
+static void emit_phase(roller *r, hli_op before, const hli_op *sinks, uint32_t n) {
   hl_kernel *k = r->k;
   hli_cursor c = {.k = k,
                   .block = r->block,
@@ -130,7 +130,6 @@ static void emit_phase(roller *r, uint32_t phase, hli_op before, const hli_op *s
   hli_value operands[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
   hli_type types[HLI_MAX_OPERANDS];
   uint32_t carried = 0;
-  (void)phase;
   operands[0] = hli_make_i64(&c, 0);
   operands[1] = r->size;
   for (uint32_t i = 0; i < n; i++) {
@@ -208,7 +207,7 @@ static hl_status roll_phase(roller *r, uint32_t phase) {
   }
   if (!n)
     return HL_OK;
-  emit_phase(r, phase, sinks[n - 1], sinks, n);
+  emit_phase(r, sinks[n - 1], sinks, n);
   for (uint32_t i = 0; i < n; i++)
     hli_op_remove(r->k, sinks[i]);
   return HL_OK;
