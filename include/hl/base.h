@@ -201,6 +201,8 @@ HL_API void hl_context_destroy(hl_context *ctx);
 
 /* "0.1.0+<build id>": the string that ties libhl and its compiler library. */
 HL_API const char *hl_version(void);
+/* "22.1.0": the LLVM that libhl was built for. */
+HL_API const char *hl_llvm_version(void);
 
 /* A block of bytes owned by the library's caller: release with hl_blob_release. */
 typedef struct hl_blob hl_blob;

@@ -30,6 +30,9 @@ typedef struct hl_compile_options {
 } hl_compile_options;
 #define HL_COMPILE_OPTIONS_INIT {sizeof(hl_compile_options), 0, 0, 0, HL_EMIT_OBJ, 0, false}
 
+/* The name of the i-th pass that kernels go through for a target, in order; NULL past the end. */
+HL_API const char *hl_pass_name(const hl_target *target, uint32_t i);
+
 /* Compiles for a target; needs libhl-codegen for everything below HL_EMIT_LANE. */
 HL_API hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *target,
                             const hl_compile_options *options, hl_diag *diag, hl_blob **out);

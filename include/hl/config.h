@@ -19,6 +19,21 @@ HL_API hl_str hl_target_name(const hl_target *target);
 /* The i-th known target, NULL past the end. */
 HL_API const hl_target *hl_target_at(uint32_t i);
 
+/* Facts about a target, constant and never freed. */
+typedef struct hl_target_info {
+  size_t size;            /* sizeof(hl_target_info), set by the caller */
+  const char *family;     /* "cpu", "nvptx" or "amdgpu" */
+  const char *triple;     /* LLVM's names; "" for cpu and features: the host's own */
+  const char *cpu;
+  const char *features;
+  uint32_t vector_bytes;  /* CPU: widest vector; GPU: widest access of a thread */
+  uint32_t warp_size;     /* 1 on the CPU */
+  uint32_t max_threads;   /* of a block */
+  uint32_t registers;     /* CPU: vector registers; GPU: 32-bit registers of a thread, at most */
+  uint32_t shared_bytes;  /* largest shared memory of a block; 0 on the CPU */
+} hl_target_info;
+HL_API hl_status hl_target_get_info(const hl_target *target, hl_target_info *info);
+
 /* ---- shapes ------------------------------------------------------------------- */
 
 /* Sizes for named dimensions of a kernel.  Dimensions left out take their static value or are an

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 #ifndef HL_BUILD_ID
-#define HL_BUILD_ID "local" /* the build system gives a digest of the sources */
+#define HL_BUILD_ID           "local" /* the build system gives a digest of the sources */
+#define HL_BUILD_LLVM_VERSION "unknown"
 #endif
 
 #define TEXT_OF_(x) #x
@@ -13,6 +14,10 @@
 
 const char *hl_version(void) {
   return TEXT_OF(HL_VERSION_MAJOR) "." TEXT_OF(HL_VERSION_MINOR) "." TEXT_OF(HL_VERSION_PATCH) "+" HL_BUILD_ID;
+}
+
+const char *hl_llvm_version(void) {
+  return HL_BUILD_LLVM_VERSION;
 }
 
 static hl_status check_options(const hl_context_options *o, hl_diag *diag) {

@@ -1,4 +1,5 @@
 /* pipeline.c: the order of passes, read like a table of contents. */
+#include "hl/compile.h"
 #include "src/pass/pass.h"
 
 #define CPU (1u << HLI_FAMILY_CPU)
@@ -20,3 +21,10 @@ const hli_pass hli_pipeline[] = {
     {"clean",      hli_pass_simplify,   CPU,       LOOP, LOOP, "loopnest"},
 };
 const uint32_t hli_pipeline_length = HLI_COUNT(hli_pipeline);
+
+const char *hl_pass_name(const hl_target *target, uint32_t i) {
+  for (uint32_t at = 0; target && at < hli_pipeline_length; at++)
+    if (hli_pipeline[at].families & (1u << target->family) && i-- == 0)
+      return hli_pipeline[at].name;
+  return NULL;
+}

@@ -34,3 +34,21 @@ hl_status hl_target_find(hl_str name, hl_diag *diag, const hl_target **out) {
   return hli_fail(diag, HL_ERR_UNSUPPORTED, "there is no target \"%.*s\"; known targets: %s", (int)name.len,
                   name.ptr ? name.ptr : "", known);
 }
+
+hl_status hl_target_get_info(const hl_target *t, hl_target_info *info) {
+  static const char *const families[] = {"cpu", "nvptx", "amdgpu"};
+  if (!t || !info || info->size < sizeof *info)
+    return HL_ERR_ARG;
+  const bool cpu = t->family == HLI_FAMILY_CPU;
+  *info = (hl_target_info){.size = info->size,
+                           .family = families[t->family],
+                           .triple = t->triple,
+                           .cpu = t->cpu,
+                           .features = t->features,
+                           .vector_bytes = t->vector_bytes,
+                           .warp_size = t->warp_size,
+                           .max_threads = cpu ? 1 : t->max_threads,
+                           .registers = cpu ? t->vector_regs : t->regs_per_thread,
+                           .shared_bytes = cpu ? 0 : t->shared_bytes};
+  return HL_OK;
+}

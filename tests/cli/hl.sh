@@ -24,7 +24,18 @@ expect 2 'wants a kernel' "$hl" show
 expect 2 'one too many' "$hl" show softmax sum
 expect 0 '"knob":"block_sizes"' "$hl" space softmax
 expect 0 '"knob":"num_warps"' "$hl" space --target nvptx:sm_90a softmax
-expect 0 '^cpu ' "$hl" info
+expect 0 '^  cpu ' "$hl" info
+expect 0 '^  LLVM +22' "$hl" info
+expect 0 'passes specialize, .*loopnest' "$hl" info
+expect 0 '^  nvptx:sm_90a .*registers a thread' "$hl" info
+
+# what cannot be written is an error
+if [ -w /dev/full ]; then
+    full() { "$@" >/dev/full; }
+    for command in list info "show softmax" "space softmax" --help "list --help" --version "compile --emit tile softmax"; do
+        expect 1 'cannot write the standard output: No space' full "$hl" $command
+    done
+fi
 
 # files
 "$hl" show softmax >"$tmp/k.hl"
@@ -47,14 +58,21 @@ expect 2 "did you mean 'asm'" "$hl" compile --emit ams softmax
 expect 1 'AMD GPUs \(HIP\) are not built in yet' "$hl" compile --target hip:gfx942 softmax
 expect 1 'AMD GPUs \(HIP\) are not built in yet' "$hl" compile --target amdgpu:gfx1100 softmax
 expect 2 'known targets: host' "$hl" compile --target riscv softmax
-expect 1 "no pass 'nosuch'" "$hl" compile --stop-after nosuch --emit loop softmax
+expect 2 "no pass 'nosuch'; there are specialize, .*loopnest" "$hl" compile --stop-after nosuch --emit loop softmax
+expect 2 "no pass 'mask'; there are" "$hl" compile --stop-after mask --emit loop softmax
+expect 2 "no pass 'rol'; did you mean 'roll'" "$hl" opt --passes specialize,rol,tile softmax
+expect 2 "no pass ''; " "$hl" opt --passes specialize, softmax
+expect 0 'grid \[' "$hl" opt --passes tile,specialize softmax
 expect 2 "no dimension 'K'; " "$hl" compile --shape K=3 softmax
 expect 2 'wants sizes like' "$hl" compile --shape M softmax
 expect 2 'wants sizes like' "$hl" compile --shape M=-4 softmax
-expect 1 'no knob .blocks.; knobs are' "$hl" compile --config '{"blocks":[1]}' softmax
-expect 1 'cannot be 33; legal values are' "$hl" compile --config '{"block_sizes":[33]}' softmax
-expect 1 'wants default, random:SEED' "$hl" compile --config fast softmax
-expect 1 'random:SEED' "$hl" compile --config random:x softmax
+expect 2 'no knob .blocks.; knobs are' "$hl" compile --config '{"blocks":[1]}' softmax
+expect 2 'cannot be 33; legal values are' "$hl" compile --config '{"block_sizes":[33]}' softmax
+expect 2 'wants default, random:SEED' "$hl" compile --config fast softmax
+expect 2 'random:SEED' "$hl" compile --config random:x softmax
+expect 1 'could not be read' "$hl" compile --config @"$tmp/none.json" softmax
+expect 2 'no knob' "$hl" run --shape M=3,N=5 --config '{"blocks":[1]}' softmax
+expect 2 "seed '1x': wants a number" "$hl" run --seed 1x softmax
 expect 0 'hl 1 tile' "$hl" opt --passes specialize,roll softmax
 expect 0 'grid \[' "$hl" opt --passes tile softmax
 expect 0 'after specialize' "$hl" opt --print-all --passes tile softmax

@@ -103,8 +103,7 @@ static int take(bench_options *o, int option) {
   case 12:
     return integer(o->who, "configs", 0, 1000, &o->configs);
   case 13:
-    o->seed = strtoull(optarg, NULL, 10);
-    return 0;
+    return cli_seed_parse(o->who, optarg, &o->seed);
   case 'h':
     fputs(help, stdout);
     return -1;

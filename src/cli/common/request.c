@@ -220,11 +220,11 @@ int cli_target_parse(const char *who, const char *text, const hl_target **out) {
   return near ? cli_misuse(who, "%s; did you mean '%s'?", diag.message, near) : cli_misuse(who, "%s", diag.message);
 }
 
-static hl_status config_words(hl_diag *diag, const char *format, const char *text) {
-  diag->status = HL_ERR_CONFIG;
+static hl_status config_words(hl_diag *diag, hl_status s, const char *format, const char *text) {
+  diag->status = s;
   diag->file[0] = 0;
   snprintf(diag->message, sizeof diag->message, format, text);
-  return HL_ERR_CONFIG;
+  return s;
 }
 
 hl_status cli_config_make(const char *text, const hl_kernel *k, const cli_shape *s, const hl_target *target,
@@ -238,21 +238,30 @@ hl_status cli_config_make(const char *text, const hl_kernel *k, const cli_shape 
     const char *digits = text + sizeof random_word - 1;
     const unsigned long long seed = strtoull(digits, &end, 10);
     if (end == digits || *end)
-      return config_words(diag, "--config %s: wants random:SEED, SEED being a number", text);
+      return config_words(diag, HL_ERR_CONFIG, "--config %s: wants random:SEED, SEED being a number", text);
     return hl_config_random(k, s->bind, s->count, target, seed, diag, out);
   }
   if (text[0] == '@') {
     size_t length;
     char *json = cli_read_file("--config", text + 1, &length);
     if (!json)
-      return config_words(diag, "--config %s: the file could not be read", text);
+      return config_words(diag, HL_ERR_IO, "--config %s: the file could not be read", text);
     const hl_status st = hl_config_parse(k, s->bind, s->count, target, (hl_str){json, length}, diag, out);
     free(json);
     return st;
   }
   if (text[0] != '{')
-    return config_words(diag, "--config %s: wants default, random:SEED, a JSON object or @FILE", text);
+    return config_words(diag, HL_ERR_CONFIG, "--config %s: wants default, random:SEED, a JSON object or @FILE", text);
   return hl_config_parse(k, s->bind, s->count, target, (hl_str){text, strlen(text)}, diag, out);
+}
+
+int cli_config_open(const char *who, const char *text, const hl_kernel *k, const cli_shape *s, const hl_target *target,
+                    hl_config **out) {
+  hl_diag diag = {0};
+  const hl_status st = cli_config_make(text, k, s, target, &diag, out);
+  if (st == HL_OK)
+    return 0;
+  return st == HL_ERR_CONFIG && text ? cli_misuse(who, "%s", diag.message) : cli_report(who, st, &diag);
 }
 
 char *cli_config_text(const hl_config *c) {

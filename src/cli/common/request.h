@@ -48,6 +48,9 @@ int cli_target_parse(const char *who, const char *text, const hl_target **out);
 /* "default" or NULL, "random:SEED", JSON, or @FILE with JSON. */
 hl_status cli_config_make(const char *text, const hl_kernel *k, const cli_shape *s, const hl_target *target,
                           hl_diag *diag, hl_config **out);
+/* The same for a command line: 0, or an exit code after a message: 2 for words or values that --config cannot take. */
+int cli_config_open(const char *who, const char *text, const hl_kernel *k, const cli_shape *s, const hl_target *target,
+                    hl_config **out);
 /* Canonical JSON, to be freed. */
 char *cli_config_text(const hl_config *c);
 

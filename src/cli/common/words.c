@@ -1,6 +1,7 @@
 /* words.c: messages, exit codes, option parsing and files of the commands. */
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,14 @@ int cli_write_file(const char *who, const char *path, const void *data, size_t l
   return bad ? cli_fail(who, "cannot write %s: %s", standard ? "the standard output" : path, strerror(errno)) : 0;
 }
 
+int cli_finish(const char *who, int code) {
+  const bool failed = ferror(stdout) != 0; /* an earlier write, whose reason is gone */
+  errno = 0;
+  if (fflush(stdout) == 0 && !failed)
+    return code;
+  return code ? code : cli_fail(who, "cannot write the standard output: %s", errno ? strerror(errno) : "write error");
+}
+
 /* ---- time ---- */
 
 double cli_now(void) {
@@ -212,4 +221,13 @@ unsigned long long cli_fresh_seed(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   return (unsigned long long)t.tv_sec * 1000003u ^ (unsigned long long)t.tv_nsec << 8 ^ (unsigned long long)getpid();
+}
+
+int cli_seed_parse(const char *who, const char *text, uint64_t *out) {
+  char *end;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  if (end != text && !*end && !errno && text[0] != '-')
+    return 0;
+  return cli_misuse(who, "--seed '%s': wants a number, 0 or more", text);
 }

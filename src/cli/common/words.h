@@ -35,7 +35,13 @@ char *cli_read_file(const char *who, const char *path, size_t *length);
 /* Writes all of it or says why not; NULL or "-" is the standard output. */
 int cli_write_file(const char *who, const char *path, const void *data, size_t length);
 
+/* The exit code after everything was printed: `code`, or 1 with a message when the standard output could not be
+ * written. */
+int cli_finish(const char *who, int code);
+
 double cli_now(void); /* seconds, monotonic */
 unsigned long long cli_fresh_seed(void);
+/* A seed from the command line: 0, or an exit code after a message. */
+int cli_seed_parse(const char *who, const char *text, uint64_t *out);
 
 #endif

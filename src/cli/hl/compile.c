@@ -37,7 +37,7 @@ static const char opt_help[] =
     "  --dtype T        dtype of a ladder kernel's inputs\n"
     "  --config C       default, random:SEED, a JSON object or @FILE\n"
     "  -h, --help       this text\n\n"
-    "Passes: specialize, roll, tile; then loopnest, clean (CPU) or mask, layout, stage, lane (GPU).\n";
+    "`hl info` lists the passes of every target, in their order.\n";
 
 typedef struct request {
   hl_job job;
@@ -85,9 +85,9 @@ static int compile(request *r, hl_context *ctx) {
   hl_diag diag = {0};
   hl_config *config = NULL;
   hl_blob *blob = NULL;
-  hl_status s = cli_config_make(job->config, job->k.kernel, &job->shape, r->target, &diag, &config);
-  if (s != HL_OK)
-    return cli_report(job->who, s, &diag);
+  const int bad = cli_config_open(job->who, job->config, job->k.kernel, &job->shape, r->target, &config);
+  if (bad)
+    return bad;
   hl_compile_options o = HL_COMPILE_OPTIONS_INIT;
   o.shape = job->shape.bind;
   o.shape_count = job->shape.count;
@@ -95,7 +95,7 @@ static int compile(request *r, hl_context *ctx) {
   o.emit = r->emit;
   o.stop_after = r->stop;
   o.dump = r->print_all;
-  s = hl_compile(ctx, job->k.kernel, r->target, &o, &diag, &blob);
+  const hl_status s = hl_compile(ctx, job->k.kernel, r->target, &o, &diag, &blob);
   hl_config_destroy(config);
   if (s != HL_OK)
     return cli_report(job->who, s, &diag);
@@ -106,9 +106,41 @@ static int compile(request *r, hl_context *ctx) {
   return code;
 }
 
-static int finish(request *r, int argc, char **argv) {
+/* "a,b,c": every name must be a pass of the target; r->stop becomes the one that runs last. */
+static int check_passes(request *r, const char *option) {
+  const char *names[64], *end;
+  size_t n = 0, latest = 0;
+  for (const char *name; n < 64 && (name = hl_pass_name(r->target, (uint32_t)n)); n++)
+    names[n] = name;
+  for (const char *at = r->stop; at; at = *end ? end + 1 : NULL) {
+    end = at + strcspn(at, ",");
+    size_t i = 0;
+    while (i < n && (strlen(names[i]) != (size_t)(end - at) || strncmp(names[i], at, (size_t)(end - at)) != 0))
+      i++;
+    if (i < n) {
+      latest = i > latest ? i : latest;
+      continue;
+    }
+    char list[512] = "", *word = cli_copy(at, (size_t)(end - at));
+    for (i = 0; i < n; i++)
+      snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
+    const char *near = cli_nearest(word, names, n);
+    cli_misuse(r->job.who,
+               near ? "%s: target %s has no pass '%s'; did you mean '%s'?  There are %s"
+                    : "%s: target %s has no pass '%s'; there are %s%s",
+               option, r->target_name, word, near ? near : list, near ? list : "");
+    free(word);
+    return CLI_MISUSE;
+  }
+  r->stop = names[latest];
+  return 0;
+}
+
+static int finish(request *r, const char *option, int argc, char **argv) {
   hl_job *job = &r->job;
   int code = cli_target_parse(job->who, r->target_name, &r->target);
+  if (!code && r->stop)
+    code = check_passes(r, option);
   if (!code)
     code = hl_job_open(job, argc, argv);
   if (!code)
@@ -148,13 +180,7 @@ int hl_cmd_compile(int argc, char **argv) {
     if (code)
       return code < 0 ? 0 : code;
   }
-  return finish(&r, argc, argv);
-}
-
-/* The last of "a,b,c". */
-static const char *last_of(const char *list) {
-  const char *comma = strrchr(list, ',');
-  return comma ? comma + 1 : list;
+  return finish(&r, "--stop-after", argc, argv);
 }
 
 int hl_cmd_opt(int argc, char **argv) {
@@ -171,7 +197,7 @@ int hl_cmd_opt(int argc, char **argv) {
     if (o == 'g')
       r.target_name = optarg;
     else if (o == 'p')
-      r.stop = last_of(optarg);
+      r.stop = optarg;
     else if (o == 'a')
       r.print_all = true;
     else if (o == 'o')
@@ -184,5 +210,5 @@ int hl_cmd_opt(int argc, char **argv) {
       return code < 0 ? 0 : code;
   }
   r.emit = strncmp(r.target_name, "nvptx", 5) == 0 ? HL_EMIT_LANE : HL_EMIT_LOOP;
-  return finish(&r, argc, argv);
+  return finish(&r, "--passes", argc, argv);
 }

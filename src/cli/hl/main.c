@@ -34,17 +34,18 @@ static int help(void) {
 int main(int argc, char **argv) {
   const char *names[COMMANDS];
   if (argc < 2) {
+    fputs("hl: wants a command\n", stderr);
     help();
     return CLI_MISUSE;
   }
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-    return help();
+    return cli_finish("hl", help());
   if (!strcmp(argv[1], "--version"))
-    return printf("hl %s\n", hl_version()) < 0;
+    return printf("hl %s\n", hl_version()) < 0 ? CLI_FAILED : cli_finish("hl", 0);
   for (int i = 0; i < COMMANDS; i++) {
     names[i] = commands[i].name;
     if (!strcmp(argv[1], names[i]))
-      return commands[i].run(argc - 1, argv + 1);
+      return cli_finish("hl", commands[i].run(argc - 1, argv + 1));
   }
   const char *near = cli_nearest(argv[1], names, COMMANDS);
   return near ? cli_misuse("hl", "there is no command '%s'; did you mean '%s'?", argv[1], near)

@@ -90,13 +90,14 @@ static int run(request *r, const cli_place *place) {
   hl_config *config = NULL;
   cli_args args = {0};
   hl_status s = cli_args_create(job->k.kernel, &job->shape, &diag, &args);
-  if (s == HL_OK && place->target)
-    s = cli_config_make(job->config, job->k.kernel, &job->shape, place->target, &diag, &config);
-  if (s == HL_OK) {
+  int code = s == HL_OK ? 0 : cli_report(job->who, s, &diag);
+  if (!code && place->target)
+    code = cli_config_open(job->who, job->config, job->k.kernel, &job->shape, place->target, &config);
+  if (!code) {
     cli_args_fill(&args, r->seed);
     s = cli_run(place, job->k.kernel, config, &args, &diag);
+    code = s == HL_OK ? 0 : cli_report(job->who, s, &diag);
   }
-  int code = s == HL_OK ? 0 : cli_report(job->who, s, &diag);
   if (!code) {
     char *json = cli_config_text(config), *shape = cli_shape_text(&job->shape);
     printf("%s on %s, %s%s%s\n", job->what, r->device, shape, config ? ", configuration " : "", json);
@@ -157,7 +158,7 @@ static int parse(request *r, int argc, char **argv) {
     else if (o == 'c')
       r->job.config = optarg;
     else if (o == 'n')
-      r->seed = strtoull(optarg, NULL, 10);
+      code = cli_seed_parse(r->job.who, optarg, &r->seed);
     else if (o == 'g')
       r->target_name = optarg;
     else

@@ -1,4 +1,4 @@
-/* show.c: hl list, hl show, hl space and hl info: looking without running anything. */
+/* show.c: hl list, hl show and hl space: looking without running anything. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,47 +109,4 @@ int hl_cmd_space(int argc, char **argv) {
   }
   hl_job_close(&job);
   return code;
-}
-
-/* ---- info ---- */
-
-static void print_device(hl_context *ctx, const char *name) {
-  hl_diag diag = {0};
-  hl_device *dev = NULL;
-  hl_device_info i = {.size = sizeof i};
-  if (hl_device_open(ctx, name, &diag, &dev) != HL_OK) {
-    printf("%-8s  none: %s\n", name, diag.message);
-    return;
-  }
-  hl_device_get_info(dev, &i);
-  printf("%-8s  %s, target %s, %d units, %.1f GiB memory, %.1f MiB last-level cache, %s\n", name, i.name, i.target,
-         i.units, (double)i.memory_bytes / 0x1p30, (double)i.l2_bytes / 0x1p20, i.driver);
-  hl_device_close(dev);
-}
-
-int hl_cmd_info(int argc, char **argv) {
-  static const struct option table[] = {{"help", no_argument, 0, 'h'}, {0}};
-  for (int o; (o = cli_next_option("hl info", argc, argv, table)) != -1;) {
-    if (o != 'h')
-      return CLI_MISUSE;
-    puts("usage: hl info\n\nPrints the version, the targets that kernels can be compiled for, and the devices of this "
-         "machine.");
-    return 0;
-  }
-  if (optind < argc)
-    return cli_misuse("hl info", "takes no operand; '%s' is one too many", argv[optind]);
-  hl_diag diag = {0};
-  hl_context *ctx = NULL;
-  const hl_status s = hl_context_create(NULL, &diag, &ctx);
-  if (s != HL_OK)
-    return cli_report("hl info", s, &diag);
-  printf("version   %s\ntargets  ", hl_version());
-  const hl_target *t;
-  for (uint32_t i = 0; (t = hl_target_at(i)); i++)
-    printf(" %.*s", (int)hl_target_name(t).len, hl_target_name(t).ptr);
-  puts("");
-  print_device(ctx, "cpu");
-  print_device(ctx, "cuda");
-  hl_context_destroy(ctx);
-  return 0;
 }
