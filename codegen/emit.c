@@ -71,7 +71,12 @@ LLVMTypeRef hlc_scalar_type(hlc_emit *e, hl_dtype dtype) {
   switch (dtype) {
   case HL_BOOL: return e->t_i1;
   case HL_I8:
-  case HL_U8: return e->t_i8;
+  case HL_U8:
+  case HL_F8E4M3: /* no LLVM type has arithmetic on these: bits, widened before use */
+  case HL_F8E5M2:
+  case HL_F8E4M3FNUZ:
+  case HL_F8E5M2FNUZ:
+  case HL_F8E8M0: return e->t_i8;
   case HL_I16:
   case HL_U16: return e->t_i16;
   case HL_I32:

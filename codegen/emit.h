@@ -125,9 +125,12 @@ void hlc_fn_attr_enum(hlc_emit *e, LLVMValueRef fn, unsigned where, const char *
 
 /* ---- pointwise (emit_pointwise.c, emit_int.c, emit_cast.c, math.c) ---------------------------- */
 
-/* One register of a pointwise op: family override, else generic.  f16 and bf16 are computed in f32. */
+/* One register of a pointwise op: family override, else generic.  Floats of 16 and 8 bits are computed in f32. */
 LLVMValueRef hlc_pointwise(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 LLVMValueRef hlc_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to);
+/* Between f32 and the 8-bit formats, in integer arithmetic (emit_f8.c). */
+LLVMValueRef hlc_f8_widen(hlc_emit *e, LLVMValueRef x, hl_dtype from);
+LLVMValueRef hlc_f8_narrow(hlc_emit *e, LLVMValueRef x, hl_dtype to);
 /* The generic table, by opcode (NULL: not pointwise). */
 extern const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT];
 

@@ -41,8 +41,12 @@ static LLVMValueRef narrow_odd(hlc_emit *e, LLVMValueRef x) {
   return LLVMBuildBitCast(e->b, LLVMBuildSelect(e->b, exact, raw, odd, ""), f32, "");
 }
 
+static bool is_f8(hl_dtype d) { return hli_dtype_kind(d) == 'f' && hl_dtype_size(d) == 1; }
+
 static LLVMValueRef float_to_float(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
   LLVMTypeRef t = hlc_like(hlc_scalar_type(e, to), x);
+  if (is_f8(from)) return hlc_cast(e, hlc_f8_widen(e, x, from), HL_F32, to);
+  if (is_f8(to)) return hlc_f8_narrow(e, from == HL_F64 ? narrow_odd(e, x) : hlc_cast(e, x, from, HL_F32), to);
   if (from == HL_BF16) {
     LLVMValueRef wide = widen_bf16(e, x);
     return to == HL_F32 ? wide : float_to_float(e, wide, HL_F32, to);
@@ -58,15 +62,29 @@ static LLVMValueRef float_to_float(hlc_emit *e, LLVMValueRef x, hl_dtype from, h
 }
 
 static LLVMValueRef float_to_int(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
-  if (from == HL_F16 || from == HL_BF16) return float_to_int(e, hlc_cast(e, x, from, HL_F32), HL_F32, to);
+  if (hli_dtype_is_narrow(from)) return float_to_int(e, hlc_cast(e, x, from, HL_F32), HL_F32, to);
   LLVMTypeRef types[2] = {hlc_like(hlc_scalar_type(e, to), x), LLVMTypeOf(x)};
   return hlc_intrinsic(e, hli_dtype_kind(to) == 'i' ? "llvm.fptosi.sat" : "llvm.fptoui.sat", types, 2, &x, 1);
 }
 
+/* A 64-bit integer beyond 2^53 with 12 bits fewer, rounded to odd: f64 holds it exactly, and a later rounding to 24
+ * bits or fewer is the only one. */
+static LLVMValueRef sticky(hlc_emit *e, LLVMValueRef x) {
+  LLVMTypeRef t = LLVMTypeOf(x);
+  LLVMValueRef low = LLVMBuildAnd(e->b, x, hlc_const_like(e, t, 0xfff), "");
+  LLVMValueRef lost = LLVMBuildICmp(e->b, LLVMIntNE, low, LLVMConstNull(t), "");
+  LLVMValueRef odd = LLVMBuildShl(e->b, LLVMBuildZExt(e->b, lost, t, ""), hlc_const_like(e, t, 12), "");
+  LLVMValueRef kept = LLVMBuildOr(e->b, LLVMBuildSub(e->b, x, low, ""), odd, "");
+  LLVMValueRef up = LLVMBuildAdd(e->b, x, hlc_const_like(e, t, 1ull << 53), ""); /* 0 .. 2^54 for what is small */
+  LLVMValueRef small = LLVMBuildICmp(e->b, LLVMIntULE, up, hlc_const_like(e, t, 1ull << 54), "");
+  return LLVMBuildSelect(e->b, small, x, kept, "");
+}
+
 static LLVMValueRef int_to_float(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
   bool with_sign = hli_dtype_kind(from) == 'i';
-  if (to == HL_F16 || to == HL_BF16) { /* f64 holds 32-bit integers exactly: one rounding */
+  if (hli_dtype_is_narrow(to)) { /* f64 holds 32-bit integers exactly: one rounding */
     hl_dtype via = hl_dtype_size(from) <= 2 ? HL_F32 : HL_F64;
+    if (hl_dtype_size(from) == 8) x = sticky(e, x);
     return hlc_cast(e, int_to_float(e, x, from, via), via, to);
   }
   LLVMTypeRef t = hlc_like(hlc_scalar_type(e, to), x);
@@ -75,7 +93,7 @@ static LLVMValueRef int_to_float(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_
 
 static LLVMValueRef to_bool(hlc_emit *e, LLVMValueRef x, hl_dtype from) {
   LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(x));
-  if (from == HL_F16 || from == HL_BF16) return to_bool(e, hlc_cast(e, x, from, HL_F32), HL_F32);
+  if (hli_dtype_is_narrow(from)) return to_bool(e, hlc_cast(e, x, from, HL_F32), HL_F32);
   return hli_dtype_kind(from) == 'f' ? LLVMBuildFCmp(e->b, LLVMRealUNE, x, zero, "")
                                      : LLVMBuildICmp(e->b, LLVMIntNE, x, zero, "");
 }

@@ -158,7 +158,7 @@ static hli_xvalue expand_raw(void *ctx, hli_opcode code, hli_xvalue a, hli_xvalu
 /* Ops that must not leave the narrow format: they move bits. */
 static bool keeps_format(hli_opcode code) { return code == HLI_OP_WHERE; }
 
-/* f16 and bf16: + - * / sqrt and the exact ones round correctly through f32 (24 >= 2 * 11 + 2 bits). */
+/* f16, bf16 and smaller: + - * / sqrt and the exact ones round correctly through f32 (24 >= 2 * 11 + 2 bits). */
 static LLVMValueRef through_f32(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
   const hli_op_info *facts = hli_op_facts(code);
   LLVMValueRef wide[3] = {0};
@@ -174,7 +174,7 @@ LLVMValueRef hlc_pointwise(hlc_emit *e, hli_opcode code, hl_dtype dtype, const L
     LLVMValueRef own = family->pointwise[code](e, code, dtype, args);
     if (own) return own;
   }
-  if ((dtype == HL_F16 || dtype == HL_BF16) && !keeps_format(code)) return through_f32(e, code, dtype, args);
+  if (hli_dtype_is_narrow(dtype) && !keeps_format(code)) return through_f32(e, code, dtype, args);
   static const hli_expand_ops hooks = {expand_op, expand_constant, expand_raw};
   expansion x = {e, dtype};
   hli_xvalue in[3] = {0}, out = 0;

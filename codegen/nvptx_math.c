@@ -90,10 +90,40 @@ static LLVMValueRef widen_half(hlc_emit *e, LLVMValueRef x) {
   return bits ? LLVMBuildBitCast(e->b, bits, e->t_f32, "") : NULL;
 }
 
+/* From sm_89 on there are conversions of pairs; elsewhere, and for the other formats, integer arithmetic does it.  An
+ * infinity must stay one in f8e5m2, which the instruction makes the largest number. */
+static LLVMValueRef narrow_f8(hlc_emit *e, LLVMValueRef x, hl_dtype to) {
+  if (e->target->arch < 89)
+    return NULL;
+  const bool e4m3 = to == HL_F8E4M3;
+  const LLVMValueRef pair[2] = {LLVMConstNull(e->t_f32), x};
+  LLVMValueRef two = nv_call(e, e4m3 ? "llvm.nvvm.ff.to.e4m3x2.rn" : "llvm.nvvm.ff.to.e5m2x2.rn", pair, 2);
+  LLVMValueRef code = LLVMBuildTrunc(e->b, two, e->t_i8, "");
+  if (e4m3)
+    return code;
+  LLVMValueRef up = LLVMBuildFCmp(e->b, LLVMRealOEQ, x, num(e, __builtin_inf()), "");
+  LLVMValueRef down = LLVMBuildFCmp(e->b, LLVMRealOEQ, x, num(e, -__builtin_inf()), "");
+  code = LLVMBuildSelect(e->b, up, LLVMConstInt(e->t_i8, 0x7c, 0), code, "");
+  return LLVMBuildSelect(e->b, down, LLVMConstInt(e->t_i8, 0xfc, 0), code, "");
+}
+
+static LLVMValueRef widen_f8(hlc_emit *e, LLVMValueRef x, hl_dtype from) {
+  if (e->target->arch < 89)
+    return NULL;
+  LLVMValueRef pair = LLVMBuildZExt(e->b, x, e->t_i16, "");
+  const char *name = from == HL_F8E4M3 ? "llvm.nvvm.e4m3x2.to.f16x2.rn" : "llvm.nvvm.e5m2x2.to.f16x2.rn";
+  LLVMValueRef half = LLVMBuildExtractElement(e->b, nv_call(e, name, &pair, 1), hlc_i32(e, 0), "");
+  return LLVMBuildFPExt(e->b, half, e->t_f32, "");
+}
+
 /* To bf16 by the machine's rounding; LLVM makes one instruction of two that land in one register. */
 LLVMValueRef nv_cast(hlc_emit *e, LLVMValueRef x, hl_dtype from, hl_dtype to) {
   if (from == HL_BF16 && to == HL_F32)
     return widen_half(e, x);
+  if (from == HL_F32 && (to == HL_F8E4M3 || to == HL_F8E5M2))
+    return narrow_f8(e, x, to);
+  if (to == HL_F32 && (from == HL_F8E4M3 || from == HL_F8E5M2))
+    return widen_f8(e, x, from);
   if (to != HL_BF16 || (from != HL_F32 && from != HL_F16))
     return NULL;
   if (from == HL_F16)

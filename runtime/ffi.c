@@ -9,11 +9,16 @@ static ffi_type *type_of(hl_dtype dtype) {
   switch (dtype) {
   case HL_BOOL:
   case HL_U8:
+  case HL_F8E4M3:
+  case HL_F8E5M2:
+  case HL_F8E4M3FNUZ:
+  case HL_F8E5M2FNUZ:
+  case HL_F8E8M0:
     return &ffi_type_uint8;
   case HL_I8:
     return &ffi_type_sint8;
   case HL_U16:
-  case HL_F16: /* libffi has no 16-bit float; size and alignment are the integer's */
+  case HL_F16: /* libffi has no floats this small; size and alignment are the integer's */
   case HL_BF16:
     return &ffi_type_uint16;
   case HL_I16:

@@ -69,8 +69,7 @@ static const char *dl_text(hl_dl_dtype dl, char *room, size_t size) {
 /* ---- scalars -------------------------------------------------------------------------- */
 
 hl_arg_kind hlr_scalar_kind(hl_dtype dtype) {
-  bool floating = dtype == HL_F16 || dtype == HL_BF16 || dtype == HL_F32 || dtype == HL_F64;
-  return floating ? HL_ARG_F64 : HL_ARG_I64;
+  return hli_dtype_kind(dtype) == 'f' ? HL_ARG_F64 : HL_ARG_I64;
 }
 
 /* u64 takes any bits: a value beyond INT64_MAX comes as a negative number. */

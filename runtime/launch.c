@@ -4,56 +4,10 @@
 
 /* ---- parameter blocks ------------------------------------------------------------------ */
 
-/* `value` rounded once, to nearest even, to a format with `mantissa` explicit bits and
- * the exponent range of `exponent` bits (f16: 10, 5; bf16: 7, 8), as its bits. */
-static uint16_t small_float(double value, int mantissa, int exponent) {
-  uint64_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  uint16_t sign = (uint16_t)(bits >> 63 << 15);
-  int64_t e = (int64_t)(bits >> 52 & 0x7ff) - 1023;
-  uint64_t m = bits & 0xfffffffffffffu;
-  int64_t bias = (1 << (exponent - 1)) - 1;
-  uint16_t infinity = (uint16_t)(((1 << exponent) - 1) << mantissa);
-  if (e == 1024)
-    return (uint16_t)(sign | infinity | (m ? 1 << (mantissa - 1) : 0));
-  if (e > bias)
-    return sign | infinity;
-  m |= (uint64_t)1 << 52;
-  int64_t drop = 52 - mantissa;
-  if (e < 1 - bias)
-    drop += 1 - bias - e; /* denormal: fewer bits are kept */
-  if (drop > 54)
-    return sign; /* also zero and the denormals of double */
-  uint64_t kept = m >> drop, rest = m & (((uint64_t)1 << drop) - 1), half = (uint64_t)1 << (drop - 1);
-  if (rest > half || (rest == half && (kept & 1)))
-    kept++;
-  /* Adding the exponent lets a carry out of the mantissa run into it, up to infinity. */
-  if (e >= 1 - bias)
-    kept += (uint64_t)(e + bias - 1) << mantissa;
-  return (uint16_t)(sign | (uint16_t)kept);
-}
-
 static void put_scalar(unsigned char *to, hl_dtype dtype, const hl_arg *arg) {
-  switch (dtype) {
-  case HL_F64:
-    memcpy(to, &arg->as.f64, 8);
-    return;
-  case HL_F32: {
-    float narrow = (float)arg->as.f64;
-    memcpy(to, &narrow, 4);
-    return;
-  }
-  case HL_F16:
-  case HL_BF16: {
-    uint16_t half = dtype == HL_F16 ? small_float(arg->as.f64, 10, 5) : small_float(arg->as.f64, 7, 8);
-    memcpy(to, &half, 2);
-    return;
-  }
-  default:
-    break;
-  }
-  /* Integers keep their low bytes, wherever the machine puts them. */
-  uint64_t wide = (uint64_t)arg->as.i64;
+  const bool floating = hli_dtype_kind(dtype) == 'f';
+  /* Floats are rounded once; integers keep their low bytes, wherever the machine puts them. */
+  uint64_t wide = floating ? hli_float_narrow(hli_float_format_of(dtype), arg->as.f64) : (uint64_t)arg->as.i64;
   uint32_t size = hl_dtype_size(dtype);
   uint32_t w4 = (uint32_t)wide;
   uint16_t w2 = (uint16_t)wide;

@@ -103,7 +103,12 @@ typedef struct hl_diag {
   X(HL_F16, "f16", 16, 'f', 2)   \
   X(HL_BF16, "bf16", 16, 'f', 4) \
   X(HL_F32, "f32", 32, 'f', 2)   \
-  X(HL_F64, "f64", 64, 'f', 2)
+  X(HL_F64, "f64", 64, 'f', 2)   \
+  X(HL_F8E4M3, "f8e4m3", 8, 'f', 10)         /* no infinity; +-448 */       \
+  X(HL_F8E5M2, "f8e5m2", 8, 'f', 12)         /* as IEEE; +-57344 */         \
+  X(HL_F8E4M3FNUZ, "f8e4m3fnuz", 8, 'f', 11) /* AMD's forms: no infinity */ \
+  X(HL_F8E5M2FNUZ, "f8e5m2fnuz", 8, 'f', 13) /* and no -0 */                \
+  X(HL_F8E8M0, "f8e8m0", 8, 'f', 14)         /* powers of two: scales */
 
 typedef enum hl_dtype {
   HL_DTYPE_NONE = 0,

@@ -80,6 +80,29 @@ typedef struct hli_digest { uint64_t lo, hi; } hli_digest;
 hli_digest hli_digest_bytes(const void *data, size_t len, hli_digest seed);
 void hli_digest_text(hli_digest d, char out[33]); /* 32 hex digits + NUL */
 
+/* ---- dtypes (dtype.c) and floating formats (float.c) ----------------------------- */
+/* 'b' bool, 'i' signed, 'u' unsigned, 'f' floating, 0 if invalid. */
+char hli_dtype_kind(hl_dtype dtype);
+bool hli_dtype_is_narrow(hl_dtype dtype); /* a float of 16 bits or fewer: computed in f32 */
+
+typedef enum hli_float_special {
+  HLI_FLOAT_IEEE,          /* infinities and NaNs in the last exponent */
+  HLI_FLOAT_SATURATING,    /* the same, but too large finite numbers become the largest */
+  HLI_FLOAT_FINITE,        /* no infinity, the last code of each sign is NaN; saturates */
+  HLI_FLOAT_UNSIGNED_ZERO, /* no infinity, what would be -0 is NaN; saturates */
+  HLI_FLOAT_SCALE          /* powers of two, the last code is NaN; no sign, no zero; saturates */
+} hli_float_special;
+typedef struct hli_float_format {
+  uint8_t exponent, mantissa; /* bits */
+  int16_t bias;
+  uint8_t special; /* hli_float_special */
+} hli_float_format;
+hli_float_format hli_float_format_of(hl_dtype dtype); /* f64's if it is no float */
+uint64_t hli_float_largest(hli_float_format f);       /* bits of the largest number */
+uint64_t hli_float_nan(hli_float_format f);           /* bits of the canonical NaN */
+double hli_float_widen(hli_float_format f, uint64_t bits);
+uint64_t hli_float_narrow(hli_float_format f, double d); /* to nearest even; see float.c */
+
 /* ---- integers ------------------------------------------------------------------- */
 static inline int64_t hli_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; } /* a >= 0, b > 0 */
 static inline bool hli_is_pow2(uint64_t x) { return x && !(x & (x - 1)); }

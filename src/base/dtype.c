@@ -5,10 +5,11 @@ typedef struct dtype_row {
   const char *text;
   uint8_t bits;
   uint8_t dl_code;
+  char kind;
 } dtype_row;
 
-static const dtype_row rows[HL_DTYPE_COUNT] = {{"none", 0, 0},
-#define DTYPE_ROW(name, text, bits, kind, dl) {text, bits, dl},
+static const dtype_row rows[HL_DTYPE_COUNT] = {{"none", 0, 0, 0},
+#define DTYPE_ROW(name, text, bits, kind, dl) {text, bits, dl, kind},
                                                HL_DTYPE_LIST(DTYPE_ROW)
 #undef DTYPE_ROW
 };
@@ -23,6 +24,14 @@ const char *hl_dtype_text(hl_dtype dtype) {
 
 uint32_t hl_dtype_size(hl_dtype dtype) {
   return row_of(dtype)->bits / 8u;
+}
+
+char hli_dtype_kind(hl_dtype dtype) {
+  return row_of(dtype)->kind;
+}
+
+bool hli_dtype_is_narrow(hl_dtype dtype) {
+  return row_of(dtype)->kind == 'f' && row_of(dtype)->bits <= 16;
 }
 
 hl_dtype hl_dtype_parse(hl_str text) {

@@ -74,6 +74,8 @@ static hl_dtype promote_pair(hl_dtype a, hl_dtype b) {
     return a;
   const char ka = hli_dtype_kind(a), kb = hli_dtype_kind(b);
   const uint32_t sa = hl_dtype_size(a), sb = hl_dtype_size(b);
+  if (ka == 'f' && (sa == 1 || sb == 1))
+    return HL_DTYPE_NONE; /* numbers of 8 bits never change format unasked */
   if (ka == 'f')
     return sa == sb ? HL_F32 /* f16 with bf16 */ : sa > sb ? a : b;
   if (ka == kb)
@@ -105,11 +107,12 @@ static hl_dtype promote(hl_builder *b, const hl_value *v, uint32_t n) {
     const hl_dtype x = hli_dtype_of(b->k, v[i]);
     if (category(x) != top || strength(b, v[i]) != strongest)
       continue;
-    d = d ? promote_pair(d, x) : x;
-    if (!d) {
-      hli_builder_complain(b, "no common dtype for u64 and a signed integer; cast one of them");
+    const hl_dtype both = d ? promote_pair(d, x) : x;
+    if (!both) {
+      hli_builder_complain(b, "no common dtype for %s and %s; cast one of them", hl_dtype_text(d), hl_dtype_text(x));
       return HL_DTYPE_NONE;
     }
+    d = both;
   }
   return d;
 }
@@ -200,7 +203,7 @@ static const uint16_t binary_codes[HL_BINARY_COUNT] = {
 #undef HL_X
 };
 
-/* What floating functions of this dtype compute in: f16, bf16 and integers use f32. */
+/* What floating functions of this dtype compute in: floats of 16 bits and fewer, and integers, use f32. */
 static hl_dtype compute_dtype(hl_dtype d) {
   return d == HL_F64 ? HL_F64 : HL_F32;
 }
@@ -243,7 +246,7 @@ hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
   if (floating)
     a = hli_builder_cast(b, a, compute_dtype(d));
   hl_value r = a ? hli_builder_op(b, &(hli_op_desc){.code = code, .operands = &a, .operand_count = 1}, 0) : HL_POISON;
-  return floating && (d == HL_F16 || d == HL_BF16) ? hli_builder_cast(b, r, d) : r;
+  return floating && hli_dtype_is_narrow(d) ? hli_builder_cast(b, r, d) : r;
 }
 
 hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
@@ -268,7 +271,7 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
   if (!unify(b, v, 2, work))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = code, .operands = v, .operand_count = 2}, 0);
-  if (rule == HLI_RULE_FLOAT && (d == HL_F16 || d == HL_BF16))
+  if (rule == HLI_RULE_FLOAT && hli_dtype_is_narrow(d))
     r = hli_builder_cast(b, r, d);
   return weak ? weak_result(b, code, a, c, r) : r;
 }
@@ -282,7 +285,7 @@ hl_value(hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {
   if (!t || !unify(b, v, 3, compute_dtype(t)))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_FMA, .operands = v, .operand_count = 3}, 0);
-  return t == HL_F16 || t == HL_BF16 ? hli_builder_cast(b, r, t) : r;
+  return hli_dtype_is_narrow(t) ? hli_builder_cast(b, r, t) : r;
 }
 
 /* v as bool: v != 0. */
@@ -447,7 +450,7 @@ hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *a
     return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, v);
   hl_value r = reduce_in(b, op, v, bits, keep, reduce_dtype(op, d));
-  return r && (d == HL_F16 || d == HL_BF16) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d)
+  return r && hli_dtype_is_narrow(d) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d)
                                                                                           : r;
 }
 

@@ -363,8 +363,6 @@ hl_status hli_parse(const hl_allocator *alloc, hl_str text, const char *filename
 /* 128-bit digest of the printed form: equal on every machine. */
 hli_digest hli_kernel_digest(const hl_kernel *k);
 
-/* 'b' bool, 'i' signed, 'u' unsigned, 'f' floating, 0 if invalid. */
-char hli_dtype_kind(hl_dtype dtype);
 /* What sums and dots of this dtype accumulate in: f32 for f16, bf16 and f32, f64, i32 or i64 for integers. */
 hl_dtype hli_accumulator_dtype(hl_dtype dtype);
 

@@ -9,16 +9,6 @@
 #include <math.h>
 #include "src/ir/expand.h"
 
-/* ---- formats: f16, bf16 and f32 as (exponent, mantissa) bits ----------------------- */
-
-typedef struct format { uint8_t exponent, mantissa; } format;
-
-static format format_of(hl_dtype dtype) {
-  if (dtype == HL_F16)
-    return (format){5, 10};
-  return dtype == HL_BF16 ? (format){8, 7} : (format){8, 23};
-}
-
 static uint64_t bits_of(double d) {
   uint64_t b;
   memcpy(&b, &d, sizeof b);
@@ -28,48 +18,6 @@ static double double_of(uint64_t b) {
   double d;
   memcpy(&d, &b, sizeof d);
   return d;
-}
-
-static double widen(format f, uint64_t bits) {
-  const int bias = (1 << (f.exponent - 1)) - 1, top = (1 << f.exponent) - 1;
-  uint64_t sign = (bits >> (f.exponent + f.mantissa)) & 1;
-  int exponent = (int)(bits >> f.mantissa) & top;
-  uint64_t fraction = bits & ((1ull << f.mantissa) - 1);
-  if (exponent == 0) { /* zero or subnormal: exact */
-    double d = ldexp((double)fraction, 1 - bias - f.mantissa);
-    return sign ? -d : d;
-  }
-  uint64_t wide = exponent == top ? 0x7ff : (uint64_t)(exponent - bias + 1023);
-  return double_of(sign << 63 | wide << 52 | fraction << (52 - f.mantissa));
-}
-
-/* Rounds to nearest even; a NaN keeps the upper bits of its payload. */
-static uint64_t narrow(format f, double d) {
-  const int bias = (1 << (f.exponent - 1)) - 1;
-  const uint64_t infinity = ((1ull << f.exponent) - 1) << f.mantissa;
-  uint64_t b = bits_of(d), fraction = b & ((1ull << 52) - 1);
-  uint64_t sign = (b >> 63) << (f.exponent + f.mantissa);
-  int exponent = (int)(b >> 52) & 0x7ff;
-  if (exponent == 0x7ff) {
-    uint64_t payload = fraction >> (52 - f.mantissa);
-    if (fraction && !payload)
-      payload = 1ull << (f.mantissa - 1);
-    return sign | infinity | payload;
-  }
-  if (exponent == 0) /* a subnormal double is far below half of any format's least number */
-    return sign;
-  int e = exponent - 1023, low = 1 - bias;
-  int shift = 52 - f.mantissa + (e < low ? low - e : 0);
-  if (shift > 54)
-    return sign;
-  uint64_t significand = fraction | 1ull << 52;
-  uint64_t kept = significand >> shift, lost = significand & ((1ull << shift) - 1), half = 1ull << (shift - 1);
-  if (lost > half || (lost == half && (kept & 1)))
-    kept++;
-  /* The carry of rounding moves on into the exponent, up to infinity. */
-  if (e >= low)
-    kept += (uint64_t)(e + bias - 1) << f.mantissa;
-  return sign | HLI_MIN(kept, infinity);
 }
 
 /* ---- bits <-> scalar ------------------------------------------------------------------- */
@@ -82,7 +30,7 @@ hli_scalar hli_scalar_from_bits(hl_dtype dtype, uint64_t bits) {
   case 'b': return (hli_scalar){.i = (bits & 0xff) != 0};
   case 'i': return (hli_scalar){.i = sign_extend(bits, width)};
   case 'u': return (hli_scalar){.u = bits << (64 - width) >> (64 - width)};
-  case 'f': return (hli_scalar){.f = dtype == HL_F64 ? double_of(bits) : widen(format_of(dtype), bits)};
+  case 'f': return (hli_scalar){.f = hli_float_widen(hli_float_format_of(dtype), bits)};
   default: return (hli_scalar){.u = 0};
   }
 }
@@ -93,7 +41,7 @@ uint64_t hli_scalar_to_bits(hl_dtype dtype, hli_scalar s) {
   case 'b': return s.i != 0;
   case 'i':
   case 'u': return s.u << (64 - width) >> (64 - width);
-  case 'f': return dtype == HL_F64 ? bits_of(s.f) : narrow(format_of(dtype), s.f);
+  case 'f': return hli_float_narrow(hli_float_format_of(dtype), s.f);
   default: return 0;
   }
 }
@@ -401,8 +349,8 @@ hli_scalar hli_scalar_identity(hli_identity id, hl_dtype dtype) {
     return (hli_scalar){.u = 0};
   if (id == HLI_ID_ONE)
     return kind == 'f' ? (hli_scalar){.f = 1} : (hli_scalar){.i = 1};
-  if (kind == 'f')
-    return (hli_scalar){.f = high ? INFINITY : -INFINITY};
+  if (kind == 'f') /* nothing of f8e8m0 is below 0 */
+    return (hli_scalar){.f = high ? INFINITY : dtype == HL_F8E8M0 ? 0 : -INFINITY};
   if (kind == 'i')
     return (hli_scalar){.i = (high ? INT64_MAX : INT64_MIN) >> (64 - width)};
   return (hli_scalar){.u = !high ? 0 : kind == 'b' ? 1 : UINT64_MAX >> (64 - width)};

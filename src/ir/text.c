@@ -141,8 +141,7 @@ void hli_print_constant(hl_dtype dtype, uint64_t bits, hli_strbuf *out) {
   default: hli_sb_puts(out, "?"); return;
   }
   bits &= UINT64_MAX >> (64 - 8 * hl_dtype_size(dtype));
-  uint64_t canonical = hli_scalar_to_bits(dtype, (hli_scalar){.f = NAN}) & ~(1ull << (8 * hl_dtype_size(dtype) - 1));
-  if (isnan(s.f) && bits != canonical)
+  if (isnan(s.f) && bits != hli_float_nan(hli_float_format_of(dtype)))
     hli_sb_printf(out, "nan(0x%llx)", (unsigned long long)bits);
   else
     hli_print_double(s.f, out);
@@ -330,14 +329,17 @@ static const char *read_float(hl_dtype dtype, hl_str text, uint64_t *bits) {
   if (why)
     return why;
   if (isnan(s.f)) {
-    *bits = hli_scalar_to_bits(dtype, s) & ~(1ull << (8 * hl_dtype_size(dtype) - 1));
+    *bits = hli_float_nan(hli_float_format_of(dtype));
     return NULL;
   }
   *bits = hli_scalar_to_bits(dtype, s);
   double back = hli_scalar_from_bits(dtype, *bits).f;
   if (exact && !same_double(back, s.f))
     return "cannot be represented exactly in this type: hexadecimal floats are exact, decimal ones are rounded";
-  return isinf(back) && !isinf(s.f) ? "lies outside the range of this type" : NULL;
+  const hli_float_format f = hli_float_format_of(dtype);
+  const bool saturates = f.special != HLI_FLOAT_IEEE && fabs(s.f) > hli_float_widen(f, hli_float_largest(f));
+  const bool lost_sign = f.special == HLI_FLOAT_SCALE && signbit(s.f);
+  return ((isinf(back) || saturates) && !isinf(s.f)) || lost_sign ? "lies outside the range of this type" : NULL;
 }
 
 const char *hli_read_constant(hl_dtype dtype, hl_str text, uint64_t *bits) {

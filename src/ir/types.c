@@ -17,15 +17,6 @@ static uint32_t out_of_memory(hl_kernel *k) {
 
 /* ---- dtypes ---- */
 
-char hli_dtype_kind(hl_dtype dtype) {
-  static const char kinds[HL_DTYPE_COUNT] = {
-#define HL_X(E, text, bits, kind, dl) [E] = kind,
-      HL_DTYPE_LIST(HL_X)
-#undef HL_X
-  };
-  return (unsigned)dtype < HL_DTYPE_COUNT ? kinds[dtype] : 0;
-}
-
 hl_dtype hli_accumulator_dtype(hl_dtype dtype) {
   switch (hli_dtype_kind(dtype)) {
   case 'f':

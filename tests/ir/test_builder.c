@@ -87,6 +87,57 @@ static void test_promotion(void **state) {
   assert_int_equal(promoted(HL_BOOL, HL_BOOL), HL_I64);
 }
 
+/* Every pair of dtypes.  Rows and columns: b8 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64; as torch.result_type of
+ * two tensors, where bool + bool counts, and unsigned integers wider than 8 bits, which PyTorch does not promote, give
+ * the next signed type that holds both. */
+static void test_promotion_table(void **state) {
+  (void)state;
+  static const hl_dtype order[] = {HL_BOOL, HL_I8, HL_I16, HL_I32, HL_I64, HL_U8, HL_U16, HL_U32, HL_U64, HL_F16, HL_BF16, HL_F32, HL_F64};
+  static const char *const rows[] = {
+      "i64 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64",  "i8 i8 i16 i32 i64 i16 i32 i64 - f16 bf16 f32 f64",
+      "i16 i16 i16 i32 i64 i16 i32 i64 - f16 bf16 f32 f64",  "i32 i32 i32 i32 i64 i32 i32 i64 - f16 bf16 f32 f64",
+      "i64 i64 i64 i64 i64 i64 i64 i64 - f16 bf16 f32 f64",  "u8 i16 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64",
+      "u16 i32 i32 i32 i64 u16 u16 u32 u64 f16 bf16 f32 f64", "u32 i64 i64 i64 i64 u32 u32 u32 u64 f16 bf16 f32 f64",
+      "u64 - - - - u64 u64 u64 u64 f16 bf16 f32 f64",        "f16 f16 f16 f16 f16 f16 f16 f16 f16 f16 f32 f32 f64",
+      "bf16 bf16 bf16 bf16 bf16 bf16 bf16 bf16 bf16 f32 bf16 f32 f64",
+      "f32 f32 f32 f32 f32 f32 f32 f32 f32 f32 f32 f32 f64", "f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64"};
+  for (size_t i = 0; i < HLI_COUNT(order); i++) {
+    const char *word = rows[i];
+    for (size_t j = 0; j < HLI_COUNT(order); j++) {
+      const size_t len = strcspn(word, " ");
+      if (*word != '-') {
+        const hl_dtype want = hl_dtype_parse((hl_str){word, len});
+        if (promoted(order[i], order[j]) != want)
+          fail_msg("%s with %s is not %s", hl_dtype_text(order[i]), hl_dtype_text(order[j]), hl_dtype_text(want));
+      }
+      word += len + (word[len] == ' ');
+    }
+    assert_int_equal(*word, 0);
+  }
+  static const hl_dtype tiny[] = {HL_F8E4M3, HL_F8E5M2, HL_F8E4M3FNUZ, HL_F8E5M2FNUZ, HL_F8E8M0};
+  for (size_t i = 0; i < HLI_COUNT(tiny); i++) {
+    assert_int_equal(promoted(tiny[i], tiny[i]), tiny[i]);
+    assert_int_equal(promoted(tiny[i], HL_I32), tiny[i]);
+  }
+}
+
+static void test_no_promotion(void **state) {
+  (void)state;
+  static const struct { hl_dtype a, b; const char *words; } pair[] = {
+      {HL_U64, HL_I32, "no common dtype for u64 and i32; cast one of them"},
+      {HL_I8, HL_U64, "no common dtype for i8 and u64; cast one of them"},
+      {HL_F8E4M3, HL_F32, "no common dtype for f8e4m3 and f32; cast one of them"},
+      {HL_F8E4M3, HL_F8E5M2, "no common dtype for f8e4m3 and f8e5m2; cast one of them"},
+      {HL_BF16, HL_F8E8M0, "no common dtype for bf16 and f8e8m0; cast one of them"}};
+  for (size_t i = 0; i < HLI_COUNT(pair); i++) {
+    fixture f = open_kernel(pair[i].a, pair[i].b);
+    const hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_load(f.b, f.y, &f.t[1], 1);
+    const uint32_t line = __LINE__ + 1;
+    hl_add(f.b, x, y);
+    expect_error(&f, line, pair[i].words, "", "");
+  }
+}
+
 static void test_weak_literals(void **state) {
   (void)state;
   fixture f = open_kernel(HL_BF16, HL_I32);
@@ -342,7 +393,8 @@ static void test_failing_allocations(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion), cmocka_unit_test(test_promotion_table),
+                                     cmocka_unit_test(test_no_promotion),
                                      cmocka_unit_test(test_weak_literals),
                                      cmocka_unit_test(test_literals_in_f64),
                                      cmocka_unit_test(test_indices),

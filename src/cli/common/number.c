@@ -45,8 +45,72 @@ static uint16_t double_to_bfloat(double x) {
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/* The 8-bit formats: fields, and the last code of a positive number. */
+typedef struct tiny {
+  int exponent, mantissa, bias, last, nan;
+} tiny;
+
+static tiny tiny_of(hl_dtype dtype) {
+  switch (dtype) {
+  case HL_F8E4M3:
+    return (tiny){4, 3, 7, 0x7e, 0x7f};
+  case HL_F8E5M2:
+    return (tiny){5, 2, 15, 0x7b, 0x7f};
+  case HL_F8E4M3FNUZ:
+    return (tiny){4, 3, 8, 0x7f, 0x80};
+  case HL_F8E5M2FNUZ:
+    return (tiny){5, 2, 16, 0x7f, 0x80};
+  case HL_F8E8M0:
+    return (tiny){8, 0, 127, 0xfe, 0xff};
+  default:
+    return (tiny){0};
+  }
+}
+
+bool cli_is_tiny(hl_dtype dtype) {
+  return tiny_of(dtype).exponent != 0;
+}
+
+static double tiny_to_double(hl_dtype dtype, uint8_t code) {
+  const tiny t = tiny_of(dtype);
+  const int size = dtype == HL_F8E8M0 ? code : code & 0x7f, e = size >> t.mantissa, f = size & ((1 << t.mantissa) - 1);
+  const double sign = size == code ? 1 : -1;
+  if (code == 0x80 && t.nan == 0x80)
+    return (double)NAN;
+  if (size > t.last)
+    return dtype == HL_F8E5M2 && size == 0x7c ? sign * (double)INFINITY : (double)NAN;
+  if (dtype == HL_F8E8M0)
+    return ldexp(1, e - t.bias);
+  return sign * (e ? ldexp((1 << t.mantissa) + f, e - t.bias - t.mantissa) : ldexp(f, 1 - t.bias - t.mantissa));
+}
+
+/* The nearest one by bisection; of two equally near the even code, or the greater power of two. */
+static uint8_t double_to_tiny(hl_dtype dtype, double x) {
+  const tiny t = tiny_of(dtype);
+  const bool scale = dtype == HL_F8E8M0;
+  const double size = fabs(x);
+  int low = 0, high = t.last;
+  if (isnan(x))
+    return (uint8_t)t.nan;
+  while (low < high) { /* the greatest code whose number is at most size */
+    const int middle = (low + high + 1) / 2;
+    if (tiny_to_double(dtype, (uint8_t)middle) <= size)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  if (low < t.last) {
+    const double below = size - tiny_to_double(dtype, (uint8_t)low);
+    const double above = tiny_to_double(dtype, (uint8_t)(low + 1)) - size;
+    low += above < below || (above == below && (scale || low % 2 == 1));
+  }
+  if (isinf(x) && dtype == HL_F8E5M2)
+    low = 0x7c;
+  return (uint8_t)(scale || !signbit(x) || (low == 0 && t.nan == 0x80) ? low : low | 0x80);
+}
+
 bool cli_is_float(hl_dtype dtype) {
-  return dtype == HL_F16 || dtype == HL_BF16 || dtype == HL_F32 || dtype == HL_F64;
+  return dtype == HL_F16 || dtype == HL_BF16 || dtype == HL_F32 || dtype == HL_F64 || cli_is_tiny(dtype);
 }
 
 #define EACH(type, expression)                                                                                         \
@@ -86,6 +150,12 @@ void cli_to_double(hl_dtype dtype, const void *from, double *to, size_t count) {
     EACH(float, v);
   case HL_F64:
     EACH(double, v);
+  case HL_F8E4M3:
+  case HL_F8E5M2:
+  case HL_F8E4M3FNUZ:
+  case HL_F8E5M2FNUZ:
+  case HL_F8E8M0:
+    EACH(uint8_t, tiny_to_double(dtype, v));
   default:
     break;
   }
@@ -129,6 +199,12 @@ void cli_from_double(hl_dtype dtype, const double *from, void *to, size_t count)
     EACH(float, x);
   case HL_F64:
     EACH(double, x);
+  case HL_F8E4M3:
+  case HL_F8E5M2:
+  case HL_F8E4M3FNUZ:
+  case HL_F8E5M2FNUZ:
+  case HL_F8E8M0:
+    EACH(uint8_t, double_to_tiny(dtype, x));
   default:
     break;
   }
@@ -192,6 +268,8 @@ typedef struct format {
 } format;
 
 static format format_of(hl_dtype dtype) {
+  if (cli_is_tiny(dtype)) /* of what is rounded to it: computed in f32 */
+    dtype = HL_F32;
   switch (dtype) {
   case HL_F16:
     return (format){0x1p-10, 0x1p-24, 65504, 2, 0x1p-23};
@@ -226,6 +304,22 @@ static bool float_right(const format *f, double absolute, double got, double wan
   return *error <= *allowed;
 }
 
+/* An 8-bit number is right if something that f32 arithmetic may well have given rounds to it. */
+static bool tiny_right(hl_dtype dtype, const format *f, double absolute, double got, double want, double *error,
+                       double *allowed) {
+  uint8_t low, high;
+  double a, b;
+  *error = 0;
+  *allowed = f->steps * f->eps * fabs(want) + absolute;
+  if (isnan(want) || isnan(got))
+    return isnan(want) && isnan(got);
+  low = double_to_tiny(dtype, want - *allowed), high = double_to_tiny(dtype, want + *allowed);
+  a = tiny_to_double(dtype, low), b = tiny_to_double(dtype, high);
+  *error = got < a ? a - got : got > b ? got - b : 0;
+  *allowed = 0;
+  return *error == 0;
+}
+
 void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, size_t count, cli_judgement *out) {
   const format f = format_of(dtype);
   const bool discrete = !cli_is_float(dtype);
@@ -242,6 +336,8 @@ void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *wan
     bool ok;
     if (discrete)
       ok = (error = fabs(g - w)) == 0;
+    else if (cli_is_tiny(dtype))
+      ok = tiny_right(dtype, &f, absolute, g, w, &error, &allowed);
     else
       ok = float_right(&f, absolute, g, w, &error, &allowed);
     error_sum += error * error;

@@ -8,6 +8,7 @@
 #include "hl/hl.h"
 
 bool cli_is_float(hl_dtype dtype);
+bool cli_is_tiny(hl_dtype dtype); /* a float of 8 bits */
 void cli_to_double(hl_dtype dtype, const void *from, double *to, size_t count);
 void cli_from_double(hl_dtype dtype, const double *from, void *to, size_t count);
 
@@ -24,7 +25,8 @@ void cli_random_fill(const hl_arg_spec *spec, hl_dtype dtype, uint64_t seed, voi
  * eps: the distance from 1 to the next number; acc is f32 for f16, bf16 and f32; steps: 2 for f16 and bf16, 8
  * for f32, 32 for f64; terms: how many are added up into one element (independent errors grow like its root);
  * least: the smallest subnormal.  NaN matches NaN only; an infinity matches itself and what the dtype cannot
- * hold.  Integers and bools must be equal. */
+ * hold.  Integers and bools must be equal.  A float of 8 bits must lie between what the two ends of the interval that
+ * f32 would be allowed round to: quantised numbers may differ where the exact one lies near a rounding boundary. */
 typedef struct cli_judgement {
   bool right;
   size_t count, wrong, first; /* elements; the first wrong one */

@@ -30,7 +30,7 @@ static hl_status bind_dim(hli_machine *m, const hli_param *p, uint32_t d, int64_
 }
 
 static bool is_float(hl_dtype dtype) {
-  return dtype == HL_F16 || dtype == HL_BF16 || dtype == HL_F32 || dtype == HL_F64;
+  return hli_dtype_kind(dtype) == 'f';
 }
 
 static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor *a, hli_itensor *t) {

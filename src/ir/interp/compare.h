@@ -19,6 +19,8 @@
  *   magnitude  size of the partial sums; 0: the root mean square of the finite `want`.  Where the sums nearly cancel
  *              in all elements, give the sum of the absolute values.
  *   least      the smallest subnormal: results that vanish.
+ * An 8-bit float is a quantised number: it must lie between what the two ends of the interval round to, where the
+ * interval is that of f32 arithmetic (eps of f32, 8 steps).
  * NaN matches NaN only; an infinity matches itself, and a want beyond the largest number of the dtype.
  *
  * Discrete results (integers, bool): equal, unless the decision behind them was a close one.  `margin` says by

@@ -4,7 +4,7 @@
 #include "src/ir/interp/machine.h"
 
 static bool is_float(hl_dtype dtype) {
-  return dtype == HL_F16 || dtype == HL_BF16 || dtype == HL_F32 || dtype == HL_F64;
+  return hli_dtype_kind(dtype) == 'f';
 }
 
 /* Lanes of dimension d that take part in mixing. */

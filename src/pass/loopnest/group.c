@@ -90,7 +90,7 @@ static void vars_of(const ln *c, const nest *t, hli_value shape, uint8_t *at) {
   }
 }
 
-static hl_dtype acc_dtype(hl_dtype d) { return d == HL_F16 || d == HL_BF16 ? HL_F32 : d; }
+static hl_dtype acc_dtype(hl_dtype d) { return hli_dtype_is_narrow(d) ? HL_F32 : d; }
 
 static hli_opcode combine_of(const ln *c, const ln_root *r) {
   return hli_reduce_combine((hl_reduce_op)hli_attr(c->src, r->op, 0, 0));
