@@ -42,7 +42,9 @@ static void emit_splat(hlc_emit *e, hli_op op) {
   uint32_t n = 1;
   LLVMTypeRef t = e->family->register_type(e, e->k->values.data[v].type, &n);
   uint32_t lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 1;
-  LLVMValueRef r = hlc_splat(e, hlc_get1(e, source), lanes);
+  LLVMValueRef x = hlc_get1(e, source), r = hlc_splat(e, x, lanes);
+  if (lanes == 1 && LLVMGetTypeKind(t) == LLVMVectorTypeKind) /* a vector of one lane */
+    r = LLVMBuildInsertElement(e->b, LLVMGetPoison(LLVMVectorType(LLVMTypeOf(x), 1)), x, hlc_i32(e, 0), "");
   LLVMValueRef *regs = hlc_new_regs(e, n);
   for (uint32_t i = 0; regs && i < n; i++)
     regs[i] = r;

@@ -1,7 +1,7 @@
 /* host_memory.c: loads, stores, prefetches and buffers of CPU kernels.
  *
  * Indices at LOOP are never negative (loopnest resolves those).  A `v` index of a dimension with stride 1
- * is one vector access per register; any other stride is a gather or scatter. */
+ * is one vector access per register; any other stride is a gather or scatter, and so is a `g` index. */
 #include "codegen/host.h"
 #include "src/pass/loopnest.h"
 
@@ -27,7 +27,8 @@ typedef struct access {
   LLVMTypeRef element;
   LLVMValueRef address;  /* of lane 0 */
   LLVMValueRef stride;   /* elements between lanes */
-  bool is_vector, contiguous;
+  hlc_regs index[HL_MAX_RANK]; /* of integer vectors: what lane and register add to the address */
+  bool is_vector, contiguous, gathers;
   uint32_t align;        /* of the address, known */
 } access;
 
@@ -51,6 +52,7 @@ static uint32_t base_align(const hlc_emit *e, hli_value base) {
 static uint32_t offset_align(hlc_emit *e, const hli_access *a, uint32_t size) {
   uint64_t bits = STREAM_ALIGN;
   for (uint32_t d = 0; d < a->rank; d++) {
+    if (a->kind[d] == 'g') return size;
     int64_t stride = hlc_known_stride(e, a->base, d), index = hli_multiple_of(e->k, a->index[d]);
     bits |= index == 0 ? 0 : stride < 0 ? size : (uint64_t)(index * stride) * size;
   }
@@ -64,6 +66,11 @@ static access take_apart(hlc_emit *e, hli_op op) {
   x.dtype = (hl_dtype)hli_type_of(e->k, x.a.base)->dtype;
   x.element = memory_type(e, x.dtype);
   for (uint32_t d = 0; d < x.a.rank; d++) {
+    if (x.a.kind[d] == 'g') {
+      x.index[d] = hlc_get(e, x.a.index[d]);
+      x.is_vector = x.gathers = true;
+      continue;
+    }
     index[d] = hlc_get1(e, x.a.index[d]);
     if (x.a.kind[d] != 'v') continue;
     if (x.is_vector) hlc_fail(e, HL_ERR_INTERNAL, "an access with two vector dimensions");
@@ -76,9 +83,23 @@ static access take_apart(hlc_emit *e, hli_op op) {
   return x;
 }
 
+/* Addresses of the lanes of register r: every integer vector adds its own. */
+static LLVMValueRef gathered_address(hlc_emit *e, const access *x, uint32_t r) {
+  LLVMValueRef sum = NULL;
+  for (uint32_t d = 0; d < x->a.rank; d++) {
+    if (!x->index[d].r) continue;
+    LLVMValueRef term = x->index[d].r[r];
+    if (hlc_known_stride(e, x->a.base, d) != 1)
+      term = LLVMBuildMul(e->b, term, hlc_splat(e, hlc_stride(e, x->a.base, d), hlc_lanes(term)), "");
+    sum = sum ? LLVMBuildAdd(e->b, sum, term, "") : term;
+  }
+  return LLVMBuildGEP2(e->b, x->element, x->address, &sum, 1, "");
+}
+
 /* Address of register r of `lanes` elements: a pointer, or a vector of pointers when strided. */
 static LLVMValueRef register_address(hlc_emit *e, const access *x, uint32_t r, uint32_t lanes) {
   LLVMValueRef first = hlc_i64(e, (int64_t)r * lanes);
+  if (x->gathers) return gathered_address(e, x, r);
   if (x->contiguous) return hlc_element_ptr(e, x->address, x->dtype, first);
   LLVMValueRef steps[HLC_MAX_LANES];
   for (uint32_t i = 0; i < lanes; i++)

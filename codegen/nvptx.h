@@ -83,6 +83,8 @@ typedef struct nv_access {
   int unit;                        /* tensor dimension with stride 1, -1 none */
   uint32_t vec;                    /* elements per instruction */
   LLVMValueRef pointer;            /* of the thread's register 0 */
+  hlc_regs index[HL_MAX_RANK];     /* of integer tiles: one per register */
+  LLVMValueRef size[HL_MAX_RANK];  /* of their dimensions; NULL: known to lie inside */
   LLVMValueRef left[HL_MAX_RANK];  /* i32: end - begin - the thread's coordinate; NULL: not checked */
   LLVMValueRef whole[HL_MAX_RANK]; /* i1: the tile lies inside (checks 1 and 2) */
   bool whole_only[HL_MAX_RANK];    /* check 2 */

@@ -3,7 +3,7 @@
  * The widest vectors that alignment and layout allow; read-only parameters go through the nc path.  Checks are
  * made once per distinct constant coordinate: "constant < end - begin - thread part".  Where the bound cuts
  * through vectors there are two versions, whole vectors for tiles that lie inside and single elements for
- * the ragged last one. */
+ * the ragged last one.  With integer tiles as indices every register has its own address and condition. */
 #include "codegen/nvptx.h"
 
 /* ---- addresses and conditions --------------------------------------------------------------- */
@@ -80,6 +80,8 @@ static void make_pointer(hlc_emit *e, hli_op op, nv_access *x) {
   for (uint32_t late = 0; late < 2; late++)
     for (uint32_t d = 0; d < x->a.rank; d++) {
       const bool tile = x->a.kind[d] == 't';
+      if (x->a.kind[d] == 'g')
+        continue; /* every register has its own */
       const hli_op range = tile ? e->k->values.data[x->a.index[d]].def : 0;
       const hli_value v = tile ? hli_operand(e->k, range, 0) : x->a.index[d];
       if (made_here(e->k, op, v) != late)
@@ -109,6 +111,10 @@ static bool multiple_of(const hl_kernel *k, hli_value v, uint32_t n) {
 static void make_conditions(hlc_emit *e, hli_op op, uint32_t check_attr, nv_access *x) {
   for (uint32_t d = 0; d < x->a.rank; d++) {
     const int64_t check = hli_attr_or(e->k, op, check_attr, d, 1);
+    if (x->a.kind[d] == 'g') {
+      x->index[d] = hlc_get(e, x->a.index[d]);
+      x->size[d] = check ? hlc_size(e, x->a.base, d) : NULL;
+    }
     if (x->a.kind[d] != 't' || check == 0)
       continue;
     const hli_op range = e->k->values.data[x->a.index[d]].def;
@@ -145,6 +151,8 @@ LLVMValueRef nv_access_pointer(hlc_emit *e, const nv_access *x, uint32_t reg) {
   int64_t known = 0;
   nv_reg_coords(x->layout, reg, c);
   for (uint32_t d = 0; d < x->a.rank; d++) {
+    if (x->a.kind[d] == 'g')
+      p = step(e, x, p, d, x->index[d].r[reg]);
     if (x->a.kind[d] != 't' || c[x->a.value_dim[d]] == 0)
       continue;
     const int64_t stride = hlc_known_stride(e, x->a.base, d);
@@ -177,6 +185,8 @@ LLVMValueRef nv_access_inside(hlc_emit *e, nv_access *x, uint32_t reg) {
   nv_reg_coords(x->layout, reg, c);
   for (uint32_t d = 0; d < x->a.rank; d++) {
     LLVMValueRef one = x->a.kind[d] == 't' ? dim_inside(e, x, d, c[x->a.value_dim[d]]) : NULL;
+    if (x->size[d]) /* negative ones are large */
+      one = LLVMBuildICmp(e->b, LLVMIntULT, x->index[d].r[reg], x->size[d], "");
     same = same && one == x->last_dim[d];
     x->last_dim[d] = one;
   }

@@ -96,7 +96,19 @@ HL_API hl_value hl_tile_block(hl_builder *b, hl_value tile);           /* i64 sc
 
 #define HL_ALL ((hl_value)0xFFFFFFFFu) /* as an index: the whole dimension, x[i, :] */
 
-/* One index per dimension: a tile, an integer scalar, or HL_ALL.  Masked lanes give 0. */
+#define HL_NEW ((hl_value)0xFFFFFFFEu) /* as an index: a new axis of size 1, beside one index per dimension */
+
+/* One index per dimension:
+ *   a tile             the tile's lanes; a dimension of size 1 gives its one element to all of them
+ *   an integer scalar  one element (negative counts from the end), no axis
+ *   HL_ALL             the whole dimension
+ *   a slice            hl_slice, hl_slice_dim
+ *   a moved tile       hl_tile_index(b, t) with + - * of scalars: lanes outside the tensor, negative ones too, are
+ *                      masked
+ *   an integer tile    any other integer tile value: a gather or scatter.  Negative indices count from the end, lanes
+ *                      outside the tensor are masked; several broadcast with each other as in NumPy.  Their axes stand
+ *                      where the first one stands.  If a scatter hits an element twice, which value stays is unspecified
+ * Masked lanes give 0, or `other`; they write nothing. */
 HL_API hl_value hl_load(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n);
 HL_API hl_value hl_load_masked(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
                                hl_value mask, hl_value other); /* other: HL_POISON for 0 */
@@ -104,6 +116,28 @@ HL_API hl_value hl_load_masked(hl_builder *b, hl_value tensor, const hl_value *i
 HL_API void hl_store(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, hl_value v);
 HL_API void hl_store_masked(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
                             hl_value v, hl_value mask);
+
+typedef enum hl_evict { HL_EVICT_NONE = 0, HL_EVICT_FIRST = 1, HL_EVICT_LAST = 3 } hl_evict;
+typedef struct hl_access_options {
+  size_t size;
+  hl_value mask;  /* HL_POISON: none */
+  hl_value other; /* of loads: what masked lanes give; HL_POISON: 0 */
+  hl_evict evict; /* a hint: FIRST it is not used again soon, LAST it is; ignored where the target has no such thing */
+} hl_access_options;
+#define HL_ACCESS_OPTIONS_INIT {sizeof(hl_access_options), HL_POISON, HL_POISON, HL_EVICT_NONE}
+HL_API hl_value hl_load_ex(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
+                           const hl_access_options *options);
+HL_API void hl_store_ex(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, hl_value v,
+                        const hl_access_options *options);
+
+/* The index x[begin:end:step] of dimension `dim`, as in Python: negative bounds count from the end, HL_SLICE_OPEN is
+ * a bound left out.  How many elements that is must be known: the dimension has a size, or no bound is negative or left
+ * out (lanes beyond the end are masked then).  Slices of equal length have the same axis. */
+#define HL_SLICE_OPEN INT64_MIN
+HL_API hl_value hl_slice(hl_builder *b, hl_value tensor, uint32_t dim, int64_t begin, int64_t end, int64_t step);
+/* The index first, first + step, ..: as many as the dimension `count` has elements; a tensor must have it.  Its axis is
+ * that of HL_ALL of this dimension. */
+HL_API hl_value hl_slice_dim(hl_builder *b, hl_value first, hl_dim count, int64_t step);
 
 /* ---- values ------------------------------------------------------------------------------ */
 
@@ -195,6 +229,10 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tile_index(b, t) (hl_tile_index)(hl_at(b), t)
 #define hl_load(b, ...) (hl_load)(hl_at(b), __VA_ARGS__)
 #define hl_load_masked(b, ...) (hl_load_masked)(hl_at(b), __VA_ARGS__)
+#define hl_load_ex(b, ...) (hl_load_ex)(hl_at(b), __VA_ARGS__)
+#define hl_store_ex(b, ...) (hl_store_ex)(hl_at(b), __VA_ARGS__)
+#define hl_slice(b, ...) (hl_slice)(hl_at(b), __VA_ARGS__)
+#define hl_slice_dim(b, ...) (hl_slice_dim)(hl_at(b), __VA_ARGS__)
 #define hl_store(b, ...) (hl_store)(hl_at(b), __VA_ARGS__)
 #define hl_store_masked(b, ...) (hl_store_masked)(hl_at(b), __VA_ARGS__)
 #define hl_const_f(b, x) (hl_const_f)(hl_at(b), x)

@@ -44,5 +44,25 @@ bool hli_builder_is_literal(const hl_builder *b, hl_value v);
 hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to);
 hl_value hli_builder_truth(hl_builder *b, hl_value v); /* v as bool: v != 0 */
 hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+/* Promotes (HL_DTYPE_NONE) or casts, and broadcasts n operands to one type. */
+bool hli_builder_unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype);
+
+/* ---- indices (builder_index.c) ---- */
+
+/* The indices of one access. */
+typedef struct hli_indices {
+  char kind[HL_MAX_RANK];        /* per dimension of the tensor: as in the IR */
+  hli_value given[HL_MAX_RANK];  /* per dimension */
+  hli_value value[HL_MAX_RANK];  /* of all kinds but ':', in order */
+  uint32_t count;
+  hli_axis want[HL_MAX_RANK];    /* the axes that the user's indices select */
+  uint32_t rank;
+  uint32_t fixed;                /* bit i: want[i] comes from a size-1 dimension, which broadcasts */
+  uint32_t fresh;                /* bit i: want[i] is a new axis of size 1 */
+} hli_indices;
+bool hli_builder_indices(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, const char *what,
+                         hli_indices *x);
+/* The axes that the access itself has (those of size-1 dimensions and new ones are absent) and where they stand. */
+uint32_t hli_builder_access_axes(const hli_indices *x, hli_axis *axes, int64_t *place);
 
 #endif

@@ -175,8 +175,7 @@ hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to) {
   return v ? broadcast(b, v, to) : HL_POISON;
 }
 
-/* Promotes (unless dtype says which) and broadcasts n operands to one type. */
-static bool unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype) {
+bool hli_builder_unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype) {
   hli_axis axes[HL_MAX_RANK];
   uint32_t rank;
   if (dtype == HL_DTYPE_NONE && !(dtype = promote(b, v, n)))
@@ -268,7 +267,7 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
     work = compute_dtype(d);
   else if (rule == HLI_RULE_SAME && d == HL_BOOL)
     work = HL_I64;
-  if (!unify(b, v, 2, work))
+  if (!hli_builder_unify(b, v, 2, work))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = code, .operands = v, .operand_count = 2}, 0);
   if (rule == HLI_RULE_FLOAT && hli_dtype_is_narrow(d))
@@ -282,7 +281,7 @@ hl_value(hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {
     if (!b || !hli_builder_is_value(b, v[i], "fma"))
       return HL_POISON;
   hl_dtype t = promote(b, v, 3);
-  if (!t || !unify(b, v, 3, compute_dtype(t)))
+  if (!t || !hli_builder_unify(b, v, 3, compute_dtype(t)))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_FMA, .operands = v, .operand_count = 3}, 0);
   return hli_dtype_is_narrow(t) ? hli_builder_cast(b, r, t) : r;

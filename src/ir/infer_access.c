@@ -2,11 +2,31 @@
 #include "src/ir/infer.h"
 
 typedef struct operands {
-  uint32_t next; /* next operand to read */
+  uint32_t next;              /* next operand to read */
+  hli_axis axes[HL_MAX_RANK]; /* that g indices have contributed */
+  uint32_t gathered;          /* of them */
+  hli_value gather;           /* the last g index; 0: none yet */
 } operands;
 
 static const char *name_of(const infer *f) {
   return hli_op_facts(f->d->code)->text;
+}
+
+/* An integer tile contributes those of its axes that no earlier one has: axes of one name are walked together. */
+static hl_status gather_index(const infer *f, hli_value v, operands *o, hli_axis *axes, uint32_t *rank) {
+  const hli_type_data x = *hli_type_of(f->k, v);
+  for (uint32_t i = 0; i < x.rank; i++) {
+    bool known = false;
+    for (uint32_t j = 0; j < o->gathered; j++)
+      known |= o->axes[j] == x.dims[i];
+    if (known)
+      continue;
+    if (*rank == HL_MAX_RANK)
+      return hli_fail(f->diag, HL_ERR_BUILD, "%s: the indices select more than %d dimensions", name_of(f), HL_MAX_RANK);
+    o->axes[o->gathered++] = axes[(*rank)++] = x.dims[i];
+  }
+  o->gather = v;
+  return HL_OK;
 }
 
 /* One dimension's index: appends the axis it contributes to `axes`. */
@@ -33,7 +53,10 @@ static hl_status index_axis(const infer *f, uint32_t d, operands *o, hli_axis *a
       axes[(*rank)++] = 0; /* its lanes come from the value's type */
     return HL_OK;
   }
-  return hli_fail(f->diag, HL_ERR_BUILD, "%s: index %u is a %s: give a tile, an i64 scalar or a whole dimension",
+  if (kind == 'g' && t.kind == HLI_TYPE_VALUE && t.rank > 0 && t.dtype == HL_I64)
+    return gather_index(f, v, o, axes, rank);
+  return hli_fail(f->diag, HL_ERR_BUILD,
+                  "%s: index %u is a %s: give a tile, an i64 scalar, an i64 tile value or a whole dimension",
                   name_of(f), d + 1, hli_type_words(f->k, f->k->values.data[v].type, a));
 }
 
@@ -65,6 +88,21 @@ static hl_status check_mask(const infer *f, operands *o, hli_type value) {
   return HL_OK;
 }
 
+/* At LANE every integer tile has the value's shape and lies where the value does. */
+static hl_status check_gather(const infer *f, const operands *o, hli_type value) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  const hli_type want = hli_type_with_dtype(f->k, value, HL_I64);
+  if (!o->gather || f->k->stage != HLI_STAGE_LANE)
+    return HL_OK;
+  for (uint32_t i = 1; i < o->next; i++) {
+    const hli_type t = f->k->values.data[f->d->operands[i]].type;
+    if (hli_type_get(f->k, t)->rank && t != want && t != value)
+      return hli_fail(f->diag, HL_ERR_BUILD, "%s: the index %s must be %s at stage lane", name_of(f),
+                      hli_type_words(f->k, t, a), hli_type_words(f->k, want, b));
+  }
+  return HL_OK;
+}
+
 static hl_status infer_load(infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
   char a[HLI_TYPE_WORDS];
   const hli_type_data *given = hli_type_get(f->k, f->given);
@@ -79,7 +117,8 @@ static hl_status infer_load(infer *f, operands *o, const hli_axis *axes, uint32_
   } else {
     f->out[0] = hli_type_value(f->k, dtype, axes, rank);
   }
-  return check_mask(f, o, f->out[0]);
+  hl_status s = check_gather(f, o, f->out[0]);
+  return s == HL_OK ? check_mask(f, o, f->out[0]) : s;
 }
 
 static hl_status infer_store(infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
@@ -91,7 +130,8 @@ static hl_status infer_store(infer *f, operands *o, const hli_axis *axes, uint32
   if (v.dtype != dtype || !shape_fits(f, &v, axes, rank))
     return hli_fail(f->diag, HL_ERR_BUILD, "store: the value %s does not fit what the indices select of %s",
                     hli_type_words(f->k, t, a), hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, b));
-  return check_mask(f, o, t);
+  hl_status s = check_gather(f, o, t);
+  return s == HL_OK ? check_mask(f, o, t) : s;
 }
 
 static hl_status infer_copy(const infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {

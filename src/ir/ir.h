@@ -300,14 +300,17 @@ void hli_make_yield(hli_cursor *c, const hli_value *values, uint32_t n);
 typedef struct hli_access {
   hli_value base;
   uint32_t rank;                 /* of the base */
-  char kind[HL_MAX_RANK];        /* t s : v per dimension */
+  char kind[HL_MAX_RANK];        /* t s g : v per dimension */
   hli_value index[HL_MAX_RANK];  /* per dimension; 0 for ':' */
-  int8_t value_dim[HL_MAX_RANK]; /* per dimension of the base: which dim of the value it contributes, -1 = none */
-  bool check[HL_MAX_RANK];       /* must be bounds-checked (only meaningful for t and :) */
+  int8_t value_dim[HL_MAX_RANK]; /* per dimension of the base: which dim of the value it contributes, -1 = none (s, g) */
+  int8_t gather[HL_MAX_RANK][HL_MAX_RANK]; /* per g index and dimension of it: which dim of the value */
+  bool gathers;                  /* some index is a g */
+  bool check[HL_MAX_RANK];       /* must be bounds-checked (only meaningful for t, g and :) */
   hli_value value;               /* store: the stored value; load: the result */
   hli_value mask, other;         /* 0 = none */
   hli_value buffer, slot;        /* async_copy */
 } hli_access;
+enum { HLI_ATTR_INDEX = 0, HLI_ATTR_FLAGS = 1, HLI_ATTR_CHECK = 2, HLI_ATTR_CACHE = 3 }; /* of load and store */
 void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out);
 
 /* ---- inference and checks ------------------------------------------------------------------ */

@@ -121,7 +121,10 @@ static bool indices(hli_parser *p, statement *s, uint32_t attr) {
       if (!operand(p, s))
         return false;
       hli_value v = s->operands[s->operand_count - 1];
-      kind = hli_parse_accept(p, ':') ? 'v' : hli_type_of(p->k, v)->kind == HLI_TYPE_TILE ? 't' : 's';
+      const hli_type_data *t = hli_type_of(p->k, v);
+      kind = t->kind == HLI_TYPE_TILE ? 't' : t->kind == HLI_TYPE_VALUE && t->rank ? 'g' : 's';
+      if (hli_parse_accept(p, ':'))
+        kind = 'v';
     }
     s->attr[attr][s->attr_len[attr]++] = kind;
   }

@@ -62,7 +62,7 @@ static bool attr_in_range(const hl_kernel *k, char kind, int64_t x) {
   case 'b': return x == 0 || x == 1;
   case 'd': return x > HL_DTYPE_NONE && x < HL_DTYPE_COUNT;
   case 'r': return x >= 0 && x < HL_REDUCE_COUNT;
-  case 'x': return x == 't' || x == 's' || x == ':' || x == 'v';
+  case 'x': return x == 't' || x == 's' || x == ':' || x == 'v' || x == 'g';
   case 'y': return x > 0 && x < k->layouts.len && k->layouts.data[x].kind == 0;
   default: return true;
   }
@@ -213,6 +213,12 @@ static void check_stage(hli_verifier *v, hli_op op) {
       hli_complain(v, op, "index %u: runs of elements (%%i:) stand only at stage loop", d);
     if (kind == 't' && k->stage == HLI_STAGE_LOOP)
       hli_complain(v, op, "index %u: there are no tiles at stage loop", d);
+    if (kind == 'g' && (code == HLI_OP_ASYNC_COPY || code == HLI_OP_PREFETCH))
+      hli_complain(v, op, "index %u: %s takes no integer tiles", d, facts->text);
+    for (uint32_t e = 0; kind == 'g' && k->stage != HLI_STAGE_TILE && e < hli_attr_len(k, op, (uint32_t)kinds); e++)
+      if (hli_attr(k, op, (uint32_t)kinds, e) != 'g' && hli_attr(k, op, (uint32_t)kinds, e) != 's')
+        hli_complain(v, op, "index %u: beside integer tiles there are only scalars at stage %s", e,
+                     hli_stage_text(k->stage));
   }
 }
 
@@ -254,8 +260,8 @@ static void check_access(hli_verifier *v, hli_op op) {
   for (uint32_t d = 0; check >= 0 && d < hli_attr_len(k, op, (uint32_t)check); d++)
     if (hli_attr(k, op, (uint32_t)check, d) < 0 || hli_attr(k, op, (uint32_t)check, d) > 2)
       hli_complain(v, op, "check[%u] is %lld: it is 0, 1 or 2", d, (long long)hli_attr(k, op, (uint32_t)check, d));
-  if (c < 0 || c > 2)
-    hli_complain(v, op, "cache is %lld: 0 none, 1 streaming, 2 read-only", (long long)c);
+  if (c < 0 || c > 3)
+    hli_complain(v, op, "cache is %lld: 0 none, 1 streaming, 2 read-only, 3 to be kept", (long long)c);
 }
 
 /* A constant, looked up only while everything so far is sound: the walk goes back through other ops. */

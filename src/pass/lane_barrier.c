@@ -74,7 +74,7 @@ static bool same_places(const hl_kernel *k, const pending *q, const pending *p) 
   hli_access a, b;
   hli_access_get(k, q->op, &a);
   hli_access_get(k, p->op, &b);
-  if (a.base != b.base || a.rank != b.rank || hli_type_of(k, a.value)->layout != hli_type_of(k, b.value)->layout ||
+  if (a.base != b.base || a.rank != b.rank || a.gathers || b.gathers || hli_type_of(k, a.value)->layout != hli_type_of(k, b.value)->layout ||
       has_copies(k, a.value))
     return false;
   for (uint32_t d = 0; d < a.rank; d++) {

@@ -199,13 +199,12 @@ static uint32_t access_layout(rewriter *w, hli_op op, hli_value v) {
 static void emit_access(rewriter *w, hli_cursor *c, hli_op op) {
   const hl_kernel *k = w->src;
   hli_access a;
-  hli_value operands[HLI_MAX_OPERANDS];
+  hli_value operands[HLI_MAX_OPERANDS]; /* the value stored, mask, other, integer tiles: all in one layout */
   hli_access_get(k, op, &a);
   const uint32_t layout = access_layout(w, op, a.value);
   for (uint32_t i = 0; i < hli_operand_count(k, op); i++) {
     const hli_value v = hli_operand(k, op, i);
-    const bool data = (v == a.value || v == a.mask || v == a.other) && i > 0;
-    operands[i] = data ? want(w, v, layout) : w->map[v];
+    operands[i] = hli_layout_class_of(&w->plan, v) ? want(w, v, layout) : w->map[v];
   }
   if (k->ops.data[op].code == HLI_OP_STORE) {
     rebuild(w, c, op, HLI_OP_STORE, operands, NULL);

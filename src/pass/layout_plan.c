@@ -52,6 +52,9 @@ static void join_access(hli_layout_plan *p, hli_op op) {
     join(p, a.mask, a.value);
   if (a.other)
     join(p, a.other, a.value);
+  for (uint32_t d = 0; d < a.rank; d++)
+    if (a.kind[d] == 'g')
+      join(p, a.index[d], a.value);
 }
 
 static void join_op(hli_layout_plan *p, hli_op op) {

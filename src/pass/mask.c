@@ -12,10 +12,9 @@
  *                                                   %w = where (broadcast %k), %v, %l
  *                                                   %m = reduce %w {op = max, axes = [1]}
  *   %s = reduce %v {op = sum, axes = [1]}           unchanged: masked lanes of %v hold 0 */
-#include "src/ir/layout_access.h"
-#include "src/pass/pass.h"
+#include "src/pass/mask.h"
 
-#define MAX_RANGES 4
+#define MAX_RANGES HLI_MASK_RANGES
 
 /* What is known of the lanes of a value along one of its dimensions that lie beyond a tile's end. */
 typedef struct lanes {
@@ -63,6 +62,13 @@ static lanes of_load(masker *m, hli_op op, uint32_t dim) {
   for (uint32_t d = 0; d < a.rank; d++)
     if (a.value_dim[d] == (int)dim && a.kind[d] == 't' && outside(m, a.index[d]))
       add_range(&r, a.index[d]);
+  for (uint32_t d = 0; d < a.rank; d++)
+    for (uint32_t i = 0; a.kind[d] == 'g' && i < hli_type_of(m->k, a.index[d])->rank; i++) {
+      if (a.gather[d][i] != (int)dim)
+        continue;
+      const lanes index = lanes_of(m, a.index[d], i);
+      add_ranges(&r, &index);
+    }
   if (a.other && !hli_const_value(m->k, a.other, &r.value))
     r.known = false;
   if (r.ranges == 0)
@@ -305,10 +311,28 @@ static void drop_checks(hl_kernel *k, hli_op op) {
     hli_op_set_attr(k, op, 2, check, a.rank);
 }
 
+static uint32_t ranges_along(void *user, hli_value v, uint32_t dim, hli_value out[HLI_MASK_RANGES]) {
+  const lanes l = lanes_of(user, v, dim);
+  memcpy(out, l.range, sizeof l.range);
+  return l.ranges;
+}
+
+static bool gathers(const hl_kernel *k, hli_op op) {
+  hli_access a;
+  hli_access_get(k, op, &a);
+  return a.gathers;
+}
+
 static void walk(masker *m, hli_block b) {
   hl_kernel *k = m->k;
-  for (hli_op op = hli_first(k, b); op && !k->failed; op = hli_next(k, op)) {
+  for (hli_op op = hli_first(k, b), next; op && !k->failed; op = next) {
     const uint16_t code = k->ops.data[op].code;
+    next = hli_next(k, op);
+    if ((code == HLI_OP_LOAD || code == HLI_OP_STORE) && gathers(k, op)) {
+      if (!hli_mask_gather(k, op, ranges_along, m))
+        k->failed = true;
+      continue;
+    }
     if (code == HLI_OP_LOAD || code == HLI_OP_STORE)
       drop_checks(k, op);
     if (code == HLI_OP_REDUCE)

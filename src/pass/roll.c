@@ -42,6 +42,12 @@ static bool has_full_index(const hl_kernel *k, hli_op op) {
   return false;
 }
 
+static void copy_cache(hl_kernel *k, hli_op from, hli_op to) {
+  const int64_t cache = hli_attr_or(k, from, HLI_ATTR_CACHE, 0, 0);
+  if (cache)
+    hli_op_set_attr(k, to, HLI_ATTR_CACHE, &cache, 1);
+}
+
 /* Re-creates an access with tiles in place of ':'. `ranges` is indexed by axis. */
 static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op first) {
   hli_access a;
@@ -63,13 +69,17 @@ static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op fi
   }
   hli_cursor at = {.k = k, .block = k->ops.data[op].block, .before = op, .file = top.file, .line = top.line};
   if (k->ops.data[op].code == HLI_OP_STORE) {
-    if (!hli_make_store(&at, a.base, kinds, index, a.value, a.mask))
+    const hli_op s = hli_make_store(&at, a.base, kinds, index, a.value, a.mask);
+    if (s)
+      copy_cache(k, op, s);
+    else
       k->failed = true;
   } else {
     hli_value v = hli_make_load(&at, a.base, kinds, index, a.mask, a.other, 0);
     if (!v)
       k->failed = true;
     else {
+      copy_cache(k, op, k->values.data[v].def);
       k->values.data[v].name = k->values.data[a.value].name;
       hli_replace_uses(k, a.value, v);
     }
@@ -82,6 +92,9 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
   hli_value *ranges = hli_calloc(k->alloc, axes, sizeof *ranges);
   const hli_op first = hli_first(k, k->body);
   const uint32_t count = k->ops.len;
+  for (hli_op op = first; ranges && op; op = hli_next(k, op)) /* of slices: one tile per whole dimension is enough */
+    if (k->ops.data[op].code == HLI_OP_RANGE)
+      ranges[hli_attr(k, op, 0, 0)] = hli_result(k, op, 0);
   for (hli_op op = 1; ranges && op < count && !k->failed; op++)
     if (has_full_index(k, op))
       replace_access(k, op, ranges, first);

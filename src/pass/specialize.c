@@ -128,7 +128,7 @@ static void broadcast_units(hl_kernel *k, hli_op op) {
     if (a.kind[d] != ':')
       index[n++] = unit ? hli_make_i64(&at, 0) : a.index[d];
   }
-  if (units == 0 || a.mask) /* a masked load keeps its shape; the bounds check below complains */
+  if (units == 0 || a.mask || a.gathers) /* these keep their shape; the bounds check below complains */
     return;
   hli_value v = hli_make_broadcast(&at, hli_make_load(&at, a.base, kinds, index, 0, 0, 0), full, dims);
   if (!v) {

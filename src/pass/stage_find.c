@@ -122,7 +122,7 @@ static bool stageable(const hl_kernel *k, hli_op loop, hli_stage_load *l) {
   hli_access a;
   hli_access_get(k, l->load, &a);
   const hli_type_data *t = hli_type_of(k, a.value);
-  if (a.mask || a.other || t->rank != 2 || !is_constant(k, param_of(k, a.base)) || !feeds_dot(k, a.value, 16))
+  if (a.mask || a.other || a.gathers || t->rank != 2 || !is_constant(k, param_of(k, a.base)) || !feeds_dot(k, a.value, 16))
     return false;
   bool moves = false;
   for (uint32_t d = 0; d < a.rank; d++) {

@@ -43,6 +43,22 @@ hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t) {
   return check_claims(m, op, &t->access);
 }
 
+/* Integer tiles: lanes outside the base are masked, and at TILE those beyond the end of a tile that the index
+ * itself lies along (later stages say that with masks). */
+static bool gathered(const hli_machine *m, const hli_reach *t, uint32_t d, const int64_t *coord, int64_t *out) {
+  const hli_ival *index = &m->values[t->access.index[d]];
+  const hli_type_data *type = hli_type_of(m->k, t->access.index[d]);
+  int64_t at[HL_MAX_RANK] = {0};
+  bool valid = true;
+  for (uint32_t i = 0; i < index->rank; i++) {
+    const hli_axis_state *axis = &m->axes[type->dims[i]];
+    at[i] = coord[t->access.gather[d][i]];
+    valid &= m->k->stage != HLI_STAGE_TILE || axis->lanes != index->size[i] || at[i] < axis->valid;
+  }
+  *out = index->data[hli_row_major(at, index->size, index->rank)].i;
+  return valid && *out >= 0 && *out < t->size[d];
+}
+
 /* The index along dimension d for the lane at coord; false if it is masked. */
 static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const int64_t *coord, int64_t *out) {
   const hli_access *a = &t->access;
@@ -52,6 +68,8 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
   case 's': /* negative counts from the end */
     *out = index->data[0].i + (index->data[0].i < 0 ? t->size[d] : 0);
     return true;
+  case 'g':
+    return gathered(m, t, d, coord, out);
   case 'v':
     *out = (int64_t)((uint64_t)index->data[0].i + (uint64_t)lane);
     return true;

@@ -81,7 +81,7 @@ static bool is_plain(ln *c, const dot *d) {
   if (!op || c->src->ops.data[op].code != HLI_OP_LOAD || ln_buffer_valid(c, d->a)) return false;
   hli_access x;
   hli_access_get(c->src, op, &x);
-  if (x.mask || hli_dtype_of(c->src, d->a) != d->dtype || contiguous_dim(c, d->a, d->i, d->k) == 0) return false;
+  if (x.mask || x.gathers || hli_dtype_of(c->src, d->a) != d->dtype || contiguous_dim(c, d->a, d->i, d->k) == 0) return false;
   for (uint32_t i = 0; i < x.rank; i++)
     if (x.kind[i] == 't' && x.index[i] != (x.value_dim[i] == 0 ? d->i.range : d->k.range)) return false;
   return true;

@@ -94,12 +94,16 @@ hli_value ln_source_at(const ln *c, hli_op op, uint32_t operand, const uint8_t *
 
 static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth);
 
-static hli_value trace_access(const ln *c, hli_op op, uint32_t d) {
+static hli_value trace_access(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   hli_access a;
   hli_access_get(c->src, op, &a);
   for (uint32_t i = 0; i < a.rank; i++)
     if (a.value_dim[i] == (int)d && a.kind[i] == 't') return a.index[i];
-  return 0;
+  hli_value r = 0;
+  for (uint32_t i = 0; i < a.rank && !r; i++)
+    for (uint32_t j = 0; a.kind[i] == 'g' && !r && j < hli_type_of(c->src, a.index[i])->rank; j++)
+      if (a.gather[i][j] == (int)d) r = trace(c, a.index[i], j, depth);
+  return r;
 }
 
 static hli_value trace_shape(ln *c, hli_op op, uint32_t d, uint32_t depth) {
@@ -115,7 +119,7 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   const hl_kernel *k = c->src;
   uint16_t code = k->ops.data[op].code;
   switch (code) {
-  case HLI_OP_LOAD: return trace_access(c, op, d);
+  case HLI_OP_LOAD: return trace_access(c, op, d, depth);
   case HLI_OP_TILE_INDEX:
   case HLI_OP_IN_BOUNDS: return hli_operand(k, op, 0);
   case HLI_OP_DOT: return trace(c, hli_operand(k, op, d == 0 ? 0 : 1), d == 0 ? 0 : 1, depth);
@@ -185,6 +189,17 @@ void ln_store_dims(ln *c, hli_op op, ln_dim *dims, uint32_t *rank) {
   *rank = hli_type_of(c->src, a.value)->rank;
   for (uint32_t i = 0; i < a.rank; i++)
     if (a.kind[i] == 't') dims[a.value_dim[i]] = (ln_dim){hli_type_of(c->src, a.index[i])->dims[0], a.index[i]};
+  for (uint32_t i = 0; i < a.rank; i++)
+    for (uint32_t j = 0; a.kind[i] == 'g' && j < hli_type_of(c->src, a.index[i])->rank; j++)
+      dims[a.gather[i][j]] = ln_value_dim(c, a.index[i], j, c->src->ops.data[op].block);
+}
+
+/* Is the access an integer tile's along this axis? */
+bool ln_gathers_along(const ln *c, const hli_access *a, uint32_t d, hli_axis axis) {
+  const hli_type_data *t = a->kind[d] == 'g' ? hli_type_of(c->src, a->index[d]) : NULL;
+  for (uint32_t j = 0; t && j < t->rank; j++)
+    if (t->dims[j] == axis) return true;
+  return false;
 }
 
 int64_t ln_bound(const ln *c, ln_dim d) {
@@ -212,12 +227,15 @@ static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
   return -1;
 }
 
-double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d) {
+double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis) {
   double elements = c->src->ops.data[op].code == HLI_OP_STORE ? 2 : 1; /* a scatter is worse than a gather */
   for (uint32_t i = 0; i < a->rank; i++) {
+    if (a->kind[i] == 'g') elements *= (double)HLI_MAX(hli_axis_lanes(c->src, hli_type_of(c->src, a->index[i])->dims[0]), 1);
     if (a->kind[i] != 't') continue;
     int64_t bound = ln_bound(c, (ln_dim){hli_type_of(c->src, a->index[i])->dims[0], a->index[i]});
     elements *= bound < 0 ? 256 : (double)HLI_MAX(bound, 1);
   }
-  return param_stride(c, a->base, d) == 1 ? 2 * elements : -elements;
+  int64_t step = 1;
+  if (a->kind[d] == 'g' && !hli_index_step(c->src, a->index[d], axis, &step)) return -elements;
+  return step == 0 ? 0 : step == 1 && param_stride(c, a->base, d) == 1 ? 2 * elements : -elements;
 }

@@ -40,17 +40,20 @@ static bool never_negative(const hl_kernel *k, hli_value v, int depth) {
   return true;
 }
 
+static ln_val dim_size(ln *c, hli_value base, uint32_t d) {
+  const hli_type_data *t = hli_type_of(c->dst, base);
+  int64_t known = c->dst->dims.data[t->dims[d]].value, dim = d;
+  if (known >= 0) return ln_i64(c, known);
+  hli_type i64 = hli_type_scalar(c->dst, HL_I64);
+  hli_op op = hli_op_create(ln_at(c, 0), &(hli_op_desc){.code = HLI_OP_SIZE, .operands = &base, .operand_count = 1, .results = &i64, .result_count = 1, .attrs = &dim, .attr_len = {1}});
+  return (ln_val){op ? hli_result(c->dst, op, 0) : 0, 0};
+}
+
 /* Negative scalar indices count from the end; LOOP indices are not negative. */
 static ln_val resolve(ln *c, ln_val i, hli_value base, uint32_t d) {
   if (never_negative(c->dst, i.v, 12)) return i;
-  const hli_type_data *t = hli_type_of(c->dst, base);
-  int64_t known = c->dst->dims.data[t->dims[d]].value, dim = d, x;
-  ln_val size = known >= 0 ? ln_i64(c, known) : (ln_val){0, 0};
-  if (known < 0) {
-    hli_type i64 = hli_type_scalar(c->dst, HL_I64);
-    hli_op op = hli_op_create(ln_at(c, 0), &(hli_op_desc){.code = HLI_OP_SIZE, .operands = &base, .operand_count = 1, .results = &i64, .result_count = 1, .attrs = &dim, .attr_len = {1}});
-    size.v = op ? hli_result(c->dst, op, 0) : 0;
-  }
+  ln_val size = dim_size(c, base, d);
+  int64_t x;
   ln_val wrapped = ln_bin(c, HLI_OP_ADD, i, size);
   if (ln_const(c, i, &x)) return wrapped;
   ln_val negative = ln_bin(c, HLI_OP_LT, i, ln_i64(c, 0));
@@ -87,9 +90,99 @@ static void tile_index(ln *c, access *x, uint32_t d, uint8_t at) {
   if (!at) x->index[d] = ln_eval(c, hli_operand(c->src, ln_def(c, x->a.index[d]), 0), NULL); /* the only lane */
   else x->index[d] = foreign ? foreign_index(c, x, &var, x->a.index[d]) : var.index;
   if (!var.lanes) return;
-  if (x->lanes) ln_fail(c, HL_ERR_INTERNAL, "a vector along two dimensions of one access");
+  if (x->lanes && !x->a.gathers) ln_fail(c, HL_ERR_INTERNAL, "a vector along two dimensions of one access");
   x->lanes = var.lanes;
   if (var.mask.v) and_mask(c, x, var.mask);
+}
+
+/* ---- integer tiles ----------------------------------------------------------------------------- */
+
+static ln_val iota(ln *c, ln_val start, int64_t lanes) {
+  hli_type t = hli_type_vector(c->dst, HL_I64, lanes);
+  hli_op op = hli_op_create(ln_at(c, start.level), &(hli_op_desc){.code = HLI_OP_IOTA, .operands = &start.v, .operand_count = 1, .results = &t, .result_count = 1});
+  return (ln_val){op ? hli_result(c->dst, op, 0) : 0, start.level};
+}
+
+/* A LOOP vector that counts by ones: its first element. */
+static bool counts_from(ln *c, ln_val x, ln_val *start, int64_t *step, int depth) {
+  hli_op op = c->dst->values.data[x.v].def;
+  ln_val a, b;
+  int64_t p, q;
+  if (!op || depth == 0) return false;
+  hli_value first = hli_operand_count(c->dst, op) ? hli_operand(c->dst, op, 0) : 0;
+  hli_opcode code = (hli_opcode)c->dst->ops.data[op].code;
+  if (code == HLI_OP_IOTA || (code == HLI_OP_BROADCAST && hli_type_of(c->dst, first)->rank == 0)) {
+    *start = (ln_val){first, x.level};
+    *step = code == HLI_OP_IOTA;
+    return true;
+  }
+  if (code != HLI_OP_ADD && code != HLI_OP_SUB) return false;
+  if (!counts_from(c, (ln_val){first, x.level}, &a, &p, depth - 1)) return false;
+  if (!counts_from(c, (ln_val){hli_operand(c->dst, op, 1), x.level}, &b, &q, depth - 1)) return false;
+  *start = ln_bin(c, code, a, b);
+  *step = code == HLI_OP_ADD ? p + q : p - q;
+  return true;
+}
+
+static ln_val not_mask(ln *c, ln_val m) { return (ln_val){hli_make_unary(ln_at(c, m.level), HLI_OP_NOT, m.v), m.level}; }
+
+/* Lanes outside the dimension are masked: below where `low` is not known to hold, above where `high` is not. */
+static void mask_outside(ln *c, access *x, uint32_t d, bool low, bool high) {
+  ln_val i = x->index[d], size = dim_size(c, c->state[x->a.base].memo.v, d), m = {0, 0};
+  if (x->kind[d] == 'v') {
+    if (!high) {
+      m.v = ln_lane_mask(c, ln_bin(c, HLI_OP_SUB, size, i), x->lanes, &m.level);
+      and_mask(c, x, m);
+    }
+    if (!low) {
+      m.v = ln_lane_mask(c, ln_bin(c, HLI_OP_SUB, ln_i64(c, 0), i), x->lanes, &m.level);
+      and_mask(c, x, not_mask(c, m));
+    }
+    return;
+  }
+  int64_t lanes = ln_lanes_of(c, i);
+  if (!low) and_mask(c, x, ln_bin(c, HLI_OP_GE, i, ln_splat(c, ln_i64(c, 0), lanes)));
+  if (!high) and_mask(c, x, ln_bin(c, HLI_OP_LT, i, ln_splat(c, size, lanes)));
+}
+
+/* The index at the loop variables: a scalar, or a vector of any elements. */
+static void gather_index(ln *c, access *x, uint32_t d, const uint8_t *at) {
+  uint8_t inner[HL_MAX_RANK] = {0};
+  int64_t lanes = 0;
+  for (uint32_t i = 0; i < hli_type_of(c->src, x->a.index[d])->rank; i++) {
+    inner[i] = at[x->a.gather[d][i]];
+    const ln_var *var = &c->var[inner[i]];
+    if (!inner[i] || !var->lanes) continue;
+    if (lanes && lanes != var->lanes) ln_fail(c, HL_ERR_INTERNAL, "an index along two vectors");
+    lanes = var->lanes;
+    if (var->mask.v) and_mask(c, x, var->mask);
+  }
+  x->index[d] = ln_eval(c, x->a.index[d], inner);
+  if (ln_failed(c)) return;
+  x->index[d] = ln_splat(c, x->index[d], lanes);
+  x->kind[d] = lanes ? 'g' : 's';
+  x->lanes = HLI_MAX(x->lanes, lanes);
+}
+
+/* One index that counts is a run of elements; beside other vectors a run becomes an integer vector, too. */
+static void settle_gathers(ln *c, access *x) {
+  uint32_t vectors = 0;
+  int64_t step = 0;
+  ln_val start = {0, 0};
+  for (uint32_t d = 0; d < x->rank; d++)
+    vectors += x->kind[d] != 's';
+  for (uint32_t d = 0; d < x->rank && !ln_failed(c); d++) {
+    bool run = vectors == 1 && x->kind[d] == 'g' && counts_from(c, x->index[d], &start, &step, 16) && step == 1;
+    if (run) x->index[d] = start;
+    if (run) x->kind[d] = 'v';
+    if (vectors > 1 && x->kind[d] == 'v') {
+      x->index[d] = iota(c, x->index[d], x->lanes);
+      x->kind[d] = 'g';
+    }
+    if (x->a.kind[d] == 'g')
+      mask_outside(c, x, d, hli_index_low(c->src, x->a.index[d]), hli_index_high(c->src, x->a.index[d], x->a.base, d));
+    x->level = HLI_MAX(x->level, x->index[d].level);
+  }
 }
 
 static access begin_access(ln *c, hli_op op, const uint8_t *at) {
@@ -100,10 +193,12 @@ static access begin_access(ln *c, hli_op op, const uint8_t *at) {
   for (uint32_t d = 0; d < x.rank && !ln_failed(c); d++) {
     x.kind[d] = 's';
     if (x.a.kind[d] == 't') tile_index(c, &x, d, at[x.a.value_dim[d]]);
+    else if (x.a.kind[d] == 'g') gather_index(c, &x, d, at);
     else if (x.a.kind[d] == 's') x.index[d] = resolve(c, ln_eval(c, x.a.index[d], NULL), base, d);
     else ln_fail(c, HL_ERR_INTERNAL, "a whole-dimension index is left in scheduled TILE");
     x.level = HLI_MAX(x.level, x.index[d].level);
   }
+  if (x.a.gathers && !ln_failed(c)) settle_gathers(c, &x);
   if (x.a.mask && !ln_failed(c)) and_mask(c, &x, ln_eval(c, x.a.mask, at));
   return x;
 }
@@ -168,7 +263,8 @@ void ln_store(ln *c, hli_op op, const uint8_t *at) {
   hli_value index[HL_MAX_RANK];
   if (ln_failed(c)) return;
   ln_val v = ln_eval(c, x.a.value, at);
-  bool stream = x.lanes && !x.mask.v && wants_stream(c, x.a.base);
+  int64_t hint = hli_attr_or(c->src, op, HLI_ATTR_CACHE, 0, 0); /* 1 evict first, 3 evict last */
+  bool stream = x.lanes && !x.mask.v && !x.a.gathers && hint != 3 && (hint == 1 || wants_stream(c, x.a.base));
   widen_masked_scalar(c, &x);
   finish_mask(c, &x);
   if (ln_failed(c)) return;

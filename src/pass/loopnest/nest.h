@@ -8,6 +8,7 @@
 #ifndef HLI_LOOPNEST_NEST_H
 #define HLI_LOOPNEST_NEST_H
 
+#include "src/pass/index.h"
 #include "src/pass/loopnest.h"
 #include "src/pass/pass.h"
 
@@ -120,7 +121,8 @@ bool ln_is_zero(const ln *c, hli_value v);
 bool ln_is_lazy(const ln *c, hli_value v);                     /* evaluated where it is wanted */
 uint8_t ln_shared_var(const ln *c, hli_axis axis);             /* 0: none */
 /* What walking dimension d of a tensor by vectors saves (stride 1) or costs (gathers), by elements moved. */
-double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d);
+double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis);
+bool ln_gathers_along(const ln *c, const hli_access *a, uint32_t d, hli_axis axis); /* is index d an integer tile along the axis? */
 
 /* ---- level.c: levels, loops, arithmetic on indices */
 hli_cursor *ln_at(ln *c, uint32_t level);
@@ -166,7 +168,8 @@ ln_val ln_raw_load(ln *c, hli_value buffer, const ln_val *index, uint32_t rank, 
 void ln_raw_store(ln *c, hli_value buffer, const ln_val *index, uint32_t rank, ln_val x, hli_value mask);
 
 /* ---- plan.c: memory hazards, roots of a block, their groups, what is kept */
-bool ln_may_share(ln *c);                                      /* no load or store sees another row's stores */
+bool ln_may_share(ln *c);                                      /* no load or store sees another row's stores, on any axis */
+bool ln_may_share_row(ln *c, hli_value range);                 /* the same for the rows of one axis */
 bool ln_reads_result(ln *c, const ln_root *r, hli_value v);    /* is v among what the root evaluates? */
 /* Loads of whole rows of large tensors that the group makes: they come from memory. */
 void ln_loads_from_memory(ln *c, const ln_roots *group);

@@ -124,7 +124,11 @@ static uint32_t alias_set(const ln *c, hli_value base) {
 
 static bool may_overlap(const ln *c, hli_op load, hli_op store) {
   hli_value a = hli_operand(c->src, load, 0), b = hli_operand(c->src, store, 0);
-  return a == b || (alias_set(c, a) & alias_set(c, b));
+  if (a != b) return alias_set(c, a) & alias_set(c, b);
+  hli_access x, y;
+  hli_access_get(c->src, load, &x);
+  hli_access_get(c->src, store, &y);
+  return !hli_index_apart(c->src, &x, &y);
 }
 
 /* Same tensor, same indices: element for element. */
@@ -132,7 +136,7 @@ static bool same_elements(const ln *c, hli_op load, hli_op store) {
   hli_access a, b;
   hli_access_get(c->src, load, &a);
   hli_access_get(c->src, store, &b);
-  if (a.base != b.base) return false;
+  if (a.base != b.base || a.gathers || b.gathers) return false;
   for (uint32_t d = 0; d < a.rank; d++)
     if (a.kind[d] != b.kind[d] || a.index[d] != b.index[d]) return false;
   return true;
@@ -202,13 +206,25 @@ static bool must_keep_load(ln *c, hli_op load, hli_block block) {
   return false;
 }
 
-bool ln_may_share(ln *c) {
+/* Do both stay within the row that the tile is at? */
+static bool same_row(const ln *c, hli_op load, hli_op store, hli_value range) {
+  hli_access a, b;
+  hli_access_get(c->src, load, &a);
+  hli_access_get(c->src, store, &b);
+  for (uint32_t d = 0; a.base == b.base && range && d < a.rank; d++)
+    if (a.kind[d] == 't' && b.kind[d] == 't' && a.index[d] == range && b.index[d] == range) return true;
+  return false;
+}
+
+bool ln_may_share(ln *c) { return ln_may_share_row(c, 0); }
+
+bool ln_may_share_row(ln *c, hli_value range) {
   for (hli_op s = 1; s < c->src->ops.len; s++) {
     if (!is_store(c, s)) continue;
     for (hli_op o = 1; o < c->src->ops.len; o++) {
       uint16_t code = c->src->ops.data[o].code;
       if (c->src->ops.data[o].dead || o == s || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) continue;
-      if (may_overlap(c, o, s) && !same_elements(c, o, s)) return false;
+      if (may_overlap(c, o, s) && !same_elements(c, o, s) && !same_row(c, o, s, range)) return false;
     }
   }
   return true;
@@ -352,11 +368,12 @@ static void note_load(ln *c, void *ctx, hli_value v) {
   hli_access a;
   hli_access_get(c->src, op, &a);
   bool by_row = false, along = false;
+  if (a.gathers) return;
   for (uint32_t d = 0; d < a.rank; d++) {
     if (a.kind[d] != 't') continue;
     by_row |= a.index[d] == row->dim.range;
     for (uint32_t i = 0; i < group->data[0].rank; i++)
-      along |= a.index[d] == group->data[0].dims[i].range && ln_access_score(c, op, &a, d) > 0;
+      along |= a.index[d] == group->data[0].dims[i].range && ln_access_score(c, op, &a, d, group->data[0].dims[i].axis) > 0;
   }
   if (by_row && along && !a.mask && is_large(c, a.base)) c->ahead[c->ahead_count++] = op;
 }
@@ -397,8 +414,30 @@ static void score_access(ln *c, const scorer *s, hli_op op, const uint8_t *at) {
     if (a.kind[d] != 't') continue;
     uint32_t id = at[a.value_dim[d]];
     if (!id || id > s->rank) continue;
-    s->score[id - 1] += seen >> id & 1 ? LN_NEVER : ln_access_score(c, op, &a, d);
+    s->score[id - 1] += seen >> id & 1 ? LN_NEVER : ln_access_score(c, op, &a, d, hli_type_of(c->src, a.index[d])->dims[0]);
     seen |= 1u << id;
+  }
+  for (uint32_t d = 0; d < a.rank; d++) {
+    const hli_type_data *t = hli_type_of(c->src, a.index[d]);
+    for (uint32_t j = 0; a.kind[d] == 'g' && j < t->rank; j++) {
+      uint32_t id = at[a.gather[d][j]];
+      if (id && id <= s->rank) s->score[id - 1] += ln_access_score(c, op, &a, d, t->dims[j]);
+    }
+  }
+}
+
+static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, uint32_t depth);
+
+/* Integer tiles are loaded themselves. */
+static void score_indices(ln *c, const scorer *s, hli_op op, const uint8_t *at, uint32_t depth) {
+  hli_access a;
+  hli_access_get(c->src, op, &a);
+  for (uint32_t d = 0; d < a.rank; d++) {
+    uint8_t inner[HL_MAX_RANK] = {0};
+    if (a.kind[d] != 'g') continue;
+    for (uint32_t j = 0; j < hli_type_of(c->src, a.index[d])->rank; j++)
+      inner[j] = at[a.gather[d][j]];
+    score_value(c, s, a.index[d], inner, depth - 1);
   }
 }
 
@@ -413,7 +452,10 @@ static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, 
     return;
   }
   uint16_t code = c->src->ops.data[op].code;
-  if (code == HLI_OP_LOAD) score_access(c, s, op, at);
+  if (code == HLI_OP_LOAD) {
+    score_access(c, s, op, at);
+    score_indices(c, s, op, at, depth);
+  }
   bool shape = code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
   for (uint32_t i = 0; (shape || ln_is_pointwise((hli_opcode)code)) && i < hli_operand_count(c->src, op); i++) {
     uint8_t inner[HL_MAX_RANK] = {0};

@@ -21,6 +21,8 @@ static bool store_allows(const ln *c, hli_op op, hli_axis axis, hli_value range)
   hli_access_get(c->src, op, &a);
   for (uint32_t d = 0; d < a.rank; d++)
     n += a.kind[d] == 't' && a.index[d] == range;
+  for (uint32_t d = 0; d < a.rank && !n; d++) /* several integer tiles walk an axis together */
+    n = ln_gathers_along(c, &a, d, axis);
   return n == 1 && times(c, a.value, axis) == 1;
 }
 
@@ -74,20 +76,20 @@ static uint32_t store_position(const ln *c, hli_block b, hli_value range) {
     hli_access a;
     hli_access_get(c->src, op, &a);
     for (uint32_t d = 0; d < a.rank; d++)
-      if (a.index[d] == range) return d;
+      if (a.index[d] == range || ln_gathers_along(c, &a, d, hli_type_of(c->src, range)->dims[0])) return d;
   }
   return HL_MAX_RANK;
 }
 
-static uint32_t choose_shared(const ln *c, hli_block block, ln_dim *out) {
+static uint32_t choose_shared(ln *c, hli_block block, ln_dim *out) {
   uint32_t n = 0, position[HL_MAX_RANK];
-  if (!c->may_share) return 0;
   for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op)) {
     if (c->src->ops.data[op].code != HLI_OP_RANGE) continue;
     hli_value range = hli_result(c->src, op, 0);
     hli_axis axis = (hli_axis)hli_attr(c->src, op, 0, 0);
     uint32_t p = store_position(c, block, range), at = n;
     if (n == HL_MAX_RANK || p == HL_MAX_RANK || axis_elsewhere(c, axis, range) || !block_allows(c, block, axis, range)) continue;
+    if (!c->may_share && !ln_may_share_row(c, range)) continue;
     for (; at > 0 && position[at - 1] > p; at--) {
       position[at] = position[at - 1];
       out[at] = out[at - 1];
@@ -109,9 +111,10 @@ static void score_block(const ln *c, hli_block b, double *score) {
     hli_access a;
     hli_access_get(c->src, op, &a);
     for (uint32_t d = 0; d < a.rank; d++) {
-      if (a.kind[d] != 't') continue;
-      hli_axis axis = hli_type_of(c->src, a.index[d])->dims[0];
-      score[axis] += ln_access_score(c, op, &a, d);
+      const hli_type_data *t = hli_type_of(c->src, a.index[d]);
+      for (uint32_t j = 0; a.kind[d] == 'g' && j < t->rank; j++)
+        score[t->dims[j]] += ln_access_score(c, op, &a, d, t->dims[j]);
+      if (a.kind[d] == 't') score[t->dims[0]] += ln_access_score(c, op, &a, d, t->dims[0]);
     }
   }
 }
@@ -284,6 +287,11 @@ static bool aligned(ln *c, hli_value v, hli_value dot, const uint8_t *at, uint32
   if (!op || !ln_is_lazy(c, v) || depth == 0) return depth != 0;
   uint16_t code = c->src->ops.data[op].code;
   bool shape = code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
+  if (code == HLI_OP_LOAD) {
+    hli_access a;
+    hli_access_get(c->src, op, &a);
+    return !a.gathers; /* its index may come from the dot */
+  }
   if (!shape && !ln_is_pointwise((hli_opcode)code)) return true;
   for (uint32_t i = 0; i < hli_operand_count(c->src, op); i++) {
     uint8_t inner[HL_MAX_RANK] = {0};
@@ -301,6 +309,7 @@ static bool can_fuse(ln *c, const ln_roots *roots, uint32_t dot, uint32_t s) {
   if (!aligned(c, r->value, d->value, at, 64)) return false;
   hli_access a;
   hli_access_get(c->src, r->op, &a);
+  if (a.gathers) return false;
   if (a.mask && ln_reads_result(c, &(ln_root){.kind = LN_KEEP, .value = a.mask}, d->value)) return false;
   for (uint32_t i = dot + 1; i < s; i++) {
     const ln_root *o = &roots->data[i];
