@@ -10,6 +10,8 @@
   X(geglu)                                                                                                             \
   X(sum)                                                                                                               \
   X(long_sum)                                                                                                          \
+  X(concatenate)                                                                                                       \
+  X(embedding)                                                                                                         \
   X(softmax)                                                                                                           \
   X(softmax_bwd)                                                                                                       \
   X(rms_norm)                                                                                                          \
@@ -17,6 +19,9 @@
   X(kl_div)                                                                                                            \
   X(jsd)                                                                                                               \
   X(variance)                                                                                                          \
+  X(rope)                                                                                                              \
+  X(rope_bwd)                                                                                                          \
+  X(qk_norm_rope)                                                                                                      \
   X(matmul)                                                                                                            \
   X(matmul_nt)                                                                                                         \
   X(matmul_tn)                                                                                                         \
