@@ -114,6 +114,17 @@ bool hli_depends_on_program(const hl_kernel *k, hli_value v) {
   return false;
 }
 
+hli_value hli_range_around(const hl_kernel *k, hli_axis axis, hli_block where) {
+  for (hli_block b = where; b;) {
+    for (hli_op op = hli_first(k, b); op; op = hli_next(k, op))
+      if (k->ops.data[op].code == HLI_OP_RANGE && hli_attr(k, op, 0, 0) == (int64_t)axis)
+        return hli_result(k, op, 0);
+    const hli_op parent = k->blocks.data[b].parent;
+    b = parent ? k->ops.data[parent].block : 0;
+  }
+  return 0;
+}
+
 bool hli_range_inside(const hl_kernel *k, hli_value tile) {
   const hli_op op = k->values.data[tile].def;
   if (!op || k->ops.data[op].code != HLI_OP_RANGE)

@@ -10,6 +10,8 @@ bool hli_depends_on_program(const hl_kernel *k, hli_value v);
 /* Is no lane of the tile (a `range`) beyond its end?  Relies on the schedule's contract: grid tiles and
  * induction variables exist only below their end. */
 bool hli_range_inside(const hl_kernel *k, hli_value tile);
+/* Scheduled kernels: the range of this axis in the innermost block around (or equal to) `where`; 0: none. */
+hli_value hli_range_around(const hl_kernel *k, hli_axis axis, hli_block where);
 
 /* The tensor dimension with stride 1 that contributes a dimension of the value; -1: none. */
 int hli_access_unit_dim(const hl_kernel *k, const hli_access *a);

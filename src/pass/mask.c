@@ -261,6 +261,18 @@ static bool holds_identity(const lanes *l, hl_dtype dtype, hli_identity id) {
   return kind == 'f' ? l->value.f == want.f : l->value.u == want.u;
 }
 
+/* What the lanes hold that an op is about to mix.  A value that no access made (a constant, say) is meaningful where
+ * the tile is that the op stands in. */
+static lanes lanes_mixed(masker *m, hli_op op, hli_value v, uint32_t dim) {
+  lanes l = lanes_of(m, v, dim);
+  if (l.ranges)
+    return l;
+  const hli_value range = hli_range_around(m->k, hli_type_of(m->k, v)->dims[dim], m->k->ops.data[op].block);
+  if (outside(m, range))
+    add_range(&l, range);
+  return l;
+}
+
 static hli_cursor before(hl_kernel *k, hli_op op) {
   return (hli_cursor){
       .k = k, .block = k->ops.data[op].block, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
@@ -275,7 +287,7 @@ static void fill_reduce(masker *m, hli_op op) {
   hli_value filled = v;
   for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++) {
     const uint32_t dim = (uint32_t)hli_attr(k, op, 1, i);
-    const lanes l = lanes_of(m, v, dim);
+    const lanes l = lanes_mixed(m, op, v, dim);
     const hli_identity want = all ? HLI_ID_ONE : id; /* AND of bools: true */
     if (!holds_identity(&l, hli_dtype_of(k, v), want))
       filled = fill(m, &c, filled, dim, &l, want);
@@ -290,7 +302,7 @@ static void fill_dot(masker *m, hli_op op) {
   hli_cursor c = before(k, op);
   for (uint32_t i = 0; i < 2; i++) {
     const hli_value v = hli_operand(k, op, i);
-    const lanes l = lanes_of(m, v, 1 - i);
+    const lanes l = lanes_mixed(m, op, v, 1 - i);
     if (!holds_identity(&l, hli_dtype_of(k, v), HLI_ID_ZERO))
       hli_op_set_operand(k, op, i, fill(m, &c, v, 1 - i, &l, HLI_ID_ZERO));
   }

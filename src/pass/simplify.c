@@ -250,15 +250,17 @@ static void simplify_block(simplifier *s, hli_block b) {
 
 /* ---- dead code ---- */
 
-static void drop_dead_in(hl_kernel *k, hli_block b, const uint32_t *uses, bool *changed) {
+static void drop_dead_in(hl_kernel *k, hli_block b, const uint32_t *uses, const bool *axes, bool *changed) {
   for (hli_op op = k->blocks.data[b].last, prev; op; op = prev) {
     prev = k->ops.data[op].prev;
     if (k->ops.data[op].region)
-      drop_dead_in(k, k->ops.data[op].region, uses, changed);
+      drop_dead_in(k, k->ops.data[op].region, uses, axes, changed);
     const hli_op_data *o = hli_op_get(k, op);
     const uint8_t eff = hli_op_facts((hli_opcode)o->code)->effects;
     if ((eff != HLI_EFF_PURE && eff != HLI_EFF_READ) || o->region || o->result_count == 0)
       continue;
+    if (o->code == HLI_OP_RANGE && k->stage == HLI_STAGE_TILE && axes[hli_attr(k, op, 0, 0)])
+      continue; /* says which lanes of its axis are valid, also for values that no load made */
     bool used = false;
     for (uint32_t i = 0; i < o->result_count; i++)
       used |= uses[o->results + i] != 0;
@@ -266,6 +268,26 @@ static void drop_dead_in(hl_kernel *k, hli_block b, const uint32_t *uses, bool *
       continue;
     hli_op_remove(k, op);
     *changed = true;
+  }
+}
+
+/* Which axes the live values of a kernel have, ranges aside. */
+static void note_axes(const hl_kernel *k, hli_value v, bool *axes) {
+  const hli_type_data *t = hli_type_of(k, v);
+  for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++)
+    axes[t->dims[d]] = true;
+}
+
+static void count_axes(const hl_kernel *k, hli_block b, bool *axes) {
+  for (hli_op op = hli_first(k, b); op; op = hli_next(k, op)) {
+    const hli_op_data *o = hli_op_get(k, op);
+    for (uint32_t i = 0; i < o->result_count; i++)
+      note_axes(k, o->results + i, axes);
+    if (!o->region)
+      continue;
+    for (uint32_t i = 0; i < k->blocks.data[o->region].args.len; i++)
+      note_axes(k, hli_block_arg(k, o->region, i), axes);
+    count_axes(k, o->region, axes);
   }
 }
 
@@ -280,11 +302,14 @@ static void count_uses(const hl_kernel *k, hli_block b, uint32_t *uses) {
 
 static void drop_dead(hl_kernel *k, hli_arena *arena) {
   uint32_t *uses = hli_arena_array(arena, uint32_t, k->values.len);
-  for (bool changed = true; changed && uses;) {
+  bool *axes = hli_arena_array(arena, bool, k->axes.len + 1);
+  for (bool changed = true; changed && uses && axes;) {
     changed = false;
     memset(uses, 0, sizeof *uses * k->values.len);
+    memset(axes, 0, k->axes.len);
     count_uses(k, k->body, uses);
-    drop_dead_in(k, k->body, uses, &changed);
+    count_axes(k, k->body, axes);
+    drop_dead_in(k, k->body, uses, axes, &changed);
   }
 }
 

@@ -1,4 +1,5 @@
 /* facts.c: questions that loopnest asks about the scheduled TILE kernel. */
+#include "src/ir/layout_access.h"
 #include "src/pass/loopnest/nest.h"
 
 hli_op ln_def(const ln *c, hli_value v) { return c->src->values.data[v].def; }
@@ -158,22 +159,10 @@ static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth) {
 
 static hli_block block_of(const ln *c, hli_value range) { return c->src->ops.data[ln_def(c, range)].block; }
 
-/* The only range of this axis that is visible from `where`; 0 if there are none or several. */
-static hli_value visible_range(const ln *c, hli_axis axis, hli_block where) {
-  hli_value found = 0;
-  for (hli_op op = 1; op < c->src->ops.len; op++) {
-    const hli_op_data *o = &c->src->ops.data[op];
-    if (o->dead || o->code != HLI_OP_RANGE || hli_attr(c->src, op, 0, 0) != (int64_t)axis || !ln_encloses(c, o->block, where)) continue;
-    if (found) return 0;
-    found = o->results;
-  }
-  return found;
-}
-
 ln_dim ln_value_dim(ln *c, hli_value v, uint32_t d, hli_block where) {
   ln_dim x = {hli_type_of(c->src, v)->dims[d], trace(c, v, d, 0)};
   if (x.range && !ln_encloses(c, block_of(c, x.range), where)) x.range = 0;
-  if (!x.range) x.range = visible_range(c, x.axis, where);
+  if (!x.range) x.range = hli_range_around(c->src, x.axis, where); /* no access made it: the tile it stands in */
   return x;
 }
 
