@@ -378,8 +378,5 @@ void ln_dot(ln *c, hli_block where, ln_root *root, ln_root *epilogue_roots, uint
   if (d.panel) ln_scalar_loop(c, d.k, (ln_carried){0}, pack_row, &d);
   all_rows(c, &d);
   if (n || ln_failed(c)) return;
-  ln_state *s = &c->state[d.result];
-  s->buffered = true;
-  s->buffer_level = c->top;
-  s->buffer_epoch = c->level[c->top].epoch;
+  ln_buffer_holds(c, d.result);
 }

@@ -244,14 +244,6 @@ static void open_next(ln *c, nest *t) {
 
 /* ---- the group --------------------------------------------------------------------------------------------- */
 
-/* The values a group leaves in memory hold from now on. */
-static void mark_buffered(ln *c, hli_value v) {
-  ln_state *s = &c->state[v];
-  s->buffered = true;
-  s->buffer_level = c->top;
-  s->buffer_epoch = c->level[c->top].epoch;
-}
-
 static void prepare(ln *c, nest *t) {
   for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
     const ln_root *r = &t->root[i];
@@ -272,7 +264,7 @@ void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   if (t.vector < t.rank) t.lanes = ln_main_lanes(c, roots[0].dims[t.order[t.vector]], registers, widest(c, &t));
   open_next(c, &t);
   for (uint32_t i = 0; i < n; i++) {
-    if (roots[i].kind == LN_KEEP) mark_buffered(c, roots[i].value);
-    if (roots[i].kind == LN_REDUCE && t.kept) mark_buffered(c, hli_result(c->src, roots[i].op, 0));
+    if (roots[i].kind == LN_KEEP) ln_buffer_holds(c, roots[i].value);
+    if (roots[i].kind == LN_REDUCE && t.kept) ln_buffer_holds(c, hli_result(c->src, roots[i].op, 0));
   }
 }

@@ -346,9 +346,25 @@ bool ln_make_buffer(ln *c, hli_value v, hli_block where) {
   return s->buffer != 0;
 }
 
+/* Which vector of the shared vector dimension is being worked on: its instances need no loop of their own. */
+static uint32_t shared_vector(const ln *c) {
+  for (uint32_t i = 0; i < c->shared_count; i++)
+    if (c->var[c->shared[i]].lanes) return c->var[c->shared[i]].serial;
+  return 0;
+}
+
+void ln_buffer_holds(ln *c, hli_value v) {
+  ln_state *s = &c->state[v];
+  s->buffered = true;
+  s->buffer_level = c->top;
+  s->buffer_epoch = c->level[c->top].epoch;
+  s->buffer_vector = shared_vector(c);
+}
+
 bool ln_buffer_valid(const ln *c, hli_value v) {
   const ln_state *s = &c->state[v];
-  return s->buffered && s->buffer_level <= c->top && c->level[s->buffer_level].epoch == s->buffer_epoch;
+  return s->buffered && s->buffer_level <= c->top && c->level[s->buffer_level].epoch == s->buffer_epoch &&
+         (!s->vector_tail || s->buffer_vector == shared_vector(c));
 }
 
 /* Where v's element lies in its buffer. */

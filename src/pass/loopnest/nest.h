@@ -48,6 +48,7 @@ typedef struct ln_state {
   /* kept in memory: */
   hli_value buffer;           /* LOOP; 0: not (yet) */
   uint32_t buffer_level, buffer_epoch; /* holds the value while that level's epoch lasts */
+  uint32_t buffer_vector;     /* serial of the shared vector whose lanes it holds, where it has a vector_tail */
   bool buffered;
   bool vector_tail;           /* the buffer's last dimension holds the lanes of a shared vector */
   bool keep;                  /* plan: several nests want it and it is costly: evaluate once, into a buffer */
@@ -162,6 +163,7 @@ hli_value ln_new_buffer(ln *c, hl_dtype dtype, const int64_t *sizes, uint32_t ra
 bool ln_make_buffer(ln *c, hli_value v, hli_block where);      /* for a value's dimensions that are not shared */
 ln_val ln_buffer_load(ln *c, hli_value v, const uint8_t *at);
 void ln_buffer_store(ln *c, hli_value v, ln_val x, const uint8_t *at);
+void ln_buffer_holds(ln *c, hli_value v);                      /* its buffer does, from now on */
 bool ln_buffer_valid(const ln *c, hli_value v);
 /* Raw vector or scalar access of a buffer. lanes 0: scalar. */
 ln_val ln_raw_load(ln *c, hli_value buffer, const ln_val *index, uint32_t rank, int64_t lanes, hli_value mask, uint32_t level);

@@ -193,9 +193,7 @@ static void holds(ln *c, hli_value v, hli_value buffer, bool vector_tail) {
   ln_state *s = &c->state[v];
   s->buffer = buffer;
   s->vector_tail = vector_tail;
-  s->buffered = true;
-  s->buffer_level = c->top;
-  s->buffer_epoch = c->level[c->top].epoch;
+  ln_buffer_holds(c, v);
 }
 
 /* Initial values: evaluated, or written to buffers. */
