@@ -1,6 +1,6 @@
 /* addmm_relu.c: a matrix product with an epilogue: out = relu(alpha * x . y + beta * bias), the factors are arguments.
  */
-#include "examples/example.h"
+#include "examples/product.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -8,25 +8,16 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   hl_status s = hl_builder_create(ctx, "addmm_relu", diag, &b);
   if (s != HL_OK)
     return s;
-  const hl_dim m = hl_dim_named(b, "M"), k = hl_dim_named(b, "K"), n = hl_dim_named(b, "N");
-  const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, k}, 2, HL_IN);
-  const hl_value y = hl_param_tensor(b, "y", dtype, (hl_dim[]){k, n}, 2, HL_IN);
-  const hl_value bias = hl_param_tensor(b, "bias", dtype, &n, 1, HL_IN);
+  const product p = product_params(b, dtype, PRODUCT_PLAIN);
+  const hl_value bias = hl_param_tensor(b, "bias", dtype, &p.n, 1, HL_IN);
   const hl_value alpha = hl_param_scalar(b, "alpha", HL_F32), beta = hl_param_scalar(b, "beta", HL_F32);
   hl_param_set_spec(b, alpha, (hl_arg_spec){HL_DIST_CONSTANT, 0.5, 0, false});
   hl_param_set_spec(b, beta, (hl_arg_spec){HL_DIST_CONSTANT, 3, 0, false});
-  const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){m, n}, 2, HL_OUT);
-  hl_value t[2], acc, kt, next, sum;
+  const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){p.m, p.n}, 2, HL_OUT);
+  hl_value t[2];
   hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
-  const hl_value zero = hl_zeros(b, t, 2, dtype == HL_F64 ? HL_F64 : HL_F32);
-  hl_tile_options o = HL_TILE_OPTIONS_INIT;
-  o.carried = &zero, o.carried_count = 1, o.carried_in = &acc;
-  hl_tile_begin_ex(b, (hl_value[]){hl_size(b, x, 1)}, 1, &o, &kt);
-  const hl_value xv = hl_load(b, x, (hl_value[]){t[0], kt}, 2);
-  const hl_value yv = hl_load(b, y, (hl_value[]){kt, t[1]}, 2);
-  next = hl_dot(b, xv, yv, acc);
-  hl_tile_end(b, &next, &sum);
-  const hl_value shift = hl_mul(b, hl_cast(b, hl_load(b, bias, &t[1], 1), dtype == HL_F64 ? HL_F64 : HL_F32), beta);
+  const hl_value sum = product_tile(b, &p, t, NULL);
+  const hl_value shift = hl_mul(b, hl_cast(b, hl_load(b, bias, &t[1], 1), product_accumulator(dtype)), beta);
   hl_store(b, z, t, 2, hl_relu(b, hl_add(b, hl_mul(b, sum, alpha), shift)));
   hl_tile_end(b, NULL, NULL);
   return hl_builder_finish(b, diag, out);
@@ -35,58 +26,36 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
 static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
   const hl_example_tensor *z = &a[5];
-  const int64_t m = z->shape[0], n = z->shape[1], k = a[0].shape[1];
-  for (int64_t i = 0; i < m; i++) {
-    double *row = z->data + i * n;
+  const int64_t m = z->shape[0], n = z->shape[1];
+  product_reference(a[0].data, a[1].data, z->data, m, a[0].shape[1], n, PRODUCT_PLAIN);
+  for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++)
-      row[j] = 0;
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++)
-        row[j] += a[0].data[i * k + l] * a[1].data[l * n + j];
-    for (int64_t j = 0; j < n; j++)
-      row[j] = fmax(row[j] * *a[3].data + a[2].data[j] * *a[4].data, 0);
-  }
+      z->data[i * n + j] = fmax(z->data[i * n + j] * *a[3].data + a[2].data[j] * *a[4].data, 0);
 }
 
 static void plain(void *const *args, const int64_t *size) {
-  const int64_t m = size[0], k = size[1], n = size[2];
-  const float *x = args[0], *y = args[1], *bias = args[2];
-  for (int64_t i = 0; i < m; i++) {
-    float *row = (float *)args[5] + i * n;
-    for (int64_t j = 0; j < n; j++)
-      row[j] = 0;
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++)
-        row[j] += x[i * k + l] * y[l * n + j];
+  const int64_t m = size[0], n = size[2];
+  const float *bias = args[2];
+  float *z = args[5];
+  product_loop(args[0], args[1], z, m, size[1], n, PRODUCT_PLAIN);
+  for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) /* the factors are those of the specs above */
-      row[j] = fmaxf(row[j] * 0.5f + bias[j] * 3, 0);
-  }
+      z[i * n + j] = fmaxf(z[i * n + j] * 0.5f + bias[j] * 3, 0);
 }
 
-static double bytes(const int64_t *size, uint32_t element) {
-  return ((double)size[0] * (double)size[1] + (double)size[1] * (double)size[2] + (double)size[0] * (double)size[2]) *
-         element;
-}
-static double flops(const int64_t *size) {
-  return 2.0 * (double)size[0] * (double)size[1] * (double)size[2];
-}
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 300, 129}}, {{130, 96, 72}}, {{0}}};
+static const hl_example_gemm gemm = {.m = 0, .k = 1, .n = 2, .x = 0, .y = 1, .out = 5};
 
 const hl_example hl_example_addmm_relu = {.number = 28,
                                           .name = "addmm_relu",
                                           .summary = "relu(alpha * x . y + beta * bias)",
                                           .dims = {"M", "K", "N"},
-                                          .dtypes = dtypes,
+                                          .dtypes = product_dtypes,
                                           .build = build,
                                           .reference = reference,
                                           .bench = {{1024, 1024, 1024}},
-                                          .odd = odd,
-                                          .bytes = bytes,
-                                          .flops = flops,
-                                          .reduction = reduction,
-                                          .plain = plain};
+                                          .odd = product_odd,
+                                          .bytes = product_bytes,
+                                          .flops = product_flops,
+                                          .reduction = product_reduction,
+                                          .plain = plain,
+                                          .gemm = &gemm};

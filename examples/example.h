@@ -19,6 +19,14 @@ typedef struct hl_example_tensor {
   int64_t shape[HL_MAX_RANK];
 } hl_example_tensor;
 
+/* The matrix product in an example, out[m, n] of x[m, k] . y[k, n]: what libraries can do of it. */
+typedef struct hl_example_gemm {
+  uint8_t m, k, n;   /* which of the sizes */
+  uint8_t x, y, out; /* which arguments */
+  bool x_transposed, y_transposed; /* stored the other way round */
+  bool bare;         /* the example does nothing else */
+} hl_example_gemm;
+
 typedef struct hl_example {
   int number;               /* rung of the ladder */
   const char *name;
@@ -38,6 +46,7 @@ typedef struct hl_example {
   int64_t (*reduction)(const int64_t *size);
   /* The obvious C loop on f32 (timed by hl-bench as a reference), in the kernel's parameter order. */
   void (*plain)(void *const *args, const int64_t *size);
+  const hl_example_gemm *gemm; /* NULL: no matrix product */
 } hl_example;
 
 extern const hl_example *const hl_examples[];

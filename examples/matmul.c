@@ -1,77 +1,43 @@
 /* matmul.c: out = x . y, accumulated in f32 (f64 for f64). */
-#include "examples/example.h"
+#include "examples/product.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
   hl_status s = hl_builder_create(ctx, "matmul", diag, &b);
   if (s != HL_OK)
     return s;
-  const hl_dim m = hl_dim_named(b, "M"), k = hl_dim_named(b, "K"), n = hl_dim_named(b, "N");
-  const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, k}, 2, HL_IN);
-  const hl_value y = hl_param_tensor(b, "y", dtype, (hl_dim[]){k, n}, 2, HL_IN);
-  const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){m, n}, 2, HL_OUT);
-  hl_value t[2], acc, kt, next, sum;
-  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0), hl_size(b, y, 1)}, 2, t);
-  const hl_value zero = hl_zeros(b, t, 2, dtype == HL_F64 ? HL_F64 : HL_F32);
-  hl_tile_options o = HL_TILE_OPTIONS_INIT;
-  o.carried = &zero, o.carried_count = 1, o.carried_in = &acc;
-  hl_tile_begin_ex(b, (hl_value[]){hl_size(b, x, 1)}, 1, &o, &kt);
-  next = hl_dot(b, hl_load(b, x, (hl_value[]){t[0], kt}, 2), hl_load(b, y, (hl_value[]){kt, t[1]}, 2), acc);
-  hl_tile_end(b, &next, &sum);
-  hl_store(b, z, t, 2, sum);
+  const product p = product_params(b, dtype, PRODUCT_PLAIN);
+  const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){p.m, p.n}, 2, HL_OUT);
+  hl_value t[2];
+  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
+  hl_store(b, z, t, 2, product_tile(b, &p, t, NULL));
   hl_tile_end(b, NULL, NULL);
   return hl_builder_finish(b, diag, out);
 }
 
 static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
-  const int64_t m = a[0].shape[0], k = a[0].shape[1], n = a[1].shape[1];
-  for (int64_t i = 0; i < m; i++) {
-    double *row = a[2].data + i * n;
-    for (int64_t j = 0; j < n; j++)
-      row[j] = 0;
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++)
-        row[j] += a[0].data[i * k + l] * a[1].data[l * n + j];
-  }
+  const int64_t k = a[0].shape[1];
+  product_reference(a[0].data, a[1].data, a[2].data, a[2].shape[0], k, a[2].shape[1], PRODUCT_PLAIN);
 }
 
 static void plain(void *const *args, const int64_t *size) {
-  const int64_t m = size[0], k = size[1], n = size[2];
-  const float *x = args[0], *y = args[1];
-  float *z = args[2];
-  for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++)
-      z[i * n + j] = 0;
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t j = 0; j < n; j++)
-        z[i * n + j] += x[i * k + l] * y[l * n + j];
-  }
+  product_loop(args[0], args[1], args[2], size[0], size[1], size[2], PRODUCT_PLAIN);
 }
 
-static double bytes(const int64_t *s, uint32_t element) {
-  return ((double)s[0] * (double)s[1] + (double)s[1] * (double)s[2] + (double)s[0] * (double)s[2]) * element;
-}
-static double flops(const int64_t *s) {
-  return 2.0 * (double)s[0] * (double)s[1] * (double)s[2];
-}
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 300, 129}}, {{130, 96, 72}}, {{0}}};
+static const hl_example_gemm gemm = {.m = 0, .k = 1, .n = 2, .x = 0, .y = 1, .out = 2, .bare = true};
 
 const hl_example hl_example_matmul = {.number = 27,
                                       .name = "matmul",
                                       .summary = "matrix product",
                                       .dims = {"M", "K", "N"},
-                                      .dtypes = dtypes,
+                                      .dtypes = product_dtypes,
                                       .build = build,
                                       .reference = reference,
                                       .bench = {{1024, 1024, 1024}},
-                                      .odd = odd,
-                                      .bytes = bytes,
-                                      .flops = flops,
-                                      .reduction = reduction,
-                                      .plain = plain};
+                                      .odd = product_odd,
+                                      .bytes = product_bytes,
+                                      .flops = product_flops,
+                                      .reduction = product_reduction,
+                                      .plain = plain,
+                                      .gemm = &gemm};

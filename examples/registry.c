@@ -25,7 +25,8 @@
   X(matmul)                                                                                                            \
   X(matmul_nt)                                                                                                         \
   X(matmul_tn)                                                                                                         \
-  X(addmm_relu)
+  X(addmm_relu)                                                                                                        \
+  X(matmul_bias_gelu)
 
 #define X(name) extern const hl_example hl_example_##name;
 LADDER(X)

@@ -76,27 +76,34 @@ hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, size
 
 /* ---- references on the CPU ---- */
 
-typedef enum roof_kind { ROOF_COPY, ROOF_TRIAD, ROOF_READ, ROOF_FMA } roof_kind;
-/* Moves `work` bytes in all, in the roof's mix of reads and writes, with some threads; ROOF_FMA: does `work`
- * operations of f32 in registers. */
+/* Moves `work` bytes in all, in the roof's mix of reads and writes, with some threads; from ROOF_FMA on: does `work`
+ * operations in registers: fused multiply-adds of f32 or f64, dot products of bf16 pairs or int8 quadruples. */
+typedef enum roof_kind { ROOF_COPY, ROOF_TRIAD, ROOF_READ, ROOF_FMA, ROOF_FMA64, ROOF_BF16, ROOF_INT8 } roof_kind;
 typedef struct roof roof;
 roof *roof_create(roof_kind kind, double work, int threads); /* NULL: the roof is not built in */
 void roof_run(roof *r);
 void roof_destroy(roof *r);
 const char *roof_name(roof_kind kind);
 roof_kind roof_for(double read, double written);
+roof_kind roof_of_products(hl_dtype dtype); /* the fastest way to multiply that this machine has for the dtype */
 /* roof_loops.c, compiled for this machine */
 void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t bytes, double *sum);
-bool roof_has_fma(void);
-float roof_fma(double operations);
+bool roof_has(roof_kind kind);
+float roof_arithmetic(roof_kind kind, double operations);
+
+/* Row-major out[m, n] = x . y, operands perhaps stored transposed. */
+typedef struct gemm {
+  hl_dtype dtype;
+  int64_t m, n, k;
+  bool x_transposed, y_transposed;
+} gemm;
 
 typedef struct blas blas;
 blas *blas_open(void); /* NULL: no OpenBLAS */
 void blas_close(blas *b);
 const char *blas_config(const blas *b);
 void blas_threads(blas *b, int threads);
-/* Row-major c = a . b; f32 or f64. */
-void blas_gemm(blas *b, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, const void *bb, void *c);
+void blas_gemm(blas *b, const gemm *g, const void *x, const void *y, void *out); /* f32 or f64 */
 /* Starts the program anew with the environment that OpenBLAS reads when it is loaded, if that is not set. */
 void blas_environment(char **argv);
 

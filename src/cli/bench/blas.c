@@ -7,7 +7,7 @@
 
 #include "src/cli/bench/bench.h"
 
-enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111 };
+enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112 };
 
 struct blas {
   void *library;
@@ -50,11 +50,13 @@ void blas_threads(blas *b, int threads) {
   b->set_threads(threads);
 }
 
-void blas_gemm(blas *b, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, const void *bb, void *c) {
-  if (dtype == HL_F64)
-    b->dgemm(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m, (int)n, (int)k, 1, a, (int)k, bb, (int)n, 0, c, (int)n);
+void blas_gemm(blas *b, const gemm *g, const void *x, const void *y, void *out) {
+  const int m = (int)g->m, n = (int)g->n, k = (int)g->k, tx = g->x_transposed ? TRANSPOSE : NO_TRANSPOSE,
+            ty = g->y_transposed ? TRANSPOSE : NO_TRANSPOSE, lx = g->x_transposed ? m : k, ly = g->y_transposed ? k : n;
+  if (g->dtype == HL_F64)
+    b->dgemm(ROW_MAJOR, tx, ty, m, n, k, 1, x, lx, y, ly, 0, out, n);
   else
-    b->sgemm(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m, (int)n, (int)k, 1, a, (int)k, bb, (int)n, 0, c, (int)n);
+    b->sgemm(ROW_MAJOR, tx, ty, m, n, k, 1, x, lx, y, ly, 0, out, n);
 }
 
 void blas_environment(char **argv) {

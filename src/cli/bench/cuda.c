@@ -238,18 +238,20 @@ int cuda_blas_version(const cuda_bench *c) {
   return c && c->handle ? c->version : 0;
 }
 
-hl_status cuda_blas_gemm(cuda_bench *c, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *x, const void *y,
-                         void *out, void *stream, hl_diag *diag) {
+hl_status cuda_blas_gemm(cuda_bench *c, const gemm *g, const void *x, const void *y, void *out, void *stream,
+                         hl_diag *diag) {
   enum { R_32F = 0, R_64F = 1, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68, COMPUTE_64F = 70, DEFAULT_ALGORITHM = -1 };
-  const int type = dtype == HL_F64 ? R_64F : dtype == HL_F32 ? R_32F : dtype == HL_F16 ? R_16F : R_16BF;
+  const int type = g->dtype == HL_F64 ? R_64F : g->dtype == HL_F32 ? R_32F : g->dtype == HL_F16 ? R_16F : R_16BF;
   const double one64 = 1, zero64 = 0;
   const float one32 = 1, zero32 = 0;
-  const bool wide = dtype == HL_F64;
+  const bool wide = g->dtype == HL_F64;
+  const int m = (int)g->m, n = (int)g->n, k = (int)g->k;
   int code = use_stream(c, stream);
   /* cuBLAS is column-major: the transposed product out' = y' . x' of the same bytes. */
   if (!code)
-    code = c->blas_gemm(c->handle, 0, 0, (int)n, (int)m, (int)k, wide ? (const void *)&one64 : &one32, y, type, (int)n,
-                        x, type, (int)k, wide ? (const void *)&zero64 : &zero32, out, type, (int)n,
-                        wide ? COMPUTE_64F : COMPUTE_32F, DEFAULT_ALGORITHM);
+    code = c->blas_gemm(c->handle, g->y_transposed, g->x_transposed, n, m, k, wide ? (const void *)&one64 : &one32, y,
+                        type, g->y_transposed ? k : n, x, type, g->x_transposed ? m : k,
+                        wide ? (const void *)&zero64 : &zero32, out, type, n, wide ? COMPUTE_64F : COMPUTE_32F,
+                        DEFAULT_ALGORITHM);
   return result(code, "cublasGemmEx", diag);
 }

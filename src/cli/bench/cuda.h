@@ -2,7 +2,7 @@
 #ifndef CLI_CUDA_H
 #define CLI_CUDA_H
 
-#include "hl/hl.h"
+#include "src/cli/bench/bench.h"
 
 typedef struct cuda_bench cuda_bench;
 typedef struct cuda_graph cuda_graph;
@@ -27,8 +27,8 @@ hl_status cuda_kernel_launch(cuda_bench *c, cuda_kernel *k, unsigned blocks, uns
 /* cuBLAS; `file` NULL: libcublas.so.13, then .12.  HL_ERR_NO_DRIVER when there is none. */
 hl_status cuda_blas_open(cuda_bench *c, const char *file, hl_diag *diag);
 int cuda_blas_version(const cuda_bench *c); /* 0: not open */
-/* Row-major out = x . y, accumulated in f32 (f64 for f64). */
-hl_status cuda_blas_gemm(cuda_bench *c, hl_dtype dtype, int64_t m, int64_t n, int64_t k, const void *x, const void *y,
-                         void *out, void *stream, hl_diag *diag);
+/* f16, bf16 and f32 accumulated in f32, f64. */
+hl_status cuda_blas_gemm(cuda_bench *c, const gemm *g, const void *x, const void *y, void *out, void *stream,
+                         hl_diag *diag);
 
 #endif

@@ -51,6 +51,10 @@ typedef struct race {
   hl_plan *plan;
   set sets[MOST_SETS];
   size_t set_count;
+  struct {
+    hl_plan *plan;
+    hl_prepared *prepared;
+  } product; /* the matmul alone, of a kernel that does more */
   roof *roof;
   hl_buffer *copy_from, *copy_to;
   size_t copy_bytes;
@@ -93,16 +97,25 @@ static hl_status run_copy(void *self, size_t i, hl_diag *diag) {
                    r->copy_bytes, hl_stream_native(r->s->clock.stream), diag);
 }
 
-/* Matrix products have parameters x[M, K], y[K, N], out[M, N]. */
 static hl_status run_blas(void *self, size_t i, hl_diag *diag) {
   race *r = self;
+  const hl_example_gemm *e = r->e->gemm;
   const hl_tensor *t = r->sets[i % r->set_count].tensor;
-  const int64_t m = r->size[0], k = r->size[1], n = r->size[2];
+  const gemm g = {r->dtype, r->size[e->m], r->size[e->n], r->size[e->k], e->x_transposed, e->y_transposed};
   if (r->s->gpu)
-    return cuda_blas_gemm(r->s->clock.cuda, r->dtype, m, n, k, t[0].data, t[1].data, t[2].data,
+    return cuda_blas_gemm(r->s->clock.cuda, &g, t[e->x].data, t[e->y].data, t[e->out].data,
                           hl_stream_native(r->s->clock.stream), diag);
-  blas_gemm(r->s->blas, r->dtype, m, n, k, t[0].data, t[1].data, t[2].data);
+  blas_gemm(r->s->blas, &g, t[e->x].data, t[e->y].data, t[e->out].data);
   return HL_OK;
+}
+
+static hl_status run_product(void *self, size_t i, hl_diag *diag) {
+  (void)i;
+  race *r = self;
+  const hl_status s = hl_prepared_launch(r->product.prepared, r->s->clock.stream);
+  if (s != HL_OK && diag)
+    snprintf(diag->message, sizeof diag->message, "the product alone: %s", hl_status_text(s));
+  return s;
 }
 
 static void enter(race *r, const char *name, hl_status (*run)(void *, size_t, hl_diag *)) {
@@ -110,8 +123,31 @@ static void enter(race *r, const char *name, hl_status (*run)(void *, size_t, hl
     r->c[r->count++] = (contestant){.name = name, .run = run, .self = r};
 }
 
+/* What the epilogue of a fused kernel costs: the product alone, by the plain kernel on the same tensors. */
+static hl_status enter_product(race *r, hl_diag *diag) {
+  const hl_example_gemm *g = r->e->gemm;
+  const hl_example *e = hl_example_find("matmul");
+  if (g->bare || g->x_transposed || g->y_transposed || !e)
+    return HL_OK;
+  const set *t = &r->sets[0];
+  const hl_arg args[3] = {t->arg[g->x], t->arg[g->y], t->arg[g->out]};
+  hl_kernel *k = NULL;
+  hl_plan_options o = HL_PLAN_OPTIONS_INIT;
+  o.args = args, o.arg_count = 3;
+  hl_status s = e->build(r->s->place.ctx, r->dtype, diag, &k);
+  if (s == HL_OK)
+    s = hl_plan_create(r->s->place.dev, k, &o, diag, &r->product.plan);
+  if (s == HL_OK)
+    s = hl_prepared_create(r->product.plan, args, 3, NULL, diag, &r->product.prepared);
+  hl_kernel_destroy(k);
+  if (s == HL_OK)
+    enter(r, "matmul alone", run_product);
+  return s;
+}
+
 static hl_status enter_gpu(race *r, hl_diag *diag) {
-  if (!strcmp(r->e->name, "matmul") && cuda_blas_version(r->s->clock.cuda)) {
+  const bool floats = cli_is_float(r->dtype);
+  if (r->e->gemm && floats && cuda_blas_version(r->s->clock.cuda)) {
     enter(r, "cuBLAS", run_blas);
     return HL_OK;
   }
@@ -123,7 +159,7 @@ static hl_status enter_gpu(race *r, hl_diag *diag) {
   return s == HL_OK ? hl_buffer_fill(r->copy_from, 1, NULL, diag) : s;
 }
 
-static void enter_cpu(race *r) {
+static hl_status enter_cpu(race *r, hl_diag *diag) {
   double read = 0, written = 0;
   for (uint32_t i = 0; i < r->args.count; i++) {
     if (!r->args.arg[i].info.is_tensor)
@@ -135,18 +171,17 @@ static void enter_cpu(race *r) {
   }
   if (r->dtype == HL_F32)
     enter(r, "plain C", run_plain);
-  const bool product = !strcmp(r->e->name, "matmul");
+  const bool product = r->e->gemm != NULL;
   if (product && r->s->blas && (r->dtype == HL_F32 || r->dtype == HL_F64)) {
     blas_threads(r->s->blas, r->s->threads);
     enter(r, "OpenBLAS", run_blas);
   }
-  if (product && r->dtype != HL_F32)
-    return; /* the peak is f32's */
-  const roof_kind kind = product ? ROOF_FMA : roof_for(read, written);
+  const roof_kind kind = product ? roof_of_products(r->dtype) : roof_for(read, written);
   r->roof =
       roof_create(kind, product ? r->e->flops(r->size) : r->e->bytes(r->size, hl_dtype_size(r->dtype)), r->s->threads);
   if (r->roof)
     enter(r, roof_name(kind), run_roof);
+  return product ? enter_product(r, diag) : HL_OK;
 }
 
 /* ---- buffers ---- */
@@ -196,6 +231,8 @@ static void close_race(race *r) {
   hl_buffer_destroy(r->copy_from);
   hl_buffer_destroy(r->copy_to);
   roof_destroy(r->roof);
+  hl_prepared_destroy(r->product.prepared);
+  hl_plan_destroy(r->product.plan);
   hl_plan_destroy(r->plan);
   cli_args_free(&r->args);
 }
@@ -241,7 +278,7 @@ static hl_status compete(race *r, bench_result *out, hl_diag *diag) {
   if (st == HL_OK && s->gpu)
     st = enter_gpu(r, diag);
   else if (st == HL_OK)
-    enter_cpu(r);
+    st = enter_cpu(r, diag);
   if (st == HL_OK)
     st = hl_device_synchronize(s->place.dev, diag);
   s->clock.pause = !s->gpu && s->threads > 1 ? 0.03 : 0;

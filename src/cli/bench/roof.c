@@ -31,7 +31,8 @@ struct roof {
 };
 
 const char *roof_name(roof_kind kind) {
-  static const char *const names[] = {"copy", "triad", "read", "FMA peak"};
+  static const char *const names[] = {"copy",     "triad",         "read",         "FMA peak",
+                                      "FMA peak", "dpbf16ps peak", "vpdpbusd peak"};
   return names[kind];
 }
 
@@ -41,10 +42,19 @@ roof_kind roof_for(double read, double written) {
   return share < 1.0 / 6 ? ROOF_READ : share < 5.0 / 12 ? ROOF_TRIAD : ROOF_COPY;
 }
 
+/* Where there is no instruction for pairs and quadruples, elements are converted and multiplied as f32. */
+roof_kind roof_of_products(hl_dtype dtype) {
+  const roof_kind best = dtype == HL_BF16                   ? ROOF_BF16
+                         : dtype == HL_I8 || dtype == HL_U8 ? ROOF_INT8
+                         : dtype == HL_F64                  ? ROOF_FMA64
+                                                            : ROOF_FMA;
+  return roof_has(best) ? best : ROOF_FMA;
+}
+
 static void do_part(worker *w) {
   const roof *r = w->roof;
-  if (r->kind == ROOF_FMA) {
-    w->sum += (double)roof_fma((double)(w->end - w->begin)); /* operations here */
+  if (r->kind >= ROOF_FMA) {
+    w->sum += (double)roof_arithmetic(r->kind, (double)(w->end - w->begin)); /* operations here */
     return;
   }
   roof_loop(r->kind, r->to + w->begin, r->a + w->begin, r->b + w->begin, w->end - w->begin, &w->sum);
@@ -79,11 +89,11 @@ static char *array(size_t bytes) {
 }
 
 roof *roof_create(roof_kind kind, double work, int threads) {
-  if (kind == ROOF_FMA && !roof_has_fma())
+  if (kind >= ROOF_FMA && !roof_has(kind))
     return NULL;
   roof *r = cli_alloc(1, sizeof *r);
   const double arrays = kind == ROOF_COPY ? 2 : kind == ROOF_TRIAD ? 3 : 1;
-  const bool memory = kind != ROOF_FMA;
+  const bool memory = kind < ROOF_FMA;
   r->kind = kind;
   r->bytes = ((size_t)(work / arrays) + 63) & ~(size_t)63;
   r->a = array(memory ? r->bytes : 64);
