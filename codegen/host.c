@@ -38,6 +38,8 @@ static const hlc_op_fn host_ops[HLI_OP_COUNT] = {
     [HLI_OP_LOAD] = hlc_host_load,           [HLI_OP_STORE] = hlc_host_store, [HLI_OP_PREFETCH] = hlc_host_prefetch,
     [HLI_OP_BUFFER] = hlc_host_buffer,       [HLI_OP_FENCE] = hlc_host_fence, [HLI_OP_LANE_MASK] = hlc_host_lane_mask,
     [HLI_OP_IOTA] = hlc_host_iota,           [HLI_OP_REDUCE] = hlc_host_reduce,
+    [HLI_OP_GROUP] = hlc_host_group,         [HLI_OP_GROUP_DOT] = hlc_host_group_dot,
+    [HLI_OP_TRANSPOSE_LANES] = hlc_host_transpose_lanes,
 };
 
 /* All of these have instructions or inline expansions on x86-64 with AVX2 and on AArch64. */
@@ -47,7 +49,9 @@ static const char *const host_intrinsics[] = {
     "llvm.smax",         "llvm.smin",        "llvm.umax",          "llvm.umin",          "llvm.fptosi.sat",
     "llvm.fptoui.sat",   "llvm.masked.load", "llvm.masked.store",  "llvm.masked.gather", "llvm.masked.scatter",
     "llvm.prefetch",     "llvm.x86.sse.sfence",
-    "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*", NULL,
+    "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*",
+    "llvm.x86.avx512bf16.dpbf16ps.*", "llvm.x86.avx512.vpdpbusd.*", "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd",
+    "llvm.x86.sse2.pmadd.wd", NULL,
 };
 
 static const hlc_pointwise_fn host_pointwise[HLI_OP_COUNT] = {

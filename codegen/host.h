@@ -25,6 +25,11 @@ bool hlc_host_wants_alignment(const hlc_emit *e, hli_op op);
 /* host_single.c */
 void hlc_host_single_stores(hlc_emit *e);
 
+/* host_dot.c */
+void hlc_host_group(hlc_emit *e, hli_op op);
+void hlc_host_group_dot(hlc_emit *e, hli_op op);
+void hlc_host_transpose_lanes(hlc_emit *e, hli_op op);
+
 /* host_vector.c */
 void hlc_host_lane_mask(hlc_emit *e, hli_op op);
 void hlc_host_iota(hlc_emit *e, hli_op op);

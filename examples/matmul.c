@@ -7,7 +7,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   if (s != HL_OK)
     return s;
   const product p = product_params(b, dtype, PRODUCT_PLAIN);
-  const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){p.m, p.n}, 2, HL_OUT);
+  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){p.m, p.n}, 2, HL_OUT);
   hl_value t[2];
   hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
   hl_store(b, z, t, 2, product_tile(b, &p, t, NULL));

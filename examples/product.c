@@ -2,10 +2,15 @@
 #include "examples/product.h"
 
 const hl_example_shape product_odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 300, 129}}, {{130, 96, 72}}, {{0}}};
-const hl_dtype product_dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+const hl_dtype product_floats[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+const hl_dtype product_dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I8, HL_DTYPE_NONE};
 
 hl_dtype product_accumulator(hl_dtype dtype) {
   return dtype == HL_F64 ? HL_F64 : dtype == HL_I8 || dtype == HL_U8 ? HL_I32 : HL_F32;
+}
+
+hl_dtype product_output(hl_dtype dtype) {
+  return dtype == HL_I8 || dtype == HL_U8 ? HL_I32 : dtype;
 }
 
 product product_params(hl_builder *b, hl_dtype dtype, int stored) {

@@ -36,6 +36,7 @@ double product_bytes(const int64_t *size, uint32_t element);
 double product_flops(const int64_t *size);
 int64_t product_reduction(const int64_t *size);
 extern const hl_example_shape product_odd[];
-extern const hl_dtype product_dtypes[];
+extern const hl_dtype product_floats[], product_dtypes[]; /* all: with integers, whose products are i32 */
+hl_dtype product_output(hl_dtype dtype);
 
 #endif

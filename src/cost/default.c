@@ -76,15 +76,41 @@ static void spread_block(model *m, int64_t lanes) {
 
 /* ---- CPU ---- */
 
+static int64_t pow2_within(int64_t x, int64_t lo, int64_t hi) {
+  return HLI_MAX(lo, HLI_MIN(hi, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(x, 1))));
+}
+
+/* Is the first operand of a dot packed: computed, or contiguous along its rows? */
+static bool packs_rows(const model *m, hli_axis am) {
+  const hl_kernel *k = m->k;
+  for (hli_op op = 1; op < k->ops.len; op++) {
+    if (k->ops.data[op].dead || k->ops.data[op].code != HLI_OP_DOT)
+      continue;
+    const hli_op def = k->values.data[hli_operand(k, op, 0)].def;
+    if (!def || k->ops.data[def].code != HLI_OP_LOAD)
+      return true;
+  }
+  return has_role(m, am, HLI_ROLE_CONTIGUOUS);
+}
+
 /* A dot on the CPU packs its B operand per program, so programs are as tall as the matrix; the width is what
- * keeps every thread busy (two programs each) with a packed panel of at most 512 columns in the L2 cache;
- * K in one trip up to 1024 (measured best: KC 1024). */
+ * keeps every thread busy (two programs each) with a packed panel of at most 512 columns in the L2 cache.  Where A is
+ * packed, too, programs are squares: each operand is packed once per program across.  K in one trip up to 1024
+ * (measured best: KC 1024). */
 static void cpu_dot(model *m) {
   const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N),
                  ak = find_axis(m, HLI_ROLE_DOT_K);
-  const int64_t width = hli_ceil_div(extent_or(m, an, 1024), 2 * HLI_MAX((int64_t)m->target->units, 1));
-  choose_block(m, am, 4096);
-  choose_block(m, an, HLI_MAX(32, HLI_MIN(512, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(width, 1)))));
+  const int64_t programs = 2 * HLI_MAX((int64_t)m->target->units, 1), rows = extent_or(m, am, 1024),
+                columns = extent_or(m, an, 1024);
+  int64_t width = pow2_within(hli_ceil_div(columns, programs), 32, 512), height = 4096;
+  const bool square = packs_rows(m, am);
+  while (square && height > 2 * width && height > 64) {
+    height /= 2;
+    if (hli_ceil_div(rows, height) * hli_ceil_div(columns, width) > programs && width < 512)
+      width *= 2;
+  }
+  choose_block(m, am, height);
+  choose_block(m, an, width);
   choose_block(m, ak, 1024);
   choose(m, HLI_KNOB_LOOP_ORDERS, 0, 0);
 }

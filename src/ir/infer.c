@@ -250,6 +250,62 @@ static hl_status rule_dot(infer *f) {
   return HL_OK;
 }
 
+/* ---- groups ---- */
+
+/* Lanes of a vector with a constant axis, 1 of a scalar, 0 of anything else. */
+static int64_t lanes_of(const infer *f, uint32_t i) {
+  const hli_type_data *t = operand(f, i);
+  if (t->kind != HLI_TYPE_VALUE || t->rank > 1)
+    return 0;
+  return t->rank == 0 ? 1 : f->k->axes.data[t->dims[0]].kind == HLI_AXIS_CONST ? hli_axis_lanes(f->k, t->dims[0]) : 0;
+}
+
+static hl_status rule_group(infer *f) {
+  char a[HLI_TYPE_WORDS];
+  const uint32_t size = hl_dtype_size((hl_dtype)operand(f, 0)->dtype), n = f->d->operand_count;
+  const int64_t lanes = lanes_of(f, 0), per = size == 1 || size == 2 ? 4 / size : 0;
+  const hl_status s = equal_operands(f, 0);
+  if (s != HL_OK)
+    return s;
+  if (!lanes || !per || (n > 1 && n != per) || (n == 1 && lanes % per))
+    return complain(f, "%u operands of %s do not make whole groups of 4 bytes", n, words(f, 0, a));
+  if (n > 1)
+    f->out[0] = hli_type_with_dtype(f->k, operand_type(f, 0), HL_U32);
+  else
+    f->out[0] = lanes == per ? hli_type_scalar(f->k, HL_U32) : hli_type_vector(f->k, HL_U32, lanes / per);
+  return HL_OK;
+}
+
+static hl_status rule_group_dot(infer *f) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS], c[HLI_TYPE_WORDS];
+  const hl_dtype x = (hl_dtype)f->d->attrs[0], y = (hl_dtype)f->d->attrs[1];
+  const bool floats = hli_dtype_kind(x) == 'f';
+  const hli_type_data *acc = operand(f, 2);
+  if (hl_dtype_size(x) != hl_dtype_size(y) || floats != (hli_dtype_kind(y) == 'f') || !hl_dtype_size(x) ||
+      hl_dtype_size(x) > 2)
+    return complain(f, "there are no groups of %s and %s", hl_dtype_text(x), hl_dtype_text(y));
+  if (!lanes_of(f, 0) || operand(f, 0)->dtype != HL_U32 || operand_type(f, 0) != operand_type(f, 1))
+    return complain(f, "wants two values of u32 of the same shape, got %s and %s", words(f, 0, a), words(f, 1, b));
+  if (hli_type_with_dtype(f->k, operand_type(f, 2), HL_U32) != operand_type(f, 0) ||
+      (floats ? acc->dtype != HL_F32 : acc->dtype != HL_I32 && acc->dtype != HL_U32))
+    return complain(f, "products of %s and %s are not added to %s", hl_dtype_text(x), hl_dtype_text(y), words(f, 2, c));
+  f->out[0] = operand_type(f, 2);
+  return HL_OK;
+}
+
+static hl_status rule_transpose_lanes(infer *f) {
+  char a[HLI_TYPE_WORDS];
+  const hl_status s = equal_operands(f, 0);
+  const uint32_t n = f->d->operand_count;
+  if (s != HL_OK)
+    return s;
+  if (lanes_of(f, 0) != n || n & (n - 1))
+    return complain(f, "wants as many operands as lanes, a power of two; got %u of %s", n, words(f, 0, a));
+  for (uint32_t i = 0; i < n; i++)
+    f->out[i] = operand_type(f, i);
+  return HL_OK;
+}
+
 /* ---- sizes and tiles ---- */
 
 static hl_status rule_size(infer *f) {
@@ -434,6 +490,9 @@ static const rule_fn rules[] = {
     [HLI_RULE_SHARED_STORE] = rule_shared_store,
     [HLI_RULE_SHARED_LOAD] = rule_shared_load,
     [HLI_RULE_ASYNC_COPY] = hli_infer_access,
+    [HLI_RULE_GROUP] = rule_group,
+    [HLI_RULE_GROUP_DOT] = rule_group_dot,
+    [HLI_RULE_TRANSPOSE_LANES] = rule_transpose_lanes,
 };
 
 /* Required attributes are present (optional ones may be empty). */

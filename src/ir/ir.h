@@ -51,7 +51,7 @@ typedef enum hli_opcode {
 typedef enum hli_family {
   HLI_FAM_UNARY, HLI_FAM_BINARY, HLI_FAM_TERNARY, HLI_FAM_CAST, HLI_FAM_CONST, HLI_FAM_SHAPE,
   HLI_FAM_SCALAR, HLI_FAM_TILE, HLI_FAM_ACCESS, HLI_FAM_REDUCE, HLI_FAM_DOT, HLI_FAM_LOOP,
-  HLI_FAM_CONTROL, HLI_FAM_BUFFER, HLI_FAM_LANE, HLI_FAM_ASYNC
+  HLI_FAM_CONTROL, HLI_FAM_BUFFER, HLI_FAM_LANE, HLI_FAM_ASYNC, HLI_FAM_GROUP
 } hli_family;
 
 typedef enum hli_rule {
@@ -61,7 +61,7 @@ typedef enum hli_rule {
   HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
   HLI_RULE_PARTIAL_REDUCE, HLI_RULE_SHARED, HLI_RULE_SHARED_STORE, HLI_RULE_SHARED_LOAD,
-  HLI_RULE_ASYNC_COPY
+  HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES
 } hli_rule;
 
 enum { HLI_EFF_PURE = 1, HLI_EFF_READ = 2, HLI_EFF_WRITE = 4, HLI_EFF_SYNC = 8, HLI_EFF_TERM = 16 };
@@ -285,6 +285,9 @@ hli_value hli_make_broadcast(hli_cursor *c, hli_value a, hli_type to, const int6
 hli_value hli_make_splat(hli_cursor *c, hli_value scalar, hli_type to);
 hli_value hli_make_reduce(hli_cursor *c, hl_reduce_op op, hli_value a, const int64_t *axes, uint32_t n);
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end);
+hli_value hli_make_group(hli_cursor *c, const hli_value *elements, uint32_t n);
+hli_value hli_make_group_dot(hli_cursor *c, hl_dtype a_as, hl_dtype b_as, hli_value a, hli_value b, hli_value acc);
+bool hli_make_transpose_lanes(hli_cursor *c, hli_value *rows, uint32_t n); /* replaces them */
 /* kinds[r]: index kind per dimension; index: one value per t/s/v kind; mask/other may be 0. `result` 0 = infer. */
 hli_value hli_make_load(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index,
                         hli_value mask, hli_value other, hli_type result);

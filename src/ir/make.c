@@ -76,6 +76,37 @@ hli_value hli_make_reduce(hli_cursor *c, hl_reduce_op op, hli_value a, const int
       0);
 }
 
+hli_value hli_make_group(hli_cursor *c, const hli_value *elements, uint32_t n) {
+  return make(c, &(hli_op_desc){.code = HLI_OP_GROUP, .operands = elements, .operand_count = n}, 0);
+}
+
+hli_value hli_make_group_dot(hli_cursor *c, hl_dtype a_as, hl_dtype b_as, hli_value a, hli_value b, hli_value acc) {
+  const int64_t dtypes[2] = {a_as, b_as};
+  const hli_value operands[3] = {a, b, acc};
+  return make(c,
+              &(hli_op_desc){.code = HLI_OP_GROUP_DOT,
+                             .operands = operands,
+                             .operand_count = 3,
+                             .attrs = dtypes,
+                             .attr_len = {1, 1}},
+              0);
+}
+
+bool hli_make_transpose_lanes(hli_cursor *c, hli_value *rows, uint32_t n) {
+  hli_type types[HLI_MAX_OPERANDS] = {0};
+  hli_op_desc d = {
+      .code = HLI_OP_TRANSPOSE_LANES, .operands = rows, .operand_count = n, .results = types, .result_count = n};
+  for (uint32_t i = 0; i < n; i++)
+    if (!rows[i])
+      return false;
+  if (hli_infer(c->k, &d, types, NULL) != HL_OK)
+    return false;
+  const hli_op op = hli_op_create(c, &d);
+  for (uint32_t i = 0; op && i < n; i++)
+    rows[i] = hli_result(c->k, op, i);
+  return op != 0;
+}
+
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end) {
   int64_t a = axis;
   return make(c,

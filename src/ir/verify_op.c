@@ -28,7 +28,7 @@ static bool carried(const hl_kernel *k, hli_op op, uint32_t *first, uint32_t *co
   hli_opcode code = (hli_opcode)hli_op_get(k, op)->code;
   *first = code == HLI_OP_TILE ? 2 * hli_attr_len(k, op, 0) : code == HLI_OP_FOR ? 3 : 0;
   *count = hli_operand_count(k, op) - *first;
-  return *first && *first <= hli_operand_count(k, op);
+  return (*first || !hli_op_facts(code)->regions) && *first <= hli_operand_count(k, op);
 }
 
 static bool results_ok(hli_verifier *v, hli_op op) {

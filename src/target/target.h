@@ -8,6 +8,10 @@
 
 typedef enum hli_target_family { HLI_FAMILY_CPU, HLI_FAMILY_NVPTX, HLI_FAMILY_AMDGPU } hli_target_family;
 
+/* Groups of elements along k that one CPU instruction multiplies and adds up: pairs of bf16, quadruples of unsigned and
+ * signed int8, pairs of i16. */
+enum { HLI_DOTS_BF16 = 1, HLI_DOTS_I8 = 2, HLI_DOTS_I16 = 4 };
+
 /* A matrix instruction: D[m,n] += A[m,k] B[k,n].  Layouts say which lane and register of one warp holds
  * which element. */
 typedef struct hli_matrix_row {
@@ -29,6 +33,7 @@ struct hl_target {
   uint16_t warp_size;      /* 1 on the CPU */
   uint16_t vector_bytes;   /* CPU: widest vector; GPU: widest access of a thread (16) */
   uint16_t vector_regs;    /* CPU: vector registers */
+  uint8_t dots;            /* CPU: HLI_DOTS_*, or-ed */
   uint32_t max_threads;    /* per block */
   uint32_t max_warps;      /* that we use */
   uint32_t regs_per_thread;

@@ -38,10 +38,11 @@ void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t by
  * converge, so nothing overflows.  What feeds them is unknown to the compiler: it folds chains that it can follow. */
 #if defined(__AVX512F__)
 #define BYTES 64
+#define CHAINS 24 /* of 32 registers; 12 are too few for the latency of dpbf16ps */
 #else
 #define BYTES 32
-#endif
 #define CHAINS 12
+#endif
 
 #define FMA_LOOP(name, number)                                                                                         \
   typedef number name##_vector __attribute__((vector_size(BYTES)));                                                    \
@@ -54,7 +55,7 @@ void roof_loop(roof_kind kind, void *to, const void *a, const void *b, size_t by
     for (int c = 0; c < CHAINS; c++)                                                                                   \
       x[c] = scale * (number)c;                                                                                        \
     for (int64_t i = 0; i < rounds; i++) {                                                                             \
-      _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) x[c] = x[c] * scale + step;                            \
+      _Pragma("GCC unroll 24") for (int c = 0; c < CHAINS; c++) x[c] = x[c] * scale + step;                            \
     }                                                                                                                  \
     for (int c = 0; c < CHAINS; c++)                                                                                   \
       sum += x[c][0];                                                                                                  \
@@ -71,7 +72,7 @@ static float bf16(int64_t rounds) {
   for (int c = 0; c < CHAINS; c++)
     x[c] = _mm512_setzero_ps();
   for (int64_t i = 0; i < rounds; i++) {
-    _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) x[c] = _mm512_dpbf16_ps(x[c], a, b);
+    _Pragma("GCC unroll 24") for (int c = 0; c < CHAINS; c++) x[c] = _mm512_dpbf16_ps(x[c], a, b);
   }
   for (int c = 1; c < CHAINS; c++)
     x[0] = _mm512_add_ps(x[0], x[c]);
@@ -93,7 +94,7 @@ static float int8(int64_t rounds) {
   for (int c = 0; c < CHAINS; c++)
     x[c] = _mm512_set1_epi32(c);
   for (int64_t i = 0; i < rounds; i++) {
-    _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) x[c] = _mm512_dpbusd_epi32(x[c], a, b);
+    _Pragma("GCC unroll 24") for (int c = 0; c < CHAINS; c++) x[c] = _mm512_dpbusd_epi32(x[c], a, b);
   }
   for (int c = 1; c < CHAINS; c++)
     x[0] = _mm512_xor_si512(x[0], x[c]);

@@ -183,5 +183,6 @@ hl_status hli_exec_buffer(hli_machine *m, hli_op op);
 hl_status hli_exec_lane(hli_machine *m, hli_op op);   /* lane.c: convert, partial_reduce */
 hl_status hli_exec_shared(hli_machine *m, hli_op op); /* shared.c */
 hl_status hli_exec_sync(hli_machine *m, hli_op op);
+hl_status hli_exec_group(hli_machine *m, hli_op op); /* group.c */
 
 #endif

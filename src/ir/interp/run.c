@@ -169,6 +169,8 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
     return hli_exec_shared(m, op);
   case HLI_FAM_CONTROL:
     return hli_exec_sync(m, op);
+  case HLI_FAM_GROUP:
+    return hli_exec_group(m, op);
   default:
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "the interpreter does not know '%s'", facts->text);
   }

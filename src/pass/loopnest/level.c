@@ -26,6 +26,7 @@ static ln_val identity(hli_opcode code, ln_val a, bool a_known, int64_t ka, ln_v
   if (code == HLI_OP_ADD) return a_known && ka == 0 ? b : b_known && kb == 0 ? a : none;
   if (code == HLI_OP_SUB) return b_known && kb == 0 ? a : none;
   if (code == HLI_OP_MUL) return a_known && ka == 1 ? b : b_known && kb == 1 ? a : none;
+  if (code == HLI_OP_TRUNCDIV) return b_known && kb == 1 ? a : none;
   if (code == HLI_OP_MIN || code == HLI_OP_MAX) return a.v == b.v ? a : none;
   return none;
 }
@@ -178,6 +179,17 @@ void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried
   if (at.v == b.end.v) return;
   partial p = {body, ctx, b.end};
   one_loop(c, v, at, b.end, c->width, rest, masked_body, &p);
+}
+
+void ln_whole_vectors(ln *c, ln_dim d, int64_t lanes, ln_body body, void *ctx) {
+  const ln_carried none = {0};
+  ln_bounds b = ln_range_bounds(c, d);
+  if (ln_failed(c)) return;
+  ln_var v = {.dim = d, .begin = or_nothing(c, b.begin), .lanes = lanes};
+  ln_val end = whole_end(c, b.begin, b.end, lanes);
+  partial p = {body, ctx, b.end};
+  one_loop(c, v, b.begin, end, lanes, none, body, ctx);
+  if (end.v != b.end.v) one_loop(c, v, end, b.end, lanes, none, masked_body, &p);
 }
 
 /* Lanes of a main loop of so many registers; not more than the dimension has, and registers of

@@ -144,6 +144,8 @@ typedef struct ln_carried { hli_value *v; uint32_t n; } ln_carried;
 void ln_scalar_loop(ln *c, ln_dim d, ln_carried carried, ln_body body, void *ctx);
 /* `lanes` in the main loop, which carries `main`; then c->width lanes, carrying `rest`. */
 void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried rest, ln_body body, void *ctx);
+/* `lanes` in all of them, the last one masked. */
+void ln_whole_vectors(ln *c, ln_dim d, int64_t lanes, ln_body body, void *ctx);
 int64_t ln_main_lanes(const ln *c, ln_dim d, int64_t registers, hl_dtype widest);
 typedef struct ln_bounds { ln_val begin, end; } ln_bounds;
 ln_bounds ln_range_bounds(ln *c, ln_dim d);                    /* end is clamped to the block */
