@@ -10,7 +10,9 @@
 #define HL_EXAMPLE_ARGS 8
 
 /* One shape: sizes of the kernel's dimensions in the order of `dims`. */
-typedef struct hl_example_shape { int64_t size[HL_EXAMPLE_DIMS]; } hl_example_shape;
+typedef struct hl_example_shape {
+  int64_t size[HL_EXAMPLE_DIMS];
+} hl_example_shape;
 
 /* Tensors of a reference: data as double, row-major, sizes as in the kernel's parameters. */
 typedef struct hl_example_tensor {
@@ -21,23 +23,25 @@ typedef struct hl_example_tensor {
 
 /* The matrix product in an example, out[m, n] of x[m, k] . y[k, n]: what libraries can do of it. */
 typedef struct hl_example_gemm {
-  uint8_t m, k, n;   /* which of the sizes */
-  uint8_t x, y, out; /* which arguments */
+  uint8_t m, k, n;                 /* which of the sizes */
+  uint8_t x, y, out;               /* which arguments */
   bool x_transposed, y_transposed; /* stored the other way round */
-  bool bare;         /* the example does nothing else */
+  uint8_t batch;                   /* 0: one product; else 1 + which size says how many, one behind the other */
+  bool y_shared;                   /* by all of the batch */
+  bool bare;                       /* the example does nothing else */
 } hl_example_gemm;
 
 typedef struct hl_example {
-  int number;               /* rung of the ladder */
+  int number; /* rung of the ladder */
   const char *name;
   const char *summary;
-  const char *dims[HL_EXAMPLE_DIMS];  /* names, NULL-terminated if fewer */
-  const hl_dtype *dtypes;   /* HL_DTYPE_NONE-terminated; the first is the default */
+  const char *dims[HL_EXAMPLE_DIMS]; /* names, NULL-terminated if fewer */
+  const hl_dtype *dtypes;            /* HL_DTYPE_NONE-terminated; the first is the default */
   /* Builds the kernel for a dtype of its inputs. */
   hl_status (*build)(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out);
   /* Fills the outputs among args (parameter order) from the inputs. */
   void (*reference)(const hl_example_tensor *args, uint32_t count);
-  hl_example_shape bench;   /* measured by default */
+  hl_example_shape bench;      /* measured by default */
   const hl_example_shape *odd; /* checked in tests; ends with a shape whose first size is 0 */
   /* Least bytes moved and floating-point operations of one run; element sizes from the dtype. */
   double (*bytes)(const int64_t *size, uint32_t element);

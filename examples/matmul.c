@@ -25,13 +25,14 @@ static void plain(void *const *args, const int64_t *size) {
   product_loop(args[0], args[1], args[2], size[0], size[1], size[2], PRODUCT_PLAIN);
 }
 
+static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I8, HL_U8, HL_F8E4M3, HL_DTYPE_NONE};
 static const hl_example_gemm gemm = {.m = 0, .k = 1, .n = 2, .x = 0, .y = 1, .out = 2, .bare = true};
 
 const hl_example hl_example_matmul = {.number = 27,
                                       .name = "matmul",
                                       .summary = "matrix product",
                                       .dims = {"M", "K", "N"},
-                                      .dtypes = product_dtypes,
+                                      .dtypes = dtypes,
                                       .build = build,
                                       .reference = reference,
                                       .bench = {{1024, 1024, 1024}},

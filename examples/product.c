@@ -6,11 +6,11 @@ const hl_dtype product_floats[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NON
 const hl_dtype product_dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I8, HL_DTYPE_NONE};
 
 hl_dtype product_accumulator(hl_dtype dtype) {
-  return dtype == HL_F64 ? HL_F64 : dtype == HL_I8 || dtype == HL_U8 ? HL_I32 : HL_F32;
+  return dtype == HL_F64 ? HL_F64 : dtype == HL_I8 ? HL_I32 : dtype == HL_U8 ? HL_U32 : HL_F32;
 }
 
 hl_dtype product_output(hl_dtype dtype) {
-  return dtype == HL_I8 || dtype == HL_U8 ? HL_I32 : dtype;
+  return hl_dtype_size(dtype) == 1 ? product_accumulator(dtype) : dtype;
 }
 
 product product_params(hl_builder *b, hl_dtype dtype, int stored) {
@@ -41,6 +41,33 @@ hl_value product_tile(hl_builder *b, const product *p, const hl_value *t, produc
   next = hl_dot(b, x, load(b, p->y, kt, t[1], yt), acc);
   hl_tile_end(b, &next, &sum);
   return sum;
+}
+
+hl_status product_build_batch(hl_context *ctx, const char *name, hl_dtype dtype, bool shared, hl_diag *diag,
+                              hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, name, diag, &b);
+  if (s != HL_OK)
+    return s;
+  const hl_dim dims[4] = {hl_dim_named(b, "B"), hl_dim_named(b, "M"), hl_dim_named(b, "K"), hl_dim_named(b, "N")};
+  const hl_value x = hl_param_tensor(b, "x", dtype, dims, 3, HL_IN);
+  const hl_value y = shared ? hl_param_tensor(b, "y", dtype, &dims[2], 2, HL_IN)
+                            : hl_param_tensor(b, "y", dtype, (hl_dim[]){dims[0], dims[2], dims[3]}, 3, HL_IN);
+  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){dims[0], dims[1], dims[3]}, 3, HL_OUT);
+  hl_value t[3], acc, kt, next, sum;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1), hl_size(b, z, 2)}, 3, t);
+  const hl_value zero = hl_zeros(b, t, 3, product_accumulator(dtype));
+  hl_tile_options o = HL_TILE_OPTIONS_INIT;
+  o.carried = &zero, o.carried_count = 1, o.carried_in = &acc;
+  hl_tile_begin_ex(b, (hl_value[]){hl_size(b, x, 2)}, 1, &o, &kt);
+  const hl_value xv = hl_load(b, x, (hl_value[]){t[0], t[1], kt}, 3);
+  const hl_value yv =
+      shared ? hl_load(b, y, (hl_value[]){kt, t[2]}, 2) : hl_load(b, y, (hl_value[]){t[0], kt, t[2]}, 3);
+  next = hl_dot(b, xv, yv, acc);
+  hl_tile_end(b, &next, &sum);
+  hl_store(b, z, t, 3, sum);
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
 }
 
 /* Both loops are the obvious ones; rows of y are walked along unless it is transposed. */

@@ -27,6 +27,10 @@ typedef hl_value (*product_prologue)(hl_builder *b, hl_value x);
 /* The tile t[0], t[1] of x . y. */
 hl_value product_tile(hl_builder *b, const product *p, const hl_value *t, product_prologue prologue);
 
+/* out[b] = x[b] . y[b] or, shared, y; parameters x[B, M, K], y[B, K, N] or [K, N], out. */
+hl_status product_build_batch(hl_context *ctx, const char *name, hl_dtype dtype, bool shared, hl_diag *diag,
+                              hl_kernel **out);
+
 /* out[m, n] = x . y */
 void product_reference(const double *x, const double *y, double *out, int64_t m, int64_t k, int64_t n, int stored);
 void product_loop(const float *x, const float *y, float *out, int64_t m, int64_t k, int64_t n, int stored);

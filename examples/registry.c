@@ -26,7 +26,9 @@
   X(matmul_nt)                                                                                                         \
   X(matmul_tn)                                                                                                         \
   X(addmm_relu)                                                                                                        \
-  X(matmul_bias_gelu)
+  X(matmul_bias_gelu)                                                                                                  \
+  X(bmm)                                                                                                               \
+  X(broadcast_matmul)
 
 #define X(name) extern const hl_example hl_example_##name;
 LADDER(X)

@@ -157,8 +157,15 @@ HL_API hl_value hl_transpose(hl_builder *b, hl_value v, const uint32_t *perm);
 /* Reduces the given axes (negative count from the end); keep: they stay with size 1. */
 HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
 HL_API hl_value hl_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
-/* acc[m, n] + a[m, k] . b[k, n]; acc HL_POISON: zeros.  f16/bf16/f32 accumulate in f32. */
+/* acc[m, n] + a[m, k] . c[k, n]; acc HL_POISON: zeros.  With a leading batch axis, the same on both, one such product
+ * per index: acc[b, m, n] + a[b, m, k] . c[b, k, n]; an operand of rank 2 belongs to every index.  The batch axis gets
+ * blocks of 1.
+ * Added up in f32 (f16, bf16, f32 and 8-bit floats), f64, or i32 (integers of up to 32 bits, signed or mixed; u32 if
+ * both are unsigned; 64 bits in their own).  i8 with u8 and 8-bit floats of different forms go together; other dtypes
+ * are promoted.  The result has acc's dtype, without acc that in which it was added up. */
 HL_API hl_value hl_dot(hl_builder *b, hl_value a, hl_value c, hl_value acc);
+/* The same, cast to out_dtype. */
+HL_API hl_value hl_dot_ex(hl_builder *b, hl_value a, hl_value c, hl_value acc, hl_dtype out_dtype);
 
 /* Names a value in the text form (a hint). Returns v. */
 HL_API hl_value hl_name(hl_builder *b, hl_value v, const char *name);
@@ -250,6 +257,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_reduce(b, ...) (hl_reduce)(hl_at(b), __VA_ARGS__)
 #define hl_mean(b, ...) (hl_mean)(hl_at(b), __VA_ARGS__)
 #define hl_dot(b, ...) (hl_dot)(hl_at(b), __VA_ARGS__)
+#define hl_dot_ex(b, ...) (hl_dot_ex)(hl_at(b), __VA_ARGS__)
 #define hl_neg(b, x) (hl_neg)(hl_at(b), x)
 #define hl_abs(b, x) (hl_abs)(hl_at(b), x)
 #define hl_sign(b, x) (hl_sign)(hl_at(b), x)

@@ -56,9 +56,12 @@ static void op_facts(const hl_kernel *k, hli_op op, hli_kernel_facts *f) {
     f->has_dot = true;
     const hli_type_data *a = hli_type_of(k, hli_operand(k, op, 0)), *b = hli_type_of(k, hli_operand(k, op, 1));
     f->dot_dtype = (hl_dtype)a->dtype;
-    f->axes[a->dims[0]].roles |= HLI_ROLE_DOT_M;
-    f->axes[a->dims[1]].roles |= HLI_ROLE_DOT_K;
-    f->axes[b->dims[1]].roles |= HLI_ROLE_DOT_N;
+    const uint32_t first = a->rank - 2; /* behind the batch */
+    if (first)
+      f->axes[a->dims[0]].roles |= HLI_ROLE_DOT_BATCH;
+    f->axes[a->dims[first]].roles |= HLI_ROLE_DOT_M;
+    f->axes[a->dims[first + 1]].roles |= HLI_ROLE_DOT_K;
+    f->axes[b->dims[first + 1]].roles |= HLI_ROLE_DOT_N;
   }
 }
 

@@ -14,7 +14,8 @@ enum {
   HLI_ROLE_DOT_N = 16,
   HLI_ROLE_DOT_K = 32,
   HLI_ROLE_REDUCED = 64,
-  HLI_ROLE_CONTIGUOUS = 128
+  HLI_ROLE_CONTIGUOUS = 128,
+  HLI_ROLE_DOT_BATCH = 256
 };
 
 typedef struct hli_axis_facts {

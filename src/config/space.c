@@ -48,6 +48,8 @@ static bool add_block(hli_space *s, const hl_kernel *k, const hl_target *target,
   hi = HLI_MIN(hi, gpu ? (dot ? 256 : 16384) : 1 << 20);
   if (x->block_min && x->block_min == x->block_max)
     return add_entry(s, HLI_KNOB_BLOCK_SIZES, af->instance, &x->block_min, 1, x->block_min);
+  if (af->roles & HLI_ROLE_DOT_BATCH) /* one matrix at a time */
+    return add_entry(s, HLI_KNOB_BLOCK_SIZES, af->instance, (const int64_t[]){1}, 1, 1);
   if (x->block_min)
     lo = (int64_t)hli_next_pow2((uint64_t)x->block_min);
   if (x->block_max)

@@ -76,6 +76,12 @@ static void spread_block(model *m, int64_t lanes) {
 
 /* ---- CPU ---- */
 
+/* How many products a dot with a batch axis stands for. */
+static int64_t batch_extent(const model *m) {
+  const hli_axis a = find_axis(m, HLI_ROLE_DOT_BATCH);
+  return a ? HLI_MAX(extent_or(m, a, 1), 1) : 1;
+}
+
 static int64_t pow2_within(int64_t x, int64_t lo, int64_t hi) {
   return HLI_MAX(lo, HLI_MIN(hi, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(x, 1))));
 }
@@ -100,7 +106,7 @@ static bool packs_rows(const model *m, hli_axis am) {
 static void cpu_dot(model *m) {
   const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N),
                  ak = find_axis(m, HLI_ROLE_DOT_K);
-  const int64_t programs = 2 * HLI_MAX((int64_t)m->target->units, 1), rows = extent_or(m, am, 1024),
+  const int64_t programs = HLI_MAX(2 * (int64_t)m->target->units / batch_extent(m), 1), rows = extent_or(m, am, 1024),
                 columns = extent_or(m, an, 1024);
   int64_t width = pow2_within(hli_ceil_div(columns, programs), 32, 512), height = 4096;
   const bool square = packs_rows(m, am);
@@ -159,8 +165,8 @@ static void gpu_dot(model *m) {
   const bool matrix = hl_dtype_size(m->facts.dot_dtype) <= 2;
   uint32_t pick = HLI_COUNT(tiles) - 1;
   for (uint32_t i = HLI_COUNT(tiles); i-- > 0;) {
-    const int64_t programs =
-        hli_ceil_div(extent_or(m, am, 4096), tiles[i][0]) * hli_ceil_div(extent_or(m, an, 4096), tiles[i][1]);
+    const int64_t programs = hli_ceil_div(extent_or(m, am, 4096), tiles[i][0]) *
+                             hli_ceil_div(extent_or(m, an, 4096), tiles[i][1]) * batch_extent(m);
     if (programs >= (int64_t)m->target->units * 3 / 4)
       pick = i;
   }

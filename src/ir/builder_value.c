@@ -449,8 +449,7 @@ hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *a
     return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, v);
   hl_value r = reduce_in(b, op, v, bits, keep, reduce_dtype(op, d));
-  return r && hli_dtype_is_narrow(d) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d)
-                                                                                          : r;
+  return r && hli_dtype_is_narrow(d) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d) : r;
 }
 
 /* The number of valid elements along the reduced axes, as an i64 scalar. */
@@ -498,26 +497,60 @@ hl_value(hl_mean)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bo
   return mean ? hli_builder_cast(b, mean, (hl_dtype)t.dtype) : HL_POISON;
 }
 
-hl_value(hl_dot)(hl_builder *b, hl_value a, hl_value c, hl_value acc) {
-  hl_value v[3] = {a, c, acc};
-  if (!b || !hli_builder_is_value(b, a, "dot") || !hli_builder_is_value(b, c, "dot"))
-    return HL_POISON;
-  const hli_type_data x = *hli_type_of(b->k, a), y = *hli_type_of(b->k, c);
+/* The operands of a dot in dtypes that it takes together: as they are, or promoted. */
+static bool dot_dtypes(hl_builder *b, hl_value *v) {
+  const hl_dtype x = hli_dtype_of(b->k, v[0]), y = hli_dtype_of(b->k, v[1]);
+  if (hli_dot_accumulator(x, y))
+    return true;
+  const hl_dtype d = category(x) == category(y) ? promote_pair(x, y) : HL_DTYPE_NONE;
   char s[HLI_TYPE_WORDS], t[HLI_TYPE_WORDS];
-  if (x.rank != 2 || y.rank != 2)
-    return hli_builder_complain(b, "dot: wants two values of rank 2, got %s and %s", type_words(b, a, s),
-                                type_words(b, c, t));
-  const hl_dtype d = promote_pair((hl_dtype)x.dtype, (hl_dtype)y.dtype);
-  if (category((hl_dtype)x.dtype) != category((hl_dtype)y.dtype) || !hli_accumulator_dtype(d))
-    return hli_builder_complain(b, "dot: no common dtype for %s and %s", type_words(b, a, s), type_words(b, c, t));
-  const hli_axis axes[2] = {x.dims[0], y.dims[1]};
-  const hli_type type = hli_type_value(b->k, hli_accumulator_dtype(d), axes, 2);
-  for (uint32_t i = 0; i < 2; i++)
-    if (!(v[i] = hli_builder_cast(b, v[i], d)))
+  if (!d || !hli_accumulator_dtype(d)) {
+    (void)hli_builder_complain(b, "dot: no common dtype for %s and %s", type_words(b, v[0], s), type_words(b, v[1], t));
+    return false;
+  }
+  return (v[0] = hli_builder_cast(b, v[0], d)) && (v[1] = hli_builder_cast(b, v[1], d));
+}
+
+/* A matrix that is to be multiplied with a batch of them belongs to each. */
+static hl_value in_batch(hl_builder *b, hl_value v, hli_axis batch) {
+  const hli_type_data t = *hli_type_of(b->k, v);
+  if (t.rank == 3)
+    return v;
+  const hli_axis axes[3] = {batch, t.dims[0], t.dims[1]};
+  return hli_builder_fit(b, v, hli_type_value(b->k, (hl_dtype)t.dtype, axes, 3));
+}
+
+hl_value(hl_dot_ex)(hl_builder *b, hl_value a, hl_value c, hl_value acc, hl_dtype out_dtype) {
+  hl_value v[3] = {a, c, acc};
+  if (!b || !hli_builder_is_value(b, a, "dot") || !hli_builder_is_value(b, c, "dot") ||
+      (acc != HL_POISON && !hli_builder_is_value(b, acc, "dot")))
+    return HL_POISON;
+  const uint32_t rank = HLI_MAX(hli_type_of(b->k, a)->rank, hli_type_of(b->k, c)->rank);
+  char s[HLI_TYPE_WORDS], t[HLI_TYPE_WORDS];
+  if (rank > 3 || hli_type_of(b->k, a)->rank < 2 || hli_type_of(b->k, c)->rank < 2)
+    return hli_builder_complain(b, "dot: wants two values of rank 2, or of rank 3 with a batch, got %s and %s",
+                                type_words(b, a, s), type_words(b, c, t));
+  if (!dot_dtypes(b, v))
+    return HL_POISON;
+  for (uint32_t i = 0; i < 2 && rank == 3; i++)
+    if (!(v[i] = in_batch(b, v[i], hli_type_of(b->k, hli_type_of(b->k, a)->rank == 3 ? a : c)->dims[0])))
       return HL_POISON;
-  if (acc == HL_POISON)
-    v[2] = hli_builder_fit(b, (hl_const_i)(b, 0), type);
-  return v[2] ? hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_DOT, .operands = v, .operand_count = 3}, 0) : HL_POISON;
+  const hli_type_data x = *hli_type_of(b->k, v[0]), y = *hli_type_of(b->k, v[1]);
+  const hl_dtype d = hli_dot_accumulator((hl_dtype)x.dtype, (hl_dtype)y.dtype);
+  hli_axis axes[3] = {x.dims[0], x.dims[1], y.dims[2]};
+  if (rank == 2)
+    axes[1] = y.dims[1];
+  v[2] = acc == HL_POISON ? hli_builder_fit(b, (hl_const_i)(b, 0), hli_type_value(b->k, d, axes, rank))
+                          : hli_builder_cast(b, acc, d);
+  if (!v[2])
+    return HL_POISON;
+  const hl_dtype out = out_dtype != HL_DTYPE_NONE ? out_dtype : acc != HL_POISON ? hli_dtype_of(b->k, acc) : d;
+  const hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_DOT, .operands = v, .operand_count = 3}, 0);
+  return r ? hli_builder_cast(b, r, out) : HL_POISON;
+}
+
+hl_value(hl_dot)(hl_builder *b, hl_value a, hl_value c, hl_value acc) {
+  return (hl_dot_ex)(b, a, c, acc, HL_DTYPE_NONE);
 }
 
 hl_value hl_name(hl_builder *b, hl_value v, const char *name) {

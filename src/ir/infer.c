@@ -230,22 +230,27 @@ static hl_status rule_partial_reduce(infer *f) {
   return HL_OK;
 }
 
+/* a[m, k] . b[k, n], or one such product per index of a leading batch axis. */
 static hl_status rule_dot(infer *f) {
   char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS], c[HLI_TYPE_WORDS];
   const hli_type_data x = *operand(f, 0), y = *operand(f, 1), z = *operand(f, 2);
   const bool values = x.kind == HLI_TYPE_VALUE && y.kind == HLI_TYPE_VALUE && z.kind == HLI_TYPE_VALUE;
-  if (!values || x.rank != 2 || y.rank != 2 || z.rank != 2)
-    return complain(f, "wants three values of rank 2, got %s, %s and %s", words(f, 0, a), words(f, 1, b),
-                    words(f, 2, c));
-  if (x.dims[1] != y.dims[0])
+  if (!values || x.rank < 2 || x.rank > 3 || y.rank != x.rank || z.rank != x.rank)
+    return complain(f, "wants three values of rank 2, or of rank 3 with a batch, got %s, %s and %s", words(f, 0, a),
+                    words(f, 1, b), words(f, 2, c));
+  const uint32_t m = x.rank - 2, n = m + 1; /* positions */
+  if (m && (x.dims[0] != y.dims[0] || x.dims[0] != z.dims[0]))
+    return complain(f, "the batch axes of %s, %s and %s differ", words(f, 0, a), words(f, 1, b), words(f, 2, c));
+  if (x.dims[n] != y.dims[m])
     return complain(f, "the inner axes of %s and %s differ", words(f, 0, a), words(f, 1, b));
-  if (z.dims[0] != x.dims[0] || z.dims[1] != y.dims[1])
+  if (z.dims[m] != x.dims[m] || z.dims[n] != y.dims[n])
     return complain(f, "%s and %s do not add up to the accumulator %s", words(f, 0, a), words(f, 1, b), words(f, 2, c));
-  if (x.dtype != y.dtype)
+  if (!hli_dot_accumulator((hl_dtype)x.dtype, (hl_dtype)y.dtype))
     return complain(f, "operands have different dtypes, %s and %s", words(f, 0, a), words(f, 1, b));
-  if (hli_accumulator_dtype((hl_dtype)x.dtype) != z.dtype)
-    return complain(f, "%s operands accumulate in %s, not in %s", hl_dtype_text((hl_dtype)x.dtype),
-                    hl_dtype_text(hli_accumulator_dtype((hl_dtype)x.dtype)), words(f, 2, c));
+  if (hli_dot_accumulator((hl_dtype)x.dtype, (hl_dtype)y.dtype) != z.dtype)
+    return complain(f, "products of %s and %s accumulate in %s, not in %s", hl_dtype_text((hl_dtype)x.dtype),
+                    hl_dtype_text((hl_dtype)y.dtype),
+                    hl_dtype_text(hli_dot_accumulator((hl_dtype)x.dtype, (hl_dtype)y.dtype)), words(f, 2, c));
   f->out[0] = operand_type(f, 2);
   return HL_OK;
 }

@@ -371,6 +371,9 @@ hli_digest hli_kernel_digest(const hl_kernel *k);
 
 /* What sums and dots of this dtype accumulate in: f32 for f16, bf16 and f32, f64, i32 or i64 for integers. */
 hl_dtype hli_accumulator_dtype(hl_dtype dtype);
+/* In which products of two dtypes are added up; NONE: a dot does not take them together.  Mixed are only integers of one
+ * byte, signed and unsigned, and the 8-bit floats. */
+hl_dtype hli_dot_accumulator(hl_dtype a, hl_dtype b);
 
 /* ---- constants and scalar evaluation (scalar.c) ------------------------------------------------
  * The one definition of what a pointwise op computes on one element, used by folding, the

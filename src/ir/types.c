@@ -30,6 +30,16 @@ hl_dtype hli_accumulator_dtype(hl_dtype dtype) {
   }
 }
 
+hl_dtype hli_dot_accumulator(hl_dtype a, hl_dtype b) {
+  const bool floats = hli_dtype_kind(a) == 'f' && hli_dtype_kind(b) == 'f';
+  const bool bytes = hl_dtype_size(a) == 1 && hl_dtype_size(b) == 1 && a != HL_BOOL && b != HL_BOOL;
+  if (a == b)
+    return hli_accumulator_dtype(a);
+  if (!bytes || floats != (hli_dtype_kind(a) == 'f' || hli_dtype_kind(b) == 'f'))
+    return HL_DTYPE_NONE;
+  return floats ? HL_F32 : HL_I32;
+}
+
 /* ---- dimensions ---- */
 
 hli_dim hli_dim_named(hl_kernel *k, hl_str name) {

@@ -38,6 +38,7 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **k); /* sizes and st
 hl_status hli_pass_simplify(hli_pass_env *env, hl_kernel **k);   /* fold, common subexpressions, dead code */
 hl_status hli_pass_roll(hli_pass_env *env, hl_kernel **k);       /* full axes: at once, or in chunks */
 hl_status hli_pass_tile(hli_pass_env *env, hl_kernel **k);       /* blocks, grid, loops: scheduled TILE */
+hl_status hli_pass_batch(hli_pass_env *env, hl_kernel **k);      /* dots of batches -> dots of matrices */
 hl_status hli_pass_mask(hli_pass_env *env, hl_kernel **k);       /* GPU: checks dropped where provable, fills before lane mixing */
 hl_status hli_pass_loopnest(hli_pass_env *env, hl_kernel **k);   /* CPU: scheduled TILE -> LOOP */
 hl_status hli_pass_layout(hli_pass_env *env, hl_kernel **k);     /* GPU: scheduled TILE -> LANE: layouts, converts */

@@ -13,11 +13,12 @@ const hli_pass hli_pipeline[] = {
     {"specialize", hli_pass_specialize, CPU | GPU, TILE, TILE, ""},
     {"roll",       hli_pass_roll,       CPU | GPU, TILE, TILE, "specialize"},
     {"tile",       hli_pass_tile,       CPU | GPU, TILE, TILE, "specialize roll"},
-    {"mask",       hli_pass_mask,       GPU,       TILE, TILE, "tile"},
+    {"batch",      hli_pass_batch,      CPU | GPU, TILE, TILE, "tile"},
+    {"mask",       hli_pass_mask,       GPU,       TILE, TILE, "tile batch"},
     {"layout",     hli_pass_layout,     GPU,       TILE, LANE, "mask"},
     {"stage",      hli_pass_stage,      GPU,       LANE, LANE, "layout"},
     {"lane",       hli_pass_lane,       GPU,       LANE, LANE, "layout stage"},
-    {"loopnest",   hli_pass_loopnest,   CPU,       TILE, LOOP, "tile"},
+    {"loopnest",   hli_pass_loopnest,   CPU,       TILE, LOOP, "tile batch"},
     {"clean",      hli_pass_simplify,   CPU,       LOOP, LOOP, "loopnest"},
 };
 const uint32_t hli_pipeline_length = HLI_COUNT(hli_pipeline);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "hl/hl.h"
+#include "src/ir/builder.h"
 #include "src/ir/ir.h"
 
 static hl_context *ctx;
@@ -295,6 +296,45 @@ static void test_type_errors(void **state) {
   expect_error(&f, __LINE__ - 1, "dot", "inner axes", "f32[$i, $j]");
 }
 
+/* Which dtype a dot of two has, with an accumulator and an output of their own. */
+static hl_dtype dot_dtype(hl_dtype dx, hl_dtype dy, hl_dtype acc, hl_dtype out) {
+  fixture f = open_kernel(dx, dy);
+  const hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_unsqueeze(f.b, hl_load(f.b, f.y, &f.t[1], 1), 1);
+  const hl_value a = acc ? hl_cast(f.b, hl_dot(f.b, x, y, HL_POISON), acc) : HL_POISON;
+  const hl_value d = hl_dot_ex(f.b, x, y, a, out);
+  const hl_dtype dtype = d ? hli_dtype_of(f.b->k, d) : HL_DTYPE_NONE;
+  hl_builder_destroy(f.b);
+  return dtype;
+}
+
+static void test_dot_dtypes(void **state) {
+  (void)state;
+  assert_int_equal(dot_dtype(HL_BF16, HL_BF16, 0, 0), HL_F32);
+  assert_int_equal(dot_dtype(HL_F64, HL_F32, 0, 0), HL_F64);
+  assert_int_equal(dot_dtype(HL_I8, HL_I8, 0, 0), HL_I32);
+  assert_int_equal(dot_dtype(HL_U8, HL_I8, 0, 0), HL_I32);
+  assert_int_equal(dot_dtype(HL_U8, HL_U8, 0, 0), HL_U32);
+  assert_int_equal(dot_dtype(HL_I64, HL_I32, 0, 0), HL_I64);
+  assert_int_equal(dot_dtype(HL_F8E4M3, HL_F8E5M2, 0, 0), HL_F32);
+  assert_int_equal(dot_dtype(HL_F16, HL_F16, HL_F16, 0), HL_F16);
+  assert_int_equal(dot_dtype(HL_F16, HL_F16, HL_F16, HL_BF16), HL_BF16);
+  assert_int_equal(dot_dtype(HL_F16, HL_F16, 0, HL_F64), HL_F64);
+}
+
+/* Batches: an operand of rank 2 belongs to all; anything else that does not fit is said. */
+static void test_dot_batches(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  const hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_unsqueeze(f.b, hl_load(f.b, f.y, &f.t[1], 1), 1);
+  const hl_value d = hl_dot(f.b, hl_unsqueeze(f.b, x, 0), y, HL_POISON);
+  assert_int_equal(hli_type_of(f.b->k, d)->rank, 3);
+  hl_dot(f.b, hl_load(f.b, f.y, &f.t[1], 1), y, HL_POISON);
+  expect_error(&f, __LINE__ - 1, "dot", "rank 3 with a batch", "f32[$j]");
+  f = open_kernel(HL_I32, HL_F32);
+  hl_dot(f.b, hl_load(f.b, f.x, f.t, 2), hl_unsqueeze(f.b, hl_load(f.b, f.y, &f.t[1], 1), 1), HL_POISON);
+  expect_error(&f, __LINE__ - 1, "dot", "no common dtype", "i32[$i, $j]");
+}
+
 /* An hl_value that was never given one is the first complaint itself. */
 static void test_uninitialised(void **state) {
   (void)state;
@@ -403,6 +443,8 @@ int main(void) {
                                      cmocka_unit_test(test_index_errors),
                                      cmocka_unit_test(test_loop_errors),
                                      cmocka_unit_test(test_type_errors),
+                                     cmocka_unit_test(test_dot_dtypes),
+                                     cmocka_unit_test(test_dot_batches),
                                      cmocka_unit_test(test_uninitialised),
                                      cmocka_unit_test(test_block_limits_and_stores),
                                      cmocka_unit_test(test_misuse),

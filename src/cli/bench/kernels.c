@@ -105,7 +105,11 @@ static hl_status run_blas(void *self, size_t i, hl_diag *diag) {
   if (r->s->gpu)
     return cuda_blas_gemm(r->s->clock.cuda, &g, t[e->x].data, t[e->y].data, t[e->out].data,
                           hl_stream_native(r->s->clock.stream), diag);
-  blas_gemm(r->s->blas, &g, t[e->x].data, t[e->y].data, t[e->out].data);
+  const int64_t count = e->batch ? r->size[e->batch - 1] : 1, size = hl_dtype_size(r->dtype);
+  for (int64_t b = 0; b < count; b++)
+    blas_gemm(r->s->blas, &g, (const char *)t[e->x].data + b * g.m * g.k * size,
+              (const char *)t[e->y].data + (e->y_shared ? 0 : b * g.k * g.n * size),
+              (char *)t[e->out].data + b * g.m * g.n * size);
   return HL_OK;
 }
 
@@ -147,7 +151,7 @@ static hl_status enter_product(race *r, hl_diag *diag) {
 
 static hl_status enter_gpu(race *r, hl_diag *diag) {
   const bool floats = cli_is_float(r->dtype);
-  if (r->e->gemm && floats && cuda_blas_version(r->s->clock.cuda)) {
+  if (r->e->gemm && !r->e->gemm->batch && floats && cuda_blas_version(r->s->clock.cuda)) {
     enter(r, "cuBLAS", run_blas);
     return HL_OK;
   }

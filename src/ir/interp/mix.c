@@ -109,15 +109,18 @@ hl_status hli_exec_dot(hli_machine *m, hli_op op) {
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
   if (s)
     return s;
-  const int64_t rows = a->size[0], inner = a->size[1], columns = b->size[1];
-  if (a->rank != 2 || b->rank != 2 || b->size[0] != inner || r->size[0] != rows || r->size[1] != columns)
+  const uint32_t first = a->rank == 3 ? 1 : 0; /* behind the batch */
+  const int64_t batch = first ? a->size[0] : 1, rows = a->size[first], inner = a->size[first + 1],
+                columns = b->size[first + 1];
+  if (a->rank - first != 2 || b->rank != a->rank || b->size[first] != inner || r->count != batch * rows * columns)
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "shapes do not fit");
-  const int64_t n = taking_part(m, left, 1);
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < columns; j++) {
-      const hli_scalar *x = a->data + i * inner, *y = b->data + j, old = acc->data[i * columns + j];
-      r->data[i * columns + j] = is_float((hl_dtype)r->dtype) ? dot_float(m, (hl_dtype)r->dtype, x, y, columns, n, old)
-                                                              : dot_int((hl_dtype)r->dtype, x, y, columns, n, old);
-    }
+  const int64_t n = taking_part(m, left, first + 1);
+  const hl_dtype dtype = (hl_dtype)r->dtype;
+  for (int64_t e = 0; e < r->count; e++) {
+    const int64_t j = e % columns, i = e / columns; /* i: over all batches */
+    const hli_scalar *x = a->data + i * inner, *y = b->data + i / rows * inner * columns + j;
+    r->data[e] = is_float(dtype) ? dot_float(m, dtype, x, y, columns, n, acc->data[e])
+                                 : dot_int(dtype, x, y, columns, n, acc->data[e]);
+  }
   return HL_OK;
 }

@@ -10,13 +10,16 @@
 
 static bool is_byte(hl_dtype d) { return d == HL_I8 || d == HL_U8; }
 
+/* bf16 holds all numbers of the 8-bit floats. */
+static bool is_bf16(hl_dtype d) { return d == HL_BF16 || (hl_dtype_size(d) == 1 && hli_dtype_kind(d) == 'f'); }
+
 void ln_choose_group(ln *c, ln_dot_state *d) {
   const hl_dtype a = hli_dtype_of(c->src, d->a), b = hli_dtype_of(c->src, d->b);
   const uint8_t has = c->env->target->dots;
   d->group = 1;
   d->a_as = d->b_as = d->dtype;
   if (d->once) return;
-  if (a == HL_BF16 && b == HL_BF16 && has & HLI_DOTS_BF16) {
+  if (is_bf16(a) && is_bf16(b) && has & HLI_DOTS_BF16) {
     d->group = 2;
     d->a_as = d->b_as = HL_BF16;
   } else if (is_byte(a) && is_byte(b) && has & HLI_DOTS_I8) {

@@ -1,0 +1,48 @@
+/* broadcast_matmul.c: out[b] = x[b] . y: each matrix of a batch with the same one. */
+#include "examples/product.h"
+
+static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
+  return product_build_batch(ctx, "broadcast_matmul", dtype, true, diag, out);
+}
+
+static void reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  const int64_t m = a[2].shape[1], k = a[0].shape[2], n = a[2].shape[2];
+  for (int64_t b = 0; b < a[2].shape[0]; b++)
+    product_reference(a[0].data + b * m * k, a[1].data, a[2].data + b * m * n, m, k, n, PRODUCT_PLAIN);
+}
+
+static void plain(void *const *args, const int64_t *s) {
+  for (int64_t b = 0; b < s[0]; b++)
+    product_loop((const float *)args[0] + b * s[1] * s[2], args[1], (float *)args[2] + b * s[1] * s[3], s[1], s[2],
+                 s[3], PRODUCT_PLAIN);
+}
+
+static double bytes(const int64_t *s, uint32_t element) {
+  return ((double)s[0] * (double)s[1] * (double)(s[2] + s[3]) + (double)s[2] * (double)s[3]) * element;
+}
+static double flops(const int64_t *s) {
+  return (double)s[0] * product_flops(s + 1);
+}
+static int64_t reduction(const int64_t *s) {
+  return s[2];
+}
+
+static const hl_example_shape odd[] = {{{1, 1, 1, 1}}, {{3, 33, 17, 65}}, {{2, 7, 130, 40}}, {{0}}};
+static const hl_example_gemm gemm = {
+    .batch = 1, .y_shared = true, .m = 1, .k = 2, .n = 3, .x = 0, .y = 1, .out = 2, .bare = true};
+
+const hl_example hl_example_broadcast_matmul = {.number = 29,
+                                                .name = "broadcast_matmul",
+                                                .summary = "each matrix of a batch times the same one",
+                                                .dims = {"B", "M", "K", "N"},
+                                                .dtypes = product_dtypes,
+                                                .build = build,
+                                                .reference = reference,
+                                                .bench = {{16, 512, 512, 512}},
+                                                .odd = odd,
+                                                .bytes = bytes,
+                                                .flops = flops,
+                                                .reduction = reduction,
+                                                .plain = plain,
+                                                .gemm = &gemm};
