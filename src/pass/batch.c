@@ -133,11 +133,24 @@ static bool touches(const dropper *x, hli_op op) {
   return false;
 }
 
+/* Does a gather index vary along the batch? */
+static bool gathers_batch(const dropper *x, hli_op op) {
+  hli_access a;
+  hli_access_get(x->k, op, &a);
+  for (uint32_t d = 0; d < a.rank; d++)
+    for (uint32_t i = 0; a.kind[d] == 'g' && i < hli_type_of(x->k, a.index[d])->rank; i++)
+      if (is_along(x, a.index[d], i))
+        return true;
+  return false;
+}
+
 static hl_status drop_op(const dropper *x, hli_op op) {
   const hli_op_data *o = hli_op_get(x->k, op);
   switch (o->code) {
   case HLI_OP_LOAD:
   case HLI_OP_STORE:
+    if (gathers_batch(x, op))
+      break;
     drop_index(x, op);
     return HL_OK;
   case HLI_OP_BROADCAST:
