@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "examples/example.h"
 #include "src/ir/interp/interp.h"
 #include "src/pass/pass.h"
@@ -121,6 +122,18 @@ static double sample(const hl_arg_spec *spec, int64_t i) {
   return spec->dist == HL_DIST_NORMAL ? spec->a + spec->b * s : spec->a + (spec->b - spec->a) * (0.5 + 0.5 * s);
 }
 
+/* Floats are f64 whatever the kernel says; integers as they are. */
+static hl_dtype data_dtype(const hl_param_info *info) {
+  return hli_dtype_kind(info->dtype) == 'f' ? HL_F64 : info->dtype;
+}
+
+static double put(hl_dtype dtype, void *to, int64_t i, double x) {
+  const hli_scalar s = dtype == HL_F64 ? (hli_scalar){.f = x} : (hli_scalar){.i = (int64_t)floor(x)};
+  const uint64_t bits = hli_scalar_to_bits(dtype, s);
+  memcpy((char *)to + (size_t)i * hl_dtype_size(dtype), &bits, hl_dtype_size(dtype));
+  return dtype == HL_F64 ? x : floor(x);
+}
+
 static void make_data(const hl_example *e, const int64_t *size, data *x) {
   hl_kernel *k = build(e, HL_F64);
   *x = (data){.count = hl_kernel_param_count(k)};
@@ -139,12 +152,12 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
     double *v = malloc((size_t)total * sizeof *v);
     x->ref[p].data = malloc((size_t)total * sizeof *v);
     for (int64_t i = 0; i < total; i++)
-      x->ref[p].data[i] = v[i] = info.access == HL_IN ? sample(&info.spec, i * 7 + p) : NAN;
+      x->ref[p].data[i] = put(data_dtype(&info), v, i, info.access == HL_IN ? sample(&info.spec, i * 7 + p) : NAN);
     x->output[p] = info.access != HL_IN;
     x->tensor[p] = (hl_tensor){.data = v,
                                .device = {HL_DEVICE_CPU, 0},
                                .ndim = (int32_t)info.rank,
-                               .dtype = hl_dtype_to_dl(HL_F64),
+                               .dtype = hl_dtype_to_dl(data_dtype(&info)),
                                .shape = x->ref[p].shape};
     x->arg[p] = info.is_tensor ? (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &x->tensor[p]}
                                : (hl_arg){.kind = HL_ARG_F64, .as.f64 = v[0]};
