@@ -4,6 +4,7 @@
  * own that is removed in any case; a deadline ends an assembler that hangs. */
 #define _GNU_SOURCE
 #include "codegen/nvptx.h"
+#include "src/base/tool.h"
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -21,47 +22,10 @@ enum { PATH_BYTES = 512, LOG_BYTES = 8192, DEADLINE_MS = 120000 };
 typedef struct job {
   hl_diag *diag;
   const hl_allocator *alloc;
-  char tool[PATH_BYTES];
+  char tool[HLI_TOOL_PATH];
   char folder[PATH_BYTES];
   char ptx[PATH_BYTES + 16], cubin[PATH_BYTES + 16], log[PATH_BYTES + 16];
 } job;
-
-/* ---- finding it ----------------------------------------------------------------------------- */
-
-static bool usable(const char *path) {
-  return path && *path && access(path, X_OK) == 0;
-}
-
-static bool find_in_path(char *out) {
-  const char *p = getenv("PATH");
-  while (p && *p) {
-    const char *end = strchr(p, ':');
-    const size_t n = end ? (size_t)(end - p) : strlen(p);
-    if (n > 0 && n + 8 < PATH_BYTES) {
-      snprintf(out, PATH_BYTES, "%.*s/ptxas", (int)n, p);
-      if (usable(out))
-        return true;
-    }
-    p = end ? end + 1 : NULL;
-  }
-  return false;
-}
-
-static hl_status find_tool(job *j, const char *given) {
-  static const char usual[] = "/usr/local/cuda/bin/ptxas";
-  const char *named = given ? given : getenv("HL_PTXAS");
-  if (named && *named) {
-    if (!usable(named) || strlen(named) >= sizeof j->tool)
-      return hli_fail(j->diag, HL_ERR_IO, "the assembler %s (%s) cannot be run", named,
-                      given ? "given by the caller" : "from HL_PTXAS");
-    snprintf(j->tool, sizeof j->tool, "%s", named);
-    return HL_OK;
-  }
-  if (find_in_path(j->tool))
-    return HL_OK;
-  snprintf(j->tool, sizeof j->tool, "%s", usual);
-  return usable(usual) ? HL_OK : HL_ERR_NO_DRIVER;
-}
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
@@ -233,7 +197,7 @@ static bool spills(const char *report) {
 hl_status hlc_ptxas(const hlc_request *request, const char *cpu, const char *ptx, size_t size, bool capped,
                     hl_diag *diag, hl_blob **cubin, char *report, size_t report_size) {
   job j = {.diag = diag, .alloc = request->alloc};
-  hl_status s = find_tool(&j, request->ptxas);
+  hl_status s = hli_find_ptxas(request->ptxas, diag, j.tool);
   if (s == HL_OK)
     s = make_folder(&j);
   if (s != HL_OK)

@@ -215,7 +215,8 @@ static hl_status cpu_load(void *self, const hl_driver_kernel *kernel, hl_diag *d
   cpu_kernel *k = hli_calloc(&dev->ctx->alloc, 1, sizeof *k);
   if (!k)
     return hli_fail_memory(diag, "loading a kernel");
-  status = hlr_os_image_load(kernel->image, kernel->image_size, diag, &k->image);
+  if (!kernel->path || !hlr_os_image_open(kernel->path, &k->image))
+    status = hlr_os_image_load(kernel->image, kernel->image_size, diag, &k->image);
   if (!status) {
     void *symbol = hlr_os_symbol(k->image.handle, kernel->entry);
     memcpy(&k->entry, &symbol, sizeof symbol); /* ISO C has no cast from data to function pointers */

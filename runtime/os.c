@@ -96,11 +96,20 @@ hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_o
   return HL_OK;
 }
 
+bool hlr_os_image_open(const char *path, hlr_os_image *out) {
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    return false;
+  *out = (hlr_os_image){handle, -1};
+  return true;
+}
+
 void hlr_os_image_unload(hlr_os_image *image) {
   if (!image->handle)
     return;
   (void)dlclose(image->handle);
-  (void)close(image->fd);
+  if (image->fd >= 0)
+    (void)close(image->fd);
   *image = (hlr_os_image){NULL, -1};
 }
 

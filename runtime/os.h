@@ -16,9 +16,12 @@ void *hlr_os_symbol(void *library, const char *name);
 /* A shared object that was loaded from memory. */
 typedef struct hlr_os_image {
   void *handle;
-  int fd; /* held until the object is unloaded, see os.c */
+  int fd; /* held until the object is unloaded, see os.c; < 0: none */
 } hlr_os_image;
 hl_status hlr_os_image_load(const void *bytes, size_t size, hl_diag *diag, hlr_os_image *out);
+/* The same from a file, under whose name debuggers and profilers know it; false: it cannot be (a file system
+ * without execution, say), and the bytes can still be loaded. */
+bool hlr_os_image_open(const char *path, hlr_os_image *out);
 void hlr_os_image_unload(hlr_os_image *image);
 
 /* ---- threads and waiting ------------------------------------------------------- */

@@ -140,6 +140,7 @@ static void copy_program(hl_plan *plan, const hlr_program *from) {
   for (uint32_t s = 0; s < from->step_count && !arena->failed; s++) {
     hlr_step *step = &to->steps[s];
     step->image = NULL;
+    step->image_path = NULL;
     step->slots = copy_array(arena, step->slots, step->slot_count, sizeof *step->slots);
     plan->states[s].offsets = hli_arena_array(arena, uint16_t, step->slot_count);
     for (uint32_t i = 0; i < step->slot_count && !arena->failed; i++)
@@ -170,6 +171,7 @@ static hl_status load_step(hl_plan *plan, const hlr_step *step, hlr_step_state *
       .shared_bytes = step->shared_bytes,
       .cluster = step->cluster,
       .scratch_bytes = step->scratch_bytes,
+      .path = step->image_path,
   };
   return dev->driver->load_kernel(dev->self, &kernel, diag, &state->function);
 }

@@ -56,6 +56,7 @@ typedef struct hlr_step {
   char entry[HLR_NAME];
   hlr_image_kind image_kind;
   hl_blob *image;          /* shared with the descriptor's owner; referenced, not copied */
+  const char *image_path;  /* a file with the same bytes, borrowed for hlr_plan_create; NULL: none */
   uint32_t threads;        /* per block; 1 on the CPU */
   uint32_t shared_bytes;   /* dynamic shared memory */
   uint32_t cluster;        /* blocks per cluster; 1.  Grids are rounded up to whole clusters: the

@@ -181,7 +181,8 @@ typedef void (*hl_job_fn)(void *job_user, int64_t begin, int64_t end);
 typedef void (*hl_parallel_for_fn)(void *user, int64_t count, int64_t grain, hl_job_fn job,
                                    void *job_user);
 
-/* What happens when a plan needs a compiler (see compile.h). */
+/* What happens when a plan needs the compiler, because its kernel is not in the cache: nothing special;
+ * a line in the log; HL_ERR_FORBIDDEN.  hl_compile is treated alike. */
 typedef enum hl_compile_policy { HL_COMPILE_ALLOW, HL_COMPILE_WARN, HL_COMPILE_FORBID } hl_compile_policy;
 
 typedef struct hl_context_options {
@@ -193,8 +194,10 @@ typedef struct hl_context_options {
   void *parallel_user;
   int32_t cpu_threads;             /* of the pool; 0: as many as the affinity mask allows */
   hl_compile_policy compile_policy;
+  const char *cache_dir;           /* folder of the cache (cache.h), copied.  NULL: HL_CACHE_DIR, else
+                                    * $XDG_CACHE_HOME/hl, else ~/.cache/hl.  "": no cache */
 } hl_context_options;
-#define HL_CONTEXT_OPTIONS_INIT {sizeof(hl_context_options), {0, 0, 0}, 0, 0, 0, 0, 0, HL_COMPILE_ALLOW}
+#define HL_CONTEXT_OPTIONS_INIT {sizeof(hl_context_options), {0, 0, 0}, 0, 0, 0, 0, 0, HL_COMPILE_ALLOW, 0}
 
 /* Everything else hangs off a context.  It must outlive what was made from it.
  * Creating one touches no device and starts no thread. */

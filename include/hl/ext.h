@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define HL_EXT_VERSION 1
+#define HL_EXT_VERSION 2
 
 typedef enum hl_image_format { HL_IMAGE_PTX = 1, HL_IMAGE_CUBIN, HL_IMAGE_ELF_SO } hl_image_format;
 
@@ -26,6 +26,7 @@ typedef struct hl_driver_kernel {
   uint32_t shared_bytes;  /* dynamic shared memory of a block */
   uint32_t cluster;       /* blocks per cluster; 1 */
   uint64_t scratch_bytes; /* CPU: per-thread scratch */
+  const char *path;       /* a file with the same bytes, for loaders that want one; NULL: none */
 } hl_driver_kernel;
 
 /* One launch of a loaded kernel. */

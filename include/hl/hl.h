@@ -6,5 +6,6 @@
 #include "hl/kernel.h"
 #include "hl/config.h"
 #include "hl/compile.h"
+#include "hl/cache.h"
 #include "hl/runtime.h"
 #endif

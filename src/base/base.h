@@ -79,6 +79,7 @@ hl_status hli_fail_memory(hl_diag *diag, const char *what); /* HL_ERR_MEMORY, ".
 typedef struct hli_digest { uint64_t lo, hi; } hli_digest;
 hli_digest hli_digest_bytes(const void *data, size_t len, hli_digest seed);
 void hli_digest_text(hli_digest d, char out[33]); /* 32 hex digits + NUL */
+bool hli_digest_parse(hl_str text, hli_digest *out); /* false: not 32 hex digits */
 
 /* ---- dtypes (dtype.c) and floating formats (float.c) ----------------------------- */
 /* 'b' bool, 'i' signed, 'u' unsigned, 'f' floating, 0 if invalid. */
@@ -127,7 +128,11 @@ struct hl_context {
   void (*runtime_free)(hl_context *);
   void *codegen;                       /* owned by plan/: the loaded compiler library */
   void (*codegen_free)(hl_context *);
-  void *lock;                          /* hli_mutex guarding the two slots above */
+  void *store;                         /* owned by plan/: the open cache and what its keys are made of */
+  void (*store_free)(hl_context *);
+  char *cache_dir;                     /* as in the options; NULL: the default folder */
+  void *lock;                          /* hli_mutex guarding the three slots above */
+  _Atomic int32_t pid;                 /* the process that the lock belongs to; a forked child makes it anew */
 };
 void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,8 +1,11 @@
-/* context.c: the context: hooks, limits and two slots that other rooms fill.
+/* context.c: the context: hooks, limits and three slots that other rooms fill.
  * SPDX-License-Identifier: MIT */
 #include "src/base/base.h"
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #ifndef HL_BUILD_ID
 #define HL_BUILD_ID           "local" /* the build system gives a digest of the sources */
@@ -50,11 +53,15 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
 
   hl_context *ctx = hli_calloc(&o.allocator, 1, sizeof *ctx);
   pthread_mutex_t *lock = ctx ? hli_calloc(&o.allocator, 1, sizeof *lock) : NULL;
-  if (!lock || pthread_mutex_init(lock, NULL) != 0) {
+  char *dir = lock && o.cache_dir ? hli_alloc(&o.allocator, strlen(o.cache_dir) + 1, 1) : NULL;
+  if (!lock || (o.cache_dir && !dir) || pthread_mutex_init(lock, NULL) != 0) {
+    hli_release(&o.allocator, dir, o.cache_dir ? strlen(o.cache_dir) + 1 : 0);
     hli_release(&o.allocator, lock, sizeof *lock);
     hli_release(&o.allocator, ctx, sizeof *ctx);
     return hli_fail_memory(diag, "creating a context");
   }
+  if (dir)
+    memcpy(dir, o.cache_dir, strlen(o.cache_dir) + 1);
   *ctx = (hl_context){
       .alloc = o.allocator,
       .log = o.log,
@@ -63,7 +70,9 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
       .parallel_user = o.parallel_user,
       .cpu_threads = o.cpu_threads,
       .policy = o.compile_policy,
+      .cache_dir = dir,
       .lock = lock,
+      .pid = (int32_t)getpid(),
   };
   *out = ctx;
   return HL_OK;
@@ -75,15 +84,36 @@ void hl_context_destroy(hl_context *ctx) {
   /* Devices first: nothing that runs may outlive the library that compiled it. */
   if (ctx->runtime_free)
     ctx->runtime_free(ctx);
+  if (ctx->store_free)
+    ctx->store_free(ctx);
   if (ctx->codegen_free)
     ctx->codegen_free(ctx);
   hl_allocator alloc = ctx->alloc;
   (void)pthread_mutex_destroy(ctx->lock);
   hli_release(&alloc, ctx->lock, sizeof(pthread_mutex_t));
+  hli_release(&alloc, ctx->cache_dir, ctx->cache_dir ? strlen(ctx->cache_dir) + 1 : 0);
   hli_release(&alloc, ctx, sizeof *ctx);
 }
 
+/* In a forked child the lock may be held by a thread that is not there: the first who comes makes it anew (-pid
+ * while at it). */
+static void own_process(hl_context *ctx) {
+  const int32_t self = (int32_t)getpid();
+  int32_t seen = atomic_load(&ctx->pid);
+  while (seen != self) {
+    if (seen == -self) {
+      (void)sched_yield();
+      seen = atomic_load(&ctx->pid);
+    } else if (atomic_compare_exchange_strong(&ctx->pid, &seen, -self)) {
+      (void)pthread_mutex_init(ctx->lock, NULL);
+      atomic_store(&ctx->pid, self);
+      return;
+    }
+  }
+}
+
 void hli_context_lock(hl_context *ctx) {
+  own_process(ctx);
   (void)pthread_mutex_lock(ctx->lock);
 }
 void hli_context_unlock(hl_context *ctx) {

@@ -26,3 +26,21 @@ void hli_digest_text(hli_digest d, char out[33]) {
   }
   out[32] = '\0';
 }
+
+static int digit(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hli_digest_parse(hl_str text, hli_digest *out) {
+  hli_digest d = {0, 0};
+  if (text.len != 32)
+    return false;
+  for (int i = 0; i < 16; i++) {
+    const int high = digit(text.ptr[2 * i]), low = digit(text.ptr[2 * i + 1]);
+    if (high < 0 || low < 0)
+      return false;
+    *(i < 8 ? &d.lo : &d.hi) |= (uint64_t)(high * 16 + low) << (8 * (i % 8));
+  }
+  *out = d;
+  return true;
+}

@@ -11,26 +11,18 @@ static hl_status check_api(const hlc_api *api, hl_diag *diag) {
                   api ? api->build_id : "?", hl_version());
 }
 
-static hl_status check_policy(const hl_context *ctx, hl_diag *diag) {
-  if (ctx->policy == HL_COMPILE_FORBID)
-    return hli_fail(diag, HL_ERR_FORBIDDEN,
-                    "this context forbids compiling; allow it (compile_policy) or use a stored kernel");
-  if (ctx->policy == HL_COMPILE_WARN)
-    hli_log(ctx, HL_LOG_WARN, "compiling a kernel (compile_policy is HL_COMPILE_WARN)");
-  return HL_OK;
-}
-
 #ifdef HL_STATIC_CODEGEN
 
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out) {
+  (void)ctx;
   *out = hli_codegen_entry();
-  hl_status s = check_policy(ctx, diag);
-  return s == HL_OK ? check_api(*out, diag) : s;
+  return check_api(*out, diag);
 }
 
 #else
 #include <dlfcn.h>
 #include <stdio.h>
+#include <unistd.h>
 
 typedef struct loaded {
   void *library;
@@ -59,19 +51,33 @@ static bool library_path(char *path, size_t size) {
   return n > 0 && (size_t)n < size;
 }
 
+/* Missing, or there and not loadable (damaged, or a library that it needs is missing): different ways out. */
+static hl_status fail_open(const char *path, hl_diag *diag) {
+  const char *why = dlerror();
+  if (!why)
+    why = "no reason given";
+  if (access(path, F_OK) != 0)
+    return hli_fail(diag, HL_ERR_UNSUPPORTED, "no compiler: there is no %s; install libhl-codegen beside libhl", path);
+  return hli_fail(diag, HL_ERR_UNSUPPORTED,
+                  "no compiler: %s is there but cannot be loaded: %s; install libhl again, with the LLVM that it was "
+                  "built for",
+                  path, why);
+}
+
 static hl_status open_library(hl_context *ctx, hl_diag *diag) {
   char path[4096];
   if (!library_path(path, sizeof path))
     return hli_fail(diag, HL_ERR_UNSUPPORTED, "cannot tell where libhl lies, so libhl-codegen cannot be found");
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library)
-    return hli_fail(diag, HL_ERR_UNSUPPORTED, "no compiler: %s; install libhl-codegen beside libhl", dlerror());
+    return fail_open(path, diag);
   union {
     void *object;
     const hlc_api *(*function)(void);
   } entry = {dlsym(library, "hli_codegen_entry")};
   loaded *l = entry.object ? hli_calloc(&ctx->alloc, 1, sizeof *l) : NULL;
-  hl_status s = !entry.object ? hli_fail(diag, HL_ERR_UNSUPPORTED, "%s is no compiler library of libhl", path)
+  hl_status s = !entry.object ? hli_fail(diag, HL_ERR_UNSUPPORTED,
+                                         "no compiler: %s is not libhl-codegen; install libhl again", path)
                 : l           ? HL_OK
                               : hli_fail_memory(diag, "loading the compiler");
   if (s == HL_OK)
@@ -88,10 +94,8 @@ static hl_status open_library(hl_context *ctx, hl_diag *diag) {
 }
 
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out) {
+  hl_status s = HL_OK;
   *out = NULL;
-  hl_status s = check_policy(ctx, diag);
-  if (s != HL_OK)
-    return s;
   hli_context_lock(ctx);
   if (!ctx->codegen)
     s = open_library(ctx, diag);

@@ -31,20 +31,28 @@ static uint32_t usable(const hl_kernel *k, uint32_t have, bool any_shape) {
   return have / 2;
 }
 
+/* Kernel, space and the model's configuration for a request. */
+typedef struct request {
+  hl_kernel *k;
+  hli_space *space;
+  hl_config *config;
+  hl_kernel *lowered; /* for a GPU: with this configuration, once its registers were counted */
+} request;
+
 /* Lowers for a GPU and estimates registers. */
-static hl_status check_registers(const hl_kernel *k, const hl_target *target, const hl_config *c, bool any_shape,
-                                 hl_diag *diag) {
-  hl_kernel *lowered;
+static hl_status check_registers(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
+  const hl_kernel *k = r->k;
   if (target->family == HLI_FAMILY_CPU)
     return HL_OK;
-  const hli_lower_request request = {.kernel = k, .target = target, .config = c};
-  hl_status s = hli_lower(&request, diag, &lowered);
+  const hli_lower_request ask = {.kernel = k, .target = target, .config = r->config};
+  hl_kernel_destroy(r->lowered);
+  hl_status s = hli_lower(&ask, diag, &r->lowered);
   if (s != HL_OK)
     return s;
+  const hl_kernel *lowered = r->lowered;
   const uint32_t threads = lowered->launch.warps * target->warp_size, need = hli_lane_register_estimate(lowered);
   const uint32_t have = HLI_MIN((uint32_t)target->regs_per_thread, target->regs_per_unit / threads);
   const uint32_t may = usable(lowered, have, any_shape);
-  hl_kernel_destroy(lowered);
   if (need <= may)
     return HL_OK;
   return hli_fail(
@@ -54,28 +62,22 @@ static hl_status check_registers(const hl_kernel *k, const hl_target *target, co
       k->name, need, may, have, target->name, threads / target->warp_size);
 }
 
-/* Kernel, space and the model's configuration for a request. */
-typedef struct request {
-  hl_kernel *k;
-  hli_space *space;
-  hl_config *config;
-} request;
-
 /* Makes the request's configuration legal in every respect. */
 static hl_status settle(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
   for (;;) {
     hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
     if (s == HL_OK)
-      s = check_registers(r->k, target, r->config, any_shape, diag);
+      s = check_registers(r, target, any_shape, diag);
     if (s != HL_ERR_LIMIT)
       return s;
     if (!hli_config_relax(r->space, r->config)) /* nothing smaller is left: this may still be within the real limit */
-      return any_shape ? check_registers(r->k, target, r->config, false, diag) : s;
+      return any_shape ? check_registers(r, target, false, diag) : s;
   }
 }
 
 static void close_request(request *r) {
   hl_kernel_destroy(r->k);
+  hl_kernel_destroy(r->lowered);
   hli_space_destroy(r->space);
   hl_config_destroy(r->config);
 }
@@ -106,6 +108,18 @@ static hl_config *take_config(request *r) {
   r->config = NULL;
   close_request(r);
   return c;
+}
+
+hl_status hli_config_choose(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                            hl_diag *diag, hl_config **out, hl_kernel **lowered) {
+  request r;
+  hl_status s = open_request(k, shape, n, target, diag, out, &r);
+  if (s != HL_OK)
+    return s;
+  *lowered = r.lowered;
+  r.lowered = NULL;
+  *out = take_config(&r);
+  return HL_OK;
 }
 
 hl_status hl_config_default(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
@@ -159,7 +173,7 @@ hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uin
   if (s == HL_OK)
     s = hli_config_check(r.k, target, r.config, diag);
   if (s == HL_OK)
-    s = check_registers(r.k, target, r.config, false, diag);
+    s = check_registers(&r, target, false, diag);
   if (s == HL_OK)
     *out = take_config(&r);
   else

@@ -137,9 +137,9 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
 void hli_program_free(const hl_allocator *a, hlr_program *p) {
   if (!p)
     return;
-  if (p->steps)
-    hli_release(a, p->steps->slots, HLI_MAX(p->steps->slot_count, 1u) * sizeof *p->steps->slots);
-  hli_release(a, p->steps, sizeof *p->steps);
+  for (uint32_t s = 0; p->steps && s < p->step_count; s++)
+    hli_release(a, p->steps[s].slots, HLI_MAX(p->steps[s].slot_count, 1u) * sizeof *p->steps[s].slots);
+  hli_release(a, p->steps, HLI_MAX(p->step_count, 1u) * sizeof *p->steps);
   hli_release(a, p->params, HLI_MAX(p->param_count, 1u) * sizeof *p->params);
   hli_release(a, p->dims, HLI_MAX(p->dim_count, 1u) * sizeof *p->dims);
   hli_release(a, p, sizeof *p);

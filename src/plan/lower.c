@@ -1,5 +1,4 @@
 /* lower.c: runs the pipeline on a copy of a kernel. */
-#include "src/cost/cost.h"
 #include "src/plan/plan.h"
 
 static void dump(void *user, const char *pass, const hl_kernel *k) {
@@ -15,27 +14,7 @@ static void dump(void *user, const char *pass, const hl_kernel *k) {
   hli_sb_free(&sb);
 }
 
-/* The caller's configuration, or the default one (then *owned). */
-static hl_status pick_config(const hli_lower_request *r, hl_diag *diag, const hl_config **config, hl_config **owned) {
-  *config = r->config;
-  *owned = NULL;
-  if (r->config)
-    return HL_OK;
-  hl_status s = hl_config_default(r->kernel, r->shape, r->shape_count, r->target, diag, owned);
-  *config = *owned;
-  return s;
-}
-
-hl_status hli_lower(const hli_lower_request *r, hl_diag *diag, hl_kernel **out) {
-  const hl_config *config;
-  hl_config *owned;
-  *out = NULL;
-  if (r->kernel->stage != HLI_STAGE_TILE || r->kernel->scheduled)
-    return hli_fail(diag, HL_ERR_ARG, "kernel %s is already lowered; only kernels at stage tile can be compiled",
-                    r->kernel->name);
-  hl_status s = pick_config(r, diag, &config, &owned);
-  if (s != HL_OK)
-    return s;
+static hl_status run_pipeline(const hli_lower_request *r, const hl_config *config, hl_diag *diag, hl_kernel **out) {
   hl_kernel *k = hli_kernel_clone(r->kernel);
   hli_pass_env env = {.alloc = r->kernel->alloc,
                       .target = r->target,
@@ -43,13 +22,40 @@ hl_status hli_lower(const hli_lower_request *r, hl_diag *diag, hl_kernel **out) 
                       .shape = r->shape,
                       .shape_count = r->shape_count,
                       .diag = diag};
-  s = k ? hli_run_pipeline(&env, &k, r->stop_after, r->log ? dump : NULL, r->log)
-        : hli_fail_memory(diag, "lowering a kernel");
-  hl_config_destroy(owned);
+  hl_status s = k ? hli_run_pipeline(&env, &k, r->stop_after, r->log ? dump : NULL, r->log)
+                  : hli_fail_memory(diag, "lowering a kernel");
   if (s == HL_OK)
     *out = k;
   else
     hl_kernel_destroy(k);
+  return s;
+}
+
+hl_status hli_lower_chosen(const hli_lower_request *r, hl_diag *diag, hl_kernel **out, hl_config **chosen) {
+  hl_status s = HL_OK;
+  *out = NULL;
+  *chosen = NULL;
+  if (r->kernel->stage != HLI_STAGE_TILE || r->kernel->scheduled)
+    return hli_fail(diag, HL_ERR_ARG, "kernel %s is already lowered; only kernels at stage tile can be compiled",
+                    r->kernel->name);
+  if (!r->config)
+    s = hli_config_choose(r->kernel, r->shape, r->shape_count, r->target, diag, chosen, out);
+  if (s != HL_OK || (*out && !r->stop_after && !r->log))
+    return s; /* choosing for a GPU lowers, to count registers */
+  hl_kernel_destroy(*out);
+  *out = NULL;
+  s = run_pipeline(r, r->config ? r->config : *chosen, diag, out);
+  if (s != HL_OK) {
+    hl_config_destroy(*chosen);
+    *chosen = NULL;
+  }
+  return s;
+}
+
+hl_status hli_lower(const hli_lower_request *r, hl_diag *diag, hl_kernel **out) {
+  hl_config *chosen;
+  hl_status s = hli_lower_chosen(r, diag, out, &chosen);
+  hl_config_destroy(chosen);
   return s;
 }
 
@@ -75,6 +81,37 @@ static const char *last_tile_pass(const hl_target *target) {
   return target->family == HLI_FAMILY_CPU ? "tile" : "mask";
 }
 
+static hl_status check_options(const hl_context *ctx, const hl_kernel *k, const hl_target *target,
+                               const hl_compile_options *o, hl_blob *const *out, hl_diag *diag) {
+  if (!ctx || !k || !target || !out)
+    return hli_fail(diag, HL_ERR_ARG, "hl_compile: %s is NULL",
+                    !ctx      ? "the context"
+                    : !k      ? "the kernel"
+                    : !target ? "the target"
+                              : "out");
+  if (o->size < sizeof *o)
+    return hli_fail(diag, HL_ERR_ARG, "hl_compile_options.size is %zu: start from HL_COMPILE_OPTIONS_INIT", o->size);
+  if ((unsigned)o->emit > HL_EMIT_OBJ)
+    return hli_fail(diag, HL_ERR_ARG,
+                    "hl_compile_options.emit is %d: give one of hl_emit, %d (HL_EMIT_TILE) to %d (HL_EMIT_OBJ)",
+                    (int)o->emit, (int)HL_EMIT_TILE, (int)HL_EMIT_OBJ);
+  if (o->shape_count && !o->shape)
+    return hli_fail(diag, HL_ERR_ARG, "hl_compile_options: shape_count is %u and shape is NULL", o->shape_count);
+  return HL_OK;
+}
+
+static hl_status check_policy(const hl_context *ctx, const hl_kernel *k, hl_diag *diag) {
+  if (ctx->policy == HL_COMPILE_FORBID)
+    return hli_fail(
+        diag, HL_ERR_FORBIDDEN,
+        "hl_compile: kernel %s cannot be compiled because compile_policy is HL_COMPILE_FORBID; stages above "
+        "machine code (HL_EMIT_TILE, HL_EMIT_LOOP, HL_EMIT_LANE) can be had",
+        k->name);
+  if (ctx->policy == HL_COMPILE_WARN)
+    hli_log(ctx, HL_LOG_WARN, "compiling kernel %s (compile_policy is HL_COMPILE_WARN)", k->name);
+  return HL_OK;
+}
+
 hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *target, const hl_compile_options *o,
                      hl_diag *diag, hl_blob **out) {
   static const hl_compile_options defaults = HL_COMPILE_OPTIONS_INIT;
@@ -84,10 +121,9 @@ hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *targe
     *out = NULL;
   if (!o)
     o = &defaults;
-  if (!ctx || !k || !target || !out || o->size < sizeof *o || (unsigned)o->emit > HL_EMIT_OBJ)
-    return hli_fail(
-        diag, HL_ERR_ARG,
-        "hl_compile: wants a context, a kernel, a target, options with their size set and an out parameter");
+  hl_status s = check_options(ctx, k, target, o, out, diag);
+  if (s != HL_OK)
+    return s;
   const bool cpu = target->family == HLI_FAMILY_CPU;
   if ((o->emit == HL_EMIT_LOOP && !cpu) || (o->emit == HL_EMIT_LANE && cpu))
     return hli_fail(diag, HL_ERR_UNSUPPORTED, "target %s has no stage %s; it has %s", target->name,
@@ -100,12 +136,13 @@ hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *targe
                                      .config = o->config,
                                      .stop_after = stop,
                                      .log = o->dump ? ctx : NULL};
-  hl_status s = hli_lower(&request, diag, &lowered);
+  s = hli_lower(&request, diag, &lowered);
   if (s != HL_OK)
     return s;
   if (stop || o->emit == HL_EMIT_LOOP || o->emit == HL_EMIT_LANE) {
     s = hl_kernel_print(lowered, diag, out);
-  } else if ((s = hli_generate(ctx, lowered, target, o->emit, diag, &result)) == HL_OK) {
+  } else if ((s = check_policy(ctx, lowered, diag)) == HL_OK &&
+             (s = hli_generate(ctx, lowered, target, o->emit, diag, &result)) == HL_OK) {
     *out = result.bytes;
     if (result.report[0])
       hli_log(ctx, HL_LOG_INFO, "%s: %s", hl_kernel_name(k).ptr, result.report);

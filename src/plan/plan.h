@@ -33,6 +33,11 @@ typedef struct hli_lower_request {
   hl_context *log;         /* dumps go to its logger after every pass; NULL: none */
 } hli_lower_request;
 hl_status hli_lower(const hli_lower_request *r, hl_diag *diag, hl_kernel **out);
+/* The same; *chosen is the default configuration where the request has none, else NULL. */
+hl_status hli_lower_chosen(const hli_lower_request *r, hl_diag *diag, hl_kernel **out, hl_config **chosen);
+/* hl_config_default, and for a GPU the kernel lowered with it, since choosing takes that (else *lowered is NULL). */
+hl_status hli_config_choose(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                            hl_diag *diag, hl_config **out, hl_kernel **lowered);
 
 /* Compiles lowered IR to bytes. */
 hl_status hli_generate(hl_context *ctx, const hl_kernel *lowered, const hl_target *target, hl_emit emit, hl_diag *diag,

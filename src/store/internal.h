@@ -53,5 +53,7 @@ bool hli_record_drop(hli_store *store, hli_store_kind kind, hli_digest key, uint
 #define HLI_FILE_NAME 96
 void hli_file_name(hli_digest key, char *out);
 void hli_file_remove(hli_store *store, hli_digest key);
+/* What follows the file's digest in a record's payload. */
+hl_str hli_file_payload(hl_str payload);
 
 #endif

@@ -110,6 +110,10 @@ int hli_mdb_commit(hli_mdb_txn *txn) {
   return mdb_txn_commit(native(txn));
 }
 
+int hli_mdb_sync(hli_mdb *m) {
+  return mdb_env_sync(m->env, 1);
+}
+
 void hli_mdb_abort(hli_mdb_txn *txn) {
   if (txn)
     mdb_txn_abort(native(txn));

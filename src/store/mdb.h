@@ -20,6 +20,7 @@ bool hli_mdb_is_full(int code);
 
 int hli_mdb_begin(hli_mdb *m, bool write, hli_mdb_txn **out);
 int hli_mdb_commit(hli_mdb_txn *txn);
+int hli_mdb_sync(hli_mdb *m);         /* everything committed so far, also with no_sync */
 void hli_mdb_abort(hli_mdb_txn *txn); /* NULL: nothing */
 
 /* Found bytes lie in the map: they are gone with the transaction.  *data is NULL if there is no such key. */

@@ -130,7 +130,7 @@ bool hli_store_get(hli_store *store, hli_store_kind kind, hli_digest key, hli_st
   if (!hli_record_get(store, kind, key, out, &info))
     return false;
   if (info.file_bytes)
-    out->payload.len = 0; /* a digest that only file.c understands */
+    out->payload = hli_file_payload(out->payload);
   return true;
 }
 
@@ -156,8 +156,9 @@ static bool list_one(void *user, hl_str key, hl_str data) {
   if (!decode(l->kind, k, data, &h))
     return true;
   const char *p = data.ptr + sizeof h;
+  const hl_str payload = {p + h.provenance, h.payload};
   l->count++;
-  return l->visit(l->user, k, (hl_str){p, h.provenance}, (hl_str){p + h.provenance, h.file_bytes ? 0 : h.payload},
+  return l->visit(l->user, k, (hl_str){p, h.provenance}, h.file_bytes ? hli_file_payload(payload) : payload,
                   h.file_bytes);
 }
 
@@ -413,6 +414,8 @@ bool hli_record_put_new(hli_store *store, const hli_record_put *p) {
     halve(store);
     code = write_once(store, p, data, size);
   }
+  if (!code && p->kind == HLI_STORE_TUNING && store->options.no_sync && store->options.sync_tuning)
+    code = hli_mdb_sync(store->mdb);
   if (code) {
     hli_store_trouble(store, "writing failed: %s", hli_mdb_text(code));
     hli_store_suspect(store);

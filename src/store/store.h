@@ -45,7 +45,8 @@ typedef struct hli_store_options {
   uint64_t file_bytes;   /* the same for the objects beside the records.  0: 1 GiB */
   uint32_t wait_ms;      /* deadline for the folder's lock.  0: 5000 */
   bool read_only;        /* never write, even where it is possible */
-  bool no_sync;          /* commits survive the process, but not a crash of the system */
+  bool no_sync;          /* commits survive the process; a crash of the system may damage what is not written yet */
+  bool sync_tuning;      /* in spite of no_sync, putting a tuning record returns when all is on the disk */
   const hli_store_seams *seams;
 } hli_store_options;
 
@@ -64,6 +65,7 @@ typedef struct hli_store_record {
   hl_blob *bytes;
   hl_str provenance; /* JSON: who made it, from what */
   hl_str payload;
+  hl_str content; /* hli_store_file_get: of the file */
 } hli_store_record;
 void hli_store_record_release(hli_store_record *record);
 
@@ -72,11 +74,13 @@ bool hli_store_get(hli_store *store, hli_store_kind kind, hli_digest key, hli_st
 bool hli_store_put(hli_store *store, hli_store_kind kind, hli_digest key, hl_str provenance, hl_str payload);
 bool hli_store_drop(hli_store *store, hli_store_kind kind, hli_digest key);
 
-/* Objects beside the records; their keys are of kind HLI_STORE_CODE.  The payload of the
- * record is the file's content, checked against size and digest; a file that does not
- * fit is removed together with its record.  hli_store_get on such a key gives an empty payload. */
+/* Objects beside the records; their keys are of kind HLI_STORE_CODE.  The content is checked against size and
+ * digest in the record; a file that does not fit is removed together with its record.  hli_store_get on such a
+ * key gives the record without the content; hli_store_file_get on one without a file the same. */
 bool hli_store_file_get(hli_store *store, hli_digest key, hli_store_record *out);
-bool hli_store_file_put(hli_store *store, hli_digest key, hl_str provenance, hl_str content);
+bool hli_store_file_put(hli_store *store, hli_digest key, hl_str provenance, hl_str payload, hl_str content);
+/* Where the object of a key lies, or would lie; false if that is longer than `size`. */
+bool hli_store_file_path(const hli_store *store, hli_digest key, char *out, size_t size);
 
 /* Calls `visit` with every record of a kind, in no useful order, until it returns false.
  * `file_bytes` is 0 for a record without a file.  The strings are gone after the call; the

@@ -1,6 +1,6 @@
 # Tests of the commands and of the README's program.
 if(TARGET hl-cli AND TARGET hl-bench)
-  set(cli_env "ASAN_OPTIONS=detect_leaks=1" "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lint/lsan.supp:print_suppressions=0")
+  set(cli_env "HL_CACHE_DIR=${CMAKE_BINARY_DIR}/tests/cache" "ASAN_OPTIONS=detect_leaks=1" "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lint/lsan.supp:print_suppressions=0")
   set(cli_flags "")
   if(HL_SANITIZE)
     set(cli_flags "-fsanitize=${HL_SANITIZE}")

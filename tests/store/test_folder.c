@@ -174,9 +174,9 @@ static int only_read(void *arg) {
   if (hli_store_writable(s) || su_has(s, 1) != 1 || su_has(s, 2) != 0)
     return 2;
   if (su_put(s, 2) || hli_store_drop(s, HLI_STORE_TUNING, su_key(1)) ||
-      hli_store_file_put(s, su_key(4), su_str(""), su_str("x")))
+      hli_store_file_put(s, su_key(4), su_str(""), su_str("p"), su_str("x")))
     return 3;
-  if (!hli_store_file_get(s, su_key(3), &r) || !hli_str_eqz(r.payload, "code"))
+  if (!hli_store_file_get(s, su_key(3), &r) || !hli_str_eqz(r.content, "code"))
     return 4;
   hli_store_record_release(&r);
   hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(1), 10, &f);
@@ -201,7 +201,7 @@ static void test_read_only(void **state) {
   char path[256], name[64], hex[33];
   hli_store *s = su_open(t, NULL);
   assert_true(su_put(s, 1));
-  assert_true(hli_store_file_put(s, su_key(3), su_str(""), su_str("code")));
+  assert_true(hli_store_file_put(s, su_key(3), su_str(""), su_str("p"), su_str("code")));
   hli_store_close(s);
   *strrchr(t->dir, '/') = '\0'; /* the folder above, made for us alone */
   assert_int_equal(chmod(t->dir, 0755), 0);

@@ -52,7 +52,7 @@ static int make_once(su *t, hli_store *s) {
     int fd = open(made_path(t), O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd < 0 || write(fd, "x", 1) != 1 || close(fd) != 0)
       return 2;
-    if (!hli_store_file_put(s, su_key(1), su_str("{}"), su_str("made")))
+    if (!hli_store_file_put(s, su_key(1), su_str("{}"), su_str("p"), su_str("made")))
       return 3;
   }
   hli_store_single_flight_end(s, &f);

@@ -64,7 +64,7 @@ static void test_null(void **state) {
   assert_false(hli_store_get(NULL, HLI_STORE_CODE, su_key(1), &r));
   assert_false(hli_store_file_get(NULL, su_key(1), &r));
   assert_false(hli_store_put(NULL, HLI_STORE_CODE, su_key(1), su_str(""), su_str("x")));
-  assert_false(hli_store_file_put(NULL, su_key(1), su_str(""), su_str("x")));
+  assert_false(hli_store_file_put(NULL, su_key(1), su_str(""), su_str("p"), su_str("x")));
   assert_false(hli_store_drop(NULL, HLI_STORE_CODE, su_key(1)));
   assert_int_equal(hli_store_list(NULL, HLI_STORE_CODE, count_down, &left), 0);
   hli_store_single_flight_begin(NULL, HLI_STORE_CODE, su_key(1), 10, &f);
@@ -91,18 +91,19 @@ static void test_file(void **state) {
   for (size_t i = 0; i < sizeof big; i++)
     big[i] = (char)(i * i >> 7);
   assert_false(hli_store_file_get(s, su_key(1), &r));
-  assert_true(hli_store_file_put(s, su_key(1), su_str("{\"k\":2}"), (hl_str){big, sizeof big}));
+  assert_true(hli_store_file_put(s, su_key(1), su_str("{\"k\":2}"), su_str("p"), (hl_str){big, sizeof big}));
   assert_true(hli_store_file_get(s, su_key(1), &r));
   assert_true(hli_str_eqz(r.provenance, "{\"k\":2}"));
-  assert_int_equal(r.payload.len, sizeof big);
-  assert_memory_equal(r.payload.ptr, big, sizeof big);
+  assert_true(hli_str_eqz(r.payload, "p"));
+  assert_int_equal(r.content.len, sizeof big);
+  assert_memory_equal(r.content.ptr, big, sizeof big);
   hli_store_record_release(&r);
   assert_true(hli_store_get(s, HLI_STORE_CODE, su_key(1), &r)); /* the record alone */
-  assert_int_equal(r.payload.len, 0);
+  assert_true(hli_str_eqz(r.payload, "p") && !r.content.len);
   hli_store_record_release(&r);
-  assert_true(hli_store_file_put(s, su_key(1), su_str("{}"), su_str("new"))); /* replaced */
+  assert_true(hli_store_file_put(s, su_key(1), su_str("{}"), su_str("p"), su_str("new"))); /* replaced */
   assert_true(hli_store_file_get(s, su_key(1), &r));
-  assert_true(hli_str_eqz(r.payload, "new"));
+  assert_true(hli_str_eqz(r.content, "new"));
   hli_store_record_release(&r);
   so_path(t, 1, path);
   assert_int_equal(access(path, F_OK), 0);
@@ -119,7 +120,7 @@ static void test_file_damage(void **state) {
   hli_store_record r;
   char path[256];
   for (int how = 0; how < 5; how++) {
-    assert_true(hli_store_file_put(s, su_key(7), su_str("{}"), su_str("the code of a kernel")));
+    assert_true(hli_store_file_put(s, su_key(7), su_str("{}"), su_str("p"), su_str("the code of a kernel")));
     so_path(t, 7, path);
     if (how == 0) {
       FILE *f = fopen(path, "r+b");
@@ -175,7 +176,7 @@ static void test_full_files(void **state) {
   char path[256];
   static const char kb[1000];
   for (uint64_t i = 0; i < 15; i++)
-    assert_true(hli_store_file_put(s, su_key(i), su_str(""), (hl_str){kb, sizeof kb}));
+    assert_true(hli_store_file_put(s, su_key(i), su_str(""), su_str("p"), (hl_str){kb, sizeof kb}));
   assert_false(hli_store_file_get(s, su_key(0), &r));
   so_path(t, 0, path);
   assert_int_not_equal(access(path, F_OK), 0);
@@ -244,7 +245,7 @@ static void test_allocation(void **state) {
   su *t = *state;
   hli_store *s = su_open(t, NULL);
   assert_true(su_put(s, 1));
-  assert_true(hli_store_file_put(s, su_key(2), su_str("{}"), su_str("code")));
+  assert_true(hli_store_file_put(s, su_key(2), su_str("{}"), su_str("p"), su_str("code")));
   hli_store_close(s);
   const long live = t->live;
   long start = t->count, total = 100;
@@ -255,11 +256,11 @@ static void test_allocation(void **state) {
     (void)hli_store_open(t->ctx, t->dir, NULL, NULL, &s);
     assert_true(su_has(s, 1) >= 0);
     if (hli_store_file_get(s, su_key(2), &r)) {
-      assert_true(hli_str_eqz(r.payload, "code"));
+      assert_true(hli_str_eqz(r.content, "code"));
       hli_store_record_release(&r);
     }
     (void)su_put(s, 3);
-    (void)hli_store_file_put(s, su_key(2), su_str("{}"), su_str("code"));
+    (void)hli_store_file_put(s, su_key(2), su_str("{}"), su_str("p"), su_str("code"));
     hli_store_close(s);
     if (t->count <= t->fail_at)
       total = n; /* it was not reached: all have failed once */
