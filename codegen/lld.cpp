@@ -11,8 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -24,7 +26,29 @@ LLD_HAS_DRIVER(elf)
 
 namespace {
 
-std::mutex guard;
+// A mutex that a forked child can use although a thread that is not there may hold it.
+struct Guard {
+  std::mutex mutex;
+  std::atomic<pid_t> owner{0};
+  void lock() {
+    const pid_t self = ::getpid();
+    pid_t seen = owner.load();
+    while (seen != self) {
+      if (seen == -self) {
+        std::this_thread::yield();
+        seen = owner.load();
+      } else if (owner.compare_exchange_strong(seen, -self)) {
+        new (&mutex) std::mutex;
+        owner.store(self);
+        break;
+      }
+    }
+    mutex.lock();
+  }
+  void unlock() { mutex.unlock(); }
+};
+
+Guard guard;
 
 // Closes on the way out.
 struct Descriptor {
@@ -99,7 +123,7 @@ extern "C" int hlc_link_shared(const void *object, size_t size, hlc_sink sink, v
   {
     std::thread reader(drain, read_end.fd, &bytes);
     {
-      std::lock_guard<std::mutex> hold(guard);
+      std::lock_guard<Guard> hold(guard);
       ok = run_lld(input.path(), write_end.path(), &words);
     }
     write_end.reset();

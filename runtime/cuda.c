@@ -5,6 +5,7 @@
  * on theirs keeps its order; streams made here do not wait for it (non-blocking).
  * SPDX-License-Identifier: MIT */
 #include "runtime/cuda_api.h"
+#include "runtime/os.h"
 #include <stdio.h>
 
 /* One driver call with the device's context current. */
@@ -87,6 +88,7 @@ static hl_status cuda_open(hl_context *ctx, int32_t index, hl_diag *diag, void *
   if (!dev)
     return hli_fail_memory(diag, "opening a GPU");
   dev->ctx = ctx;
+  dev->process = hlr_os_process();
   hl_status status = open_device(dev, index, diag);
   if (status) {
     hli_release(&ctx->alloc, dev, sizeof *dev);
@@ -98,7 +100,8 @@ static hl_status cuda_open(hl_context *ctx, int32_t index, hl_diag *diag, void *
 
 static void cuda_close(void *self) {
   cuda_device *dev = self;
-  (void)dev->api.DevicePrimaryCtxRelease(dev->device);
+  if (dev->process == hlr_os_process()) /* the driver's state is the parent's */
+    (void)dev->api.DevicePrimaryCtxRelease(dev->device);
   hli_release(&dev->ctx->alloc, dev, sizeof *dev);
 }
 

@@ -82,6 +82,7 @@ typedef struct cuda_device {
   hl_context *ctx;
   CUdevice device;
   CUcontext context; /* the device's primary one, shared with the CUDA runtime */
+  int32_t process;   /* that opened it */
   int version;       /* of the driver: 12080 for 12.8 */
   hl_device_info info;
 } cuda_device;

@@ -16,6 +16,7 @@ static const hl_driver *const built_in[] = {&hlr_cpu_driver, &hlr_cuda_driver, &
 
 static void device_free(hl_device *dev) {
   hl_context *ctx = dev->ctx;
+  hlr_workspace_free(&dev->workspace, dev);
   dev->driver->close(dev->self);
   hli_release(&ctx->alloc, dev, sizeof *dev);
 }

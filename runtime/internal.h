@@ -15,6 +15,17 @@
 #define HLR_MAX_BLOCK    2048u /* bytes of one step's parameter block */
 #define HLR_DEVICE_ALIGN 256u  /* of buffers and workspaces */
 
+/* ---- workspaces (workspace.c) ------------------------------------------------- */
+
+/* Device memory that launches on one stream share, one after the other.  It only grows: what is given up may be in use
+ * by a thread that has not launched yet, and goes with the stream. */
+typedef struct hlr_workspace {
+  _Atomic(struct hlr_workspace_block *) block;
+} hlr_workspace;
+hl_status hlr_workspace_get(hlr_workspace *w, hl_device *dev, uint64_t bytes, const char *kernel, hl_diag *diag,
+                            void **out);
+void hlr_workspace_free(hlr_workspace *w, hl_device *dev);
+
 /* ---- devices (device.c) ------------------------------------------------------ */
 
 struct hl_device {
@@ -25,6 +36,7 @@ struct hl_device {
   int32_t index;      /* in the name it was opened by */
   uint32_t refs;      /* guarded by the context's lock */
   hl_stream *streams; /* all live ones, guarded by the context's lock */
+  hlr_workspace workspace; /* of the default stream */
   hl_device *next;
 };
 
@@ -32,6 +44,7 @@ struct hl_stream {
   hl_device *dev;
   void *native;
   bool owned; /* made by us, not wrapped */
+  hlr_workspace workspace;
   hl_stream *prev, *next;
 };
 

@@ -74,14 +74,31 @@ hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t progr
 
 /* ---- launching ---------------------------------------------------------------------------- */
 
+/* The stream's own workspace for a caller that brings none; *options then is `with`. */
+static hl_status give_workspace(const hl_plan *plan, hl_stream *stream, const hl_launch_options **options,
+                                hl_launch_options *with, hl_diag *diag) {
+  *with = (hl_launch_options)HL_LAUNCH_OPTIONS_INIT;
+  if (*options && (*options)->size >= sizeof with->size)
+    memcpy(with, *options, HLI_MIN((*options)->size, sizeof *with));
+  if (with->workspace || (*options && (*options)->size < sizeof with->size))
+    return HL_OK; /* what is wrong with the options is said where they are read */
+  with->size = sizeof *with;
+  *options = with;
+  return hlr_workspace_get(stream ? &stream->workspace : &plan->dev->workspace, plan->dev,
+                           plan->program.workspace_bytes, plan->program.name, diag, &with->workspace);
+}
+
 hl_status hl_launch(const hl_plan *plan, hl_stream *stream, const hl_arg *args, size_t arg_count,
                     const hl_launch_options *options, hl_diag *diag) {
   if (!plan)
     return hli_fail(diag, HL_ERR_ARG, "hl_launch: the plan is NULL");
-  const hl_device *dev = plan->dev;
+  hl_device *dev = plan->dev;
   void *native;
   hlr_bound bound;
+  hl_launch_options with;
   hl_status status = hlr_stream_handle(dev, stream, diag, &native);
+  if (!status && plan->program.workspace_bytes)
+    status = give_workspace(plan, stream, &options, &with, diag);
   if (!status)
     status = hlr_bind(plan, args, arg_count, options, diag, &bound);
   for (uint32_t s = 0; s < plan->program.step_count && !status; s++) {

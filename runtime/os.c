@@ -133,6 +133,25 @@ void hlr_os_thread_join(hlr_os_thread thread) {
   (void)pthread_join((pthread_t)thread.id, NULL);
 }
 
+_Atomic uint32_t *hlr_os_fork_mark(void) {
+  const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED)
+    return NULL;
+  if (madvise(page, size, MADV_WIPEONFORK) != 0) { /* Linux 4.14 */
+    (void)munmap(page, size);
+    return NULL;
+  }
+  _Atomic uint32_t *mark = page;
+  atomic_init(mark, 1);
+  return mark;
+}
+
+void hlr_os_fork_mark_free(_Atomic uint32_t *mark) {
+  if (mark)
+    (void)munmap((void *)(uintptr_t)mark, (size_t)sysconf(_SC_PAGESIZE));
+}
+
 void hlr_os_wait(_Atomic uint32_t *word, uint32_t expected) {
   (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
@@ -146,6 +165,10 @@ uint64_t hlr_os_now_ns(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int32_t hlr_os_process(void) {
+  return (int32_t)getpid();
 }
 
 /* ---- the machine ---------------------------------------------------------------- */

@@ -33,10 +33,16 @@ typedef struct hlr_os_thread {
 bool hlr_os_thread_start(hlr_os_thread *thread, void *(*run)(void *), void *arg);
 void hlr_os_thread_join(hlr_os_thread thread);
 
+/* A word that is 1 in the process that made it and 0 in its forked children: to notice a fork without asking the
+ * system.  NULL: it cannot be had. */
+_Atomic uint32_t *hlr_os_fork_mark(void);
+void hlr_os_fork_mark_free(_Atomic uint32_t *mark);
+
 /* Sleeps while *word == expected (or not: spurious returns are allowed). */
 void hlr_os_wait(_Atomic uint32_t *word, uint32_t expected);
 void hlr_os_wake(_Atomic uint32_t *word, uint32_t count);
 uint64_t hlr_os_now_ns(void); /* monotonic */
+int32_t hlr_os_process(void); /* its number */
 
 static inline void hlr_os_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -14,7 +14,8 @@
  * Queues live in a fixed array until the pool goes: workers may look at any of them at
  * any time, and tickets keep counting when a queue is used again.
  *
- * After fork() the child has none of the threads: it must make its own context.
+ * After fork() the child has none of the threads.  The first call that it makes notices (own_process) and starts
+ * anew: what was queued is dropped, since the parent does it, and new workers are started.
  * SPDX-License-Identifier: MIT */
 #include "runtime/pool.h"
 #include "runtime/fpmode.h"
@@ -80,6 +81,7 @@ struct hlr_pool {
   uint32_t worker_count;
   pool_worker *workers;
   _Atomic bool stop;
+  _Atomic uint32_t *mark; /* 1, or 0 in a forked child until it has started anew; 2 meanwhile */
   _Atomic uint32_t queue_high; /* queues[0 .. queue_high) were used at some time */
   _Alignas(LINE) _Atomic uint32_t spinners;
   event_count idle;
@@ -288,6 +290,53 @@ static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
     atomic_store(&q->failed, true);
 }
 
+/* ---- fork --------------------------------------------------------------------------------- */
+
+static void *worker_main(void *arg);
+
+/* One less than the launch may use, since the waiting thread is the last one; but one
+ * at least, or nothing would run in the background.  A host's job system has its own. */
+static void start_workers(hlr_pool *pool) {
+  uint32_t wanted = pool->ctx->parallel_for ? 0 : (uint32_t)HLI_MAX(pool->threads - 1, 1);
+  while (pool->worker_count < wanted) {
+    pool_worker *worker = &pool->workers[pool->worker_count];
+    *worker = (pool_worker){.pool = pool, .index = pool->worker_count};
+    if (!hlr_os_thread_start(&worker->thread, worker_main, worker))
+      break;
+    pool->worker_count++;
+  }
+}
+
+static void start_anew(hlr_pool *pool, bool workers) {
+  for (uint32_t i = 0; i < MAX_QUEUES; i++) {
+    hlr_queue *q = &pool->queues[i];
+    atomic_store(&q->head, atomic_load(&q->tail));
+    atomic_store(&q->token, false);
+    atomic_store(&q->gate, 0);
+    atomic_store(&q->done.waiters, 0);
+  }
+  atomic_store(&pool->idle.waiters, 0);
+  atomic_store(&pool->spinners, 0);
+  hlr_scratch_untake(&pool->scratch);
+  pool->worker_count = 0;
+  if (workers)
+    start_workers(pool);
+}
+
+/* In a forked child, once: forgets the threads and tasks of the parent. */
+static void own_process(hlr_pool *pool, bool workers) {
+  _Atomic uint32_t *mark = pool->mark;
+  if (!mark || atomic_load_explicit(mark, memory_order_acquire) == 1)
+    return;
+  uint32_t seen = 0;
+  if (atomic_compare_exchange_strong(mark, &seen, 2)) {
+    start_anew(pool, workers);
+    atomic_store_explicit(mark, 1, memory_order_release);
+  }
+  while (atomic_load_explicit(mark, memory_order_acquire) != 1)
+    hlr_os_pause();
+}
+
 /* ---- queues ------------------------------------------------------------------------------ */
 
 static bool queue_ready(const hlr_queue *q) {
@@ -352,6 +401,7 @@ static void queue_announce(hlr_queue *q) {
 }
 
 uint64_t hlr_queue_push(hlr_queue *q, const hlr_task *task) {
+  own_process(q->pool, true);
   uint64_t ticket = atomic_load(&q->tail);
   for (;;) {
     /* Signed: the head may have overtaken a ticket that was read a moment ago. */
@@ -376,6 +426,7 @@ bool hlr_queue_passed(const hlr_queue *q, uint64_t ticket) {
 }
 
 void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
+  own_process(q->pool, true);
   uint32_t self = q->pool->worker_count; /* where helpers look for scratch first */
   uint64_t deadline = 0;
   for (uint32_t spins = 0; !hlr_queue_passed(q, ticket); spins++) {
@@ -401,6 +452,7 @@ void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
 }
 
 void hlr_queue_finish(hlr_queue *q) {
+  own_process(q->pool, true);
   uint64_t tail = atomic_load(&q->tail);
   if (tail)
     hlr_queue_wait(q, tail - 1);
@@ -421,6 +473,7 @@ hlr_queue *hlr_pool_default_queue(hlr_pool *pool) {
 }
 
 hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out) {
+  own_process(pool, true);
   uint32_t i = 0;
   while (i < MAX_QUEUES && atomic_exchange(&pool->queues[i].used, true))
     i++;
@@ -516,6 +569,7 @@ static void pool_free(hlr_pool *pool) {
   for (uint32_t i = 0; i < MAX_QUEUES; i++)
     hli_release(&ctx->alloc, atomic_load(&pool->queues[i].ring), sizeof(ring_entry) * RING);
   hlr_scratch_free(&pool->scratch);
+  hlr_os_fork_mark_free(pool->mark);
   hli_release(&ctx->alloc, pool->workers, sizeof *pool->workers * (size_t)pool->threads);
   hli_release(&ctx->alloc, pool, sizeof *pool);
 }
@@ -529,6 +583,7 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
   pool->ctx = ctx;
   pool->scratch.alloc = &ctx->alloc;
   pool->threads = HLI_MIN(threads, MAX_THREADS);
+  pool->mark = hlr_os_fork_mark();
   for (uint32_t i = 0; i < MAX_QUEUES; i++)
     pool->queues[i].pool = pool;
   pool->workers = hli_calloc(&ctx->alloc, (size_t)pool->threads, sizeof *pool->workers);
@@ -539,16 +594,7 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
     pool_free(pool);
     return status;
   }
-  /* One less than the launch may use, since the waiting thread is the last one; but one
-   * at least, or nothing would run in the background.  A host's job system has its own. */
-  uint32_t wanted = ctx->parallel_for ? 0 : (uint32_t)HLI_MAX(pool->threads - 1, 1);
-  while (pool->worker_count < wanted) {
-    pool_worker *worker = &pool->workers[pool->worker_count];
-    *worker = (pool_worker){.pool = pool, .index = pool->worker_count};
-    if (!hlr_os_thread_start(&worker->thread, worker_main, worker))
-      break;
-    pool->worker_count++;
-  }
+  start_workers(pool);
   *out = pool;
   return HL_OK;
 }
@@ -556,6 +602,7 @@ hl_status hlr_pool_create(hl_context *ctx, hl_diag *diag, hlr_pool **out) {
 void hlr_pool_destroy(hlr_pool *pool) {
   if (!pool)
     return;
+  own_process(pool, false);
   hlr_pool_finish(pool);
   atomic_store(&pool->stop, true);
   (void)atomic_fetch_add(&pool->idle.epoch, 1);
@@ -566,6 +613,7 @@ void hlr_pool_destroy(hlr_pool *pool) {
 }
 
 hl_status hlr_pool_reserve(hlr_pool *pool, uint64_t bytes, hl_diag *diag) {
+  own_process(pool, true);
   if (hlr_scratch_reserve(&pool->scratch, (uint32_t)pool->threads, bytes))
     return HL_OK;
   return hli_fail(diag, HL_ERR_MEMORY, "out of memory while reserving %llu bytes of scratch for each of %d threads",

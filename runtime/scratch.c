@@ -18,9 +18,12 @@ static bool grow(const hl_allocator *alloc, hlr_scratch_slot *slot, uint64_t byt
   void *ptr = hli_alloc(alloc, bytes, HLR_SCRATCH_ALIGN);
   if (!ptr)
     return false;
-  hli_release(alloc, slot->ptr, slot->size);
+  /* In this order, so that a process forked meanwhile finds a pointer that it may use and release. */
+  void *old = slot->ptr;
+  const uint64_t old_size = slot->size;
   slot->ptr = ptr;
   slot->size = bytes;
+  hli_release(alloc, old, old_size);
   return true;
 }
 
@@ -47,6 +50,11 @@ bool hlr_scratch_reserve(hlr_scratch *scratch, uint32_t count, uint64_t bytes) {
     hlr_scratch_give(slot);
   }
   return grown;
+}
+
+void hlr_scratch_untake(hlr_scratch *scratch) {
+  for (uint32_t i = 0; i < HLR_SCRATCH_SLOTS; i++)
+    atomic_store(&scratch->slots[i].taken, false);
 }
 
 void hlr_scratch_free(hlr_scratch *scratch) {

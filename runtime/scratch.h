@@ -26,6 +26,8 @@ hlr_scratch_slot *hlr_scratch_take(hlr_scratch *scratch, uint32_t first, uint64_
 void hlr_scratch_give(hlr_scratch_slot *slot); /* NULL is allowed */
 /* Grows the first `count` slots that are not taken; false: out of memory. */
 bool hlr_scratch_reserve(hlr_scratch *scratch, uint32_t count, uint64_t bytes);
+/* In a forked child: no thread of the parent holds any. */
+void hlr_scratch_untake(hlr_scratch *scratch);
 void hlr_scratch_free(hlr_scratch *scratch);
 
 #endif

@@ -73,6 +73,7 @@ void hl_stream_destroy(hl_stream *stream) {
   if (dev->streams == stream)
     dev->streams = stream->next;
   hli_context_unlock(dev->ctx);
+  hlr_workspace_free(&stream->workspace, dev);
   if (stream->owned)
     dev->driver->stream_destroy(dev->self, stream->native);
   hli_release(&dev->ctx->alloc, stream, sizeof *stream);

@@ -87,6 +87,10 @@ typedef struct hl_diag {
   char message[HL_DIAG_TEXT];
 } hl_diag;
 
+/* "file:line:column: message" with as much of the place as is known, cut to `size` and NUL-terminated.  Returns the
+ * length of the whole. */
+HL_API size_t hl_diag_text(const hl_diag *diag, char *out, size_t size);
+
 /* ---- data types --------------------------------------------------------- */
 
 /* name, text, bits, kind (b bool, i signed, u unsigned, f float), DLPack code */

@@ -55,6 +55,43 @@ typedef struct hl_plan_options {
 HL_API hl_status hl_plan_create(hl_device *dev, const hl_kernel *k, const hl_plan_options *options,
                                 hl_diag *diag, hl_plan **out);
 
+/* The same in a thread of libhl's own: the call returns at once, and what it was given is copied.  The kernel may be
+ * destroyed; the device must stay open until the task is destroyed.  A few are made at a time, the others wait. */
+typedef struct hl_plan_task hl_plan_task;
+HL_API hl_status hl_plan_create_async(hl_device *dev, const hl_kernel *k, const hl_plan_options *options,
+                                      hl_diag *diag, hl_plan_task **out);
+HL_API bool hl_plan_task_done(const hl_plan_task *task); /* does not wait */
+/* Waits for the end and says how it went, as hl_plan_create would have.  The plan is the caller's from then on: it is
+ * given out once, later calls give NULL. */
+HL_API hl_status hl_plan_task_wait(hl_plan_task *task, hl_diag *diag, hl_plan **out);
+HL_API void hl_plan_task_destroy(hl_plan_task *task); /* waits; destroys a plan that nobody took */
+
+/* ---- many shapes ---------------------------------------------------------------------
+ * A dispatch launches one kernel on arguments of any sizes: it keeps a plan for every set of sizes, strides and
+ * alignments that it has met, as many as fit, and makes those that it has not.  Finding a plan takes no lock.  Any
+ * thread may launch. */
+typedef struct hl_dispatch hl_dispatch;
+
+typedef struct hl_dispatch_options {
+  size_t size;
+  const hl_config *config; /* of all plans; NULL: each its own.  Copied */
+  uint32_t capacity;       /* plans kept, at most 4096; beyond it the longest unused goes.  0: 64 */
+  bool background;         /* new sizes are launched with a plan for all sizes while theirs is made in the background;
+                            * false, and where there can be no such plan: the launch waits for its plan */
+} hl_dispatch_options;
+#define HL_DISPATCH_OPTIONS_INIT {sizeof(hl_dispatch_options), 0, 0, false}
+
+HL_API hl_status hl_dispatch_create(hl_device *dev, const hl_kernel *k, const hl_dispatch_options *options,
+                                    hl_diag *diag, hl_dispatch **out);
+/* hl_launch with the plan for these arguments.  Where a plan must be made first this can take long, and fails while a
+ * stream of the device is capturing. */
+HL_API hl_status hl_dispatch_launch(hl_dispatch *d, hl_stream *stream, const hl_arg *args, size_t arg_count,
+                                    const hl_launch_options *options, hl_diag *diag);
+/* How many plans it holds now. */
+HL_API uint32_t hl_dispatch_plans(const hl_dispatch *d);
+/* Waits for what was launched and for what is being made. */
+HL_API void hl_dispatch_destroy(hl_dispatch *d);
+
 /* ---- interpreter ---------------------------------------------------------------------- */
 
 typedef enum hl_interp_mode {

@@ -10,8 +10,10 @@
  * after their plan; and a wrapped stream must live until its wrapper is destroyed.  Destroying a buffer, a plan or
  * a CPU stream waits for the work that uses it.
  *
- * After fork() the child has neither libhl's threads nor the GPU's state: it must make a
- * context of its own, and a GPU must not have been opened before the fork. */
+ * After fork() the child may go on using and destroying everything that is on the CPU, or in memory: libhl notices,
+ * and starts threads of its own.  Work that was enqueued and not done at the moment of the fork is done in the parent
+ * only; wait for it before forking.  A GPU does not survive a fork: in the child its device can be closed, and what
+ * was made from it destroyed, but every other call fails. */
 #ifndef HL_RUNTIME_H
 #define HL_RUNTIME_H
 
@@ -116,8 +118,9 @@ typedef enum hl_check {
 typedef struct hl_launch_options {
   size_t size;
   hl_check check;
-  void *workspace; /* hl_plan_workspace_size bytes of device memory, aligned to 256; NULL if that is 0.
-                    * Launches that may run at the same time need one each */
+  void *workspace; /* hl_plan_workspace_size bytes of device memory, aligned to 256.  NULL: hl_launch uses memory
+                    * that the stream keeps for that, allocating it at the first launch (so not while capturing);
+                    * a prepared launch must be given its own.  Launches that may run at the same time need one each */
 } hl_launch_options;
 #define HL_LAUNCH_OPTIONS_INIT {sizeof(hl_launch_options), HL_CHECK_DEFAULT, 0}
 

@@ -58,7 +58,7 @@ void hli_sb_free(hli_strbuf *sb);
 void hli_sb_put(hli_strbuf *sb, const char *bytes, size_t len);
 void hli_sb_puts(hli_strbuf *sb, const char *text);
 void hli_sb_printf(hli_strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Hands the bytes over as a blob and resets the buffer; NULL when out of memory. */
+/* Hands the bytes over as a blob and resets the buffer; NULL when out of memory, and the bytes are gone too. */
 hl_blob *hli_sb_to_blob(hli_strbuf *sb);
 hl_blob *hli_blob_create(const hl_allocator *alloc, const void *data, size_t size);
 
@@ -114,6 +114,18 @@ static inline uint64_t hli_next_pow2(uint64_t x) { /* x <= 2^63 */
 }
 static inline uint32_t hli_log2(uint64_t pow2) { return (uint32_t)__builtin_ctzll(pow2); }
 
+/* ---- a lock that survives fork ------------------------------------------------------
+ * In a forked child it may be held by a thread that is not there; the first who comes makes it anew.  What it guards
+ * must therefore be sound between any two writes to it. */
+typedef struct hli_lock {
+  void *mutex;
+  _Atomic int32_t pid;
+} hli_lock;
+bool hli_lock_init(hli_lock *lock, const hl_allocator *alloc);
+void hli_lock_free(hli_lock *lock, const hl_allocator *alloc);
+void hli_lock_take(hli_lock *lock);
+void hli_lock_give(hli_lock *lock);
+
 /* ---- context ---------------------------------------------------------------------
  * Devices register themselves through runtime/; the core sees hooks only. */
 struct hl_context {
@@ -131,8 +143,9 @@ struct hl_context {
   void *store;                         /* owned by plan/: the open cache and what its keys are made of */
   void (*store_free)(hl_context *);
   char *cache_dir;                     /* as in the options; NULL: the default folder */
-  void *lock;                          /* hli_mutex guarding the three slots above */
-  _Atomic int32_t pid;                 /* the process that the lock belongs to; a forked child makes it anew */
+  void *background;                    /* owned by plan/: threads that compile */
+  void (*background_free)(hl_context *);
+  hli_lock lock;                       /* guards the four slots above */
 };
 void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

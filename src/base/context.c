@@ -1,11 +1,7 @@
-/* context.c: the context: hooks, limits and three slots that other rooms fill.
+/* context.c: the context: hooks, limits and four slots that other rooms fill.
  * SPDX-License-Identifier: MIT */
 #include "src/base/base.h"
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #ifndef HL_BUILD_ID
 #define HL_BUILD_ID           "local" /* the build system gives a digest of the sources */
@@ -52,28 +48,20 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
     return status;
 
   hl_context *ctx = hli_calloc(&o.allocator, 1, sizeof *ctx);
-  pthread_mutex_t *lock = ctx ? hli_calloc(&o.allocator, 1, sizeof *lock) : NULL;
-  char *dir = lock && o.cache_dir ? hli_alloc(&o.allocator, strlen(o.cache_dir) + 1, 1) : NULL;
-  if (!lock || (o.cache_dir && !dir) || pthread_mutex_init(lock, NULL) != 0) {
+  char *dir = ctx && o.cache_dir ? hli_alloc(&o.allocator, strlen(o.cache_dir) + 1, 1) : NULL;
+  if (!ctx || (o.cache_dir && !dir) || !hli_lock_init(&ctx->lock, &o.allocator)) {
     hli_release(&o.allocator, dir, o.cache_dir ? strlen(o.cache_dir) + 1 : 0);
-    hli_release(&o.allocator, lock, sizeof *lock);
     hli_release(&o.allocator, ctx, sizeof *ctx);
     return hli_fail_memory(diag, "creating a context");
   }
   if (dir)
     memcpy(dir, o.cache_dir, strlen(o.cache_dir) + 1);
-  *ctx = (hl_context){
-      .alloc = o.allocator,
-      .log = o.log,
-      .log_user = o.log_user,
-      .parallel_for = o.parallel_for,
-      .parallel_user = o.parallel_user,
-      .cpu_threads = o.cpu_threads,
-      .policy = o.compile_policy,
-      .cache_dir = dir,
-      .lock = lock,
-      .pid = (int32_t)getpid(),
-  };
+  ctx->alloc = o.allocator;
+  ctx->log = o.log, ctx->log_user = o.log_user;
+  ctx->parallel_for = o.parallel_for, ctx->parallel_user = o.parallel_user;
+  ctx->cpu_threads = o.cpu_threads;
+  ctx->policy = o.compile_policy;
+  ctx->cache_dir = dir;
   *out = ctx;
   return HL_OK;
 }
@@ -81,6 +69,8 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
 void hl_context_destroy(hl_context *ctx) {
   if (!ctx)
     return;
+  if (ctx->background_free)
+    ctx->background_free(ctx);
   /* Devices first: nothing that runs may outlive the library that compiled it. */
   if (ctx->runtime_free)
     ctx->runtime_free(ctx);
@@ -89,35 +79,16 @@ void hl_context_destroy(hl_context *ctx) {
   if (ctx->codegen_free)
     ctx->codegen_free(ctx);
   hl_allocator alloc = ctx->alloc;
-  (void)pthread_mutex_destroy(ctx->lock);
-  hli_release(&alloc, ctx->lock, sizeof(pthread_mutex_t));
+  hli_lock_free(&ctx->lock, &alloc);
   hli_release(&alloc, ctx->cache_dir, ctx->cache_dir ? strlen(ctx->cache_dir) + 1 : 0);
   hli_release(&alloc, ctx, sizeof *ctx);
 }
 
-/* In a forked child the lock may be held by a thread that is not there: the first who comes makes it anew (-pid
- * while at it). */
-static void own_process(hl_context *ctx) {
-  const int32_t self = (int32_t)getpid();
-  int32_t seen = atomic_load(&ctx->pid);
-  while (seen != self) {
-    if (seen == -self) {
-      (void)sched_yield();
-      seen = atomic_load(&ctx->pid);
-    } else if (atomic_compare_exchange_strong(&ctx->pid, &seen, -self)) {
-      (void)pthread_mutex_init(ctx->lock, NULL);
-      atomic_store(&ctx->pid, self);
-      return;
-    }
-  }
-}
-
 void hli_context_lock(hl_context *ctx) {
-  own_process(ctx);
-  (void)pthread_mutex_lock(ctx->lock);
+  hli_lock_take(&ctx->lock);
 }
 void hli_context_unlock(hl_context *ctx) {
-  (void)pthread_mutex_unlock(ctx->lock);
+  hli_lock_give(&ctx->lock);
 }
 
 void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...) {

@@ -49,3 +49,17 @@ hl_status hli_fail_at(hl_diag *diag, hl_status status, const char *file, uint32_
 hl_status hli_fail_memory(hl_diag *diag, const char *what) {
   return hli_fail(diag, HL_ERR_MEMORY, "out of memory while %s", what);
 }
+
+size_t hl_diag_text(const hl_diag *diag, char *out, size_t size) {
+  char place[sizeof diag->file + 32] = "";
+  if (!diag)
+    return 0;
+  if (diag->file[0] && diag->line && diag->column)
+    (void)snprintf(place, sizeof place, "%s:%u:%u: ", diag->file, diag->line, diag->column);
+  else if (diag->file[0] && diag->line)
+    (void)snprintf(place, sizeof place, "%s:%u: ", diag->file, diag->line);
+  else if (diag->file[0])
+    (void)snprintf(place, sizeof place, "%s: ", diag->file);
+  const int n = snprintf(out, out ? size : 0, "%s%s", place, diag->message);
+  return n > 0 ? (size_t)n : 0;
+}

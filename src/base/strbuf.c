@@ -72,6 +72,7 @@ void hli_sb_printf(hli_strbuf *sb, const char *fmt, ...) {
 hl_blob *hli_sb_to_blob(hli_strbuf *sb) {
   hl_blob *blob = reserve(sb, 0) ? hli_alloc(sb->alloc, sizeof *blob, 16) : NULL;
   if (!blob) {
+    hli_sb_free(sb);
     sb->failed = true;
     return NULL;
   }

@@ -226,7 +226,10 @@ hl_value(hl_param_tensor)(hl_builder *b, const char *name, hl_dtype dtype, const
     return HL_POISON;
   if (!hli_dtype_kind(dtype))
     return hli_builder_complain(b, "parameter %s: unknown dtype %d", name ? name : "", (int)dtype);
-  if (rank < 1 || rank > HL_MAX_RANK || !dims)
+  if (!dims && rank)
+    return hli_builder_complain(b, "parameter %s: dims is NULL; rank %u wants as many dimensions", name ? name : "",
+                                rank);
+  if (rank < 1 || rank > HL_MAX_RANK)
     return hli_builder_complain(b, "parameter %s: rank %u is out of range (1 to %d)", name ? name : "", rank,
                                 HL_MAX_RANK);
   if (access < HL_IN || access > HL_INOUT)
@@ -359,8 +362,16 @@ void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, co
     return;
   for (uint32_t d = 0; tiles && d < rank && d < HL_MAX_RANK; d++)
     tiles[d] = HL_POISON;
+  if (o && o->size < sizeof *o) {
+    hli_builder_complain(b, "hl_tile_options.size is %zu: start from HL_TILE_OPTIONS_INIT", o->size);
+    return;
+  }
+  if (!extents || !tiles) {
+    hli_builder_complain(b, "hl_tile_begin: %s is NULL", extents ? "tiles" : "extents");
+    return;
+  }
   const uint32_t carried = o ? o->carried_count : 0;
-  if (!extents || !tiles || rank < 1 || rank > HL_MAX_RANK || (carried && (!o->carried || !o->carried_in)) ||
+  if (rank < 1 || rank > HL_MAX_RANK || (carried && (!o->carried || !o->carried_in)) ||
       carried > HLI_MAX_OPERANDS - 2 * HL_MAX_RANK) {
     hli_builder_complain(b, "hl_tile_begin: wants 1 to %d extents and as many tiles, and at most %d carried values",
                          HL_MAX_RANK, HLI_MAX_OPERANDS - 2 * HL_MAX_RANK);

@@ -305,7 +305,12 @@ bool hli_builder_indices(hl_builder *b, hl_value tensor, const hl_value *index, 
   }
   for (uint32_t i = 0; index && i < n && n <= 2 * HL_MAX_RANK; i++)
     given += index[i] != HL_NEW;
-  if ((!index && n) || given != t.rank) {
+  if (!index && n) {
+    hli_builder_complain(b, "%s: index is NULL; %s of rank %u wants as many indices: tiles, integer scalars or HL_ALL",
+                         what, b->k->values.data[tensor].name, t.rank);
+    return false;
+  }
+  if (given != t.rank) {
     hli_builder_complain(b, "%s: %u indices for %s of rank %u", what, n,
                          hli_type_words(b->k, b->k->values.data[tensor].type, words), t.rank);
     return false;

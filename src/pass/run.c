@@ -36,11 +36,15 @@ static hl_status check_round_trip(const hl_kernel *k, const char *pass, hl_diag 
   hli_print(k, &a);
   hl_status s =
       a.failed ? hli_fail_memory(diag, "printing") : hli_parse(k->alloc, (hl_str){a.data, a.len}, pass, &inner, &again);
-  if (s != HL_OK && s != HL_ERR_MEMORY)
+  if (s == HL_ERR_MEMORY)
+    s = hli_fail_memory(diag, "checking a pass");
+  else if (s != HL_OK)
     s = broken(diag, pass, &inner);
   if (s == HL_OK) {
     hli_print(again, &b);
-    if (a.len != b.len || memcmp(a.data, b.data, a.len) != 0)
+    if (b.failed)
+      s = hli_fail_memory(diag, "checking a pass");
+    else if (a.len != b.len || memcmp(a.data, b.data, a.len) != 0)
       s = hli_fail(diag, HL_ERR_INTERNAL, "after pass %s the text does not round-trip", pass);
   }
   hl_kernel_destroy(again);

@@ -129,5 +129,6 @@ bool hli_cache_put(hl_context *ctx, hli_digest key, hl_str provenance, hlr_progr
 
 bool hli_cache_config(hl_context *ctx, const hli_problem *p, hli_store_record *out) {
   hli_digest key;
-  return hli_tuning_key(p, &key) && hli_store_get(hli_cache_open(ctx), HLI_STORE_TUNING, key, out);
+  hli_store *store = hli_cache_open(ctx);
+  return store && hli_tuning_key(p, &key) && hli_store_get(store, HLI_STORE_TUNING, key, out);
 }

@@ -19,6 +19,19 @@ typedef struct hli_bindings {
 /* Takes sizes, strides and alignment of the parameters from arguments; k is a copy made for them. */
 hl_status hli_bind_args(hl_kernel *k, const hl_arg *args, size_t count, hl_diag *diag, hli_bindings *b);
 
+/* What a plan is to be made of, copied from the caller, so that it can be made later and elsewhere. */
+typedef struct hli_order {
+  hl_device *dev;
+  hl_kernel *built, *bound; /* as it was given; with strides and alignment */
+  hl_config *config;        /* NULL: none given */
+  hli_bindings sizes;       /* in the arena of `bound` */
+} hli_order;
+/* Checks the options in the name of `what` and copies; `out` is only checked. */
+hl_status hli_order_open(const char *what, hl_device *dev, const hl_kernel *k, const hl_plan_options *o, const void *out,
+                         hl_diag *diag, hli_order *order);
+hl_status hli_order_fill(const hli_order *order, hl_diag *diag, hl_plan **out); /* diag is not NULL */
+void hli_order_close(hli_order *order);
+
 /* The compiler library, opened on first use (kept by the context).  HL_ERR_UNSUPPORTED in words if it is not there. */
 hl_status hli_codegen_load(hl_context *ctx, hl_diag *diag, const hlc_api **out);
 

@@ -206,10 +206,10 @@ static hl_status make_plan(making *m, hl_plan **out) {
 
 /* ---- hl_plan_create ---- */
 
-static hl_status check_options(hl_device *dev, const hl_kernel *k, const hl_plan_options *o, hl_plan *const *out,
-                               hl_diag *diag) {
+static hl_status check_options(const char *what, hl_device *dev, const hl_kernel *k, const hl_plan_options *o,
+                               const void *out, hl_diag *diag) {
   if (!dev || !k || !out)
-    return hli_fail(diag, HL_ERR_ARG, "hl_plan_create: %s is NULL", !dev ? "the device" : !k ? "the kernel" : "out");
+    return hli_fail(diag, HL_ERR_ARG, "%s: %s is NULL", what, !dev ? "the device" : !k ? "the kernel" : "out");
   if (o->size < sizeof *o)
     return hli_fail(diag, HL_ERR_ARG, "hl_plan_options.size is %zu: start from HL_PLAN_OPTIONS_INIT", o->size);
   if (o->shape_count && !o->shape)
@@ -223,45 +223,72 @@ static hl_status check_options(hl_device *dev, const hl_kernel *k, const hl_plan
   return HL_OK;
 }
 
-static hl_status bind(hl_kernel *copy, const hl_plan_options *o, hl_diag *diag, hli_bindings *b) {
-  *b = (hli_bindings){.len = 0};
-  if (o->args)
-    return hli_bind_args(copy, o->args, o->arg_count, diag, b);
-  if (!o->shape_count)
-    return HL_OK;
+/* The names too: they are the caller's. */
+static hl_status bind_shape(hl_kernel *copy, const hl_plan_options *o, hl_diag *diag, hli_bindings *b) {
   b->data = hli_arena_array(&copy->arena, hl_shape_binding, o->shape_count);
-  if (!b->data)
+  for (uint32_t i = 0; b->data && i < o->shape_count; i++) {
+    const hl_shape_binding *from = &o->shape[i];
+    b->data[i] = *from;
+    b->data[i].dim = from->dim ? hli_arena_strdup(&copy->arena, hli_str(from->dim)) : NULL;
+  }
+  if (!b->data || copy->arena.failed)
     return hli_fail_memory(diag, "making a plan");
-  memcpy(b->data, o->shape, o->shape_count * sizeof *o->shape);
   b->len = o->shape_count;
   return HL_OK;
 }
 
-hl_status hl_plan_create(hl_device *dev, const hl_kernel *k, const hl_plan_options *o, hl_diag *diag, hl_plan **out) {
+hl_status hli_order_open(const char *what, hl_device *dev, const hl_kernel *k, const hl_plan_options *o,
+                         const void *out, hl_diag *diag, hli_order *order) {
   static const hl_plan_options defaults = HL_PLAN_OPTIONS_INIT;
-  hl_diag own;
-  hli_bindings b;
-  if (out)
-    *out = NULL;
+  *order = (hli_order){.dev = dev};
   if (!o)
     o = &defaults;
-  if (!diag)
-    diag = &own;
-  hl_status s = check_options(dev, k, o, out, diag);
+  hl_status s = check_options(what, dev, k, o, out, diag);
   if (s != HL_OK)
     return s;
-  hl_kernel *copy = hli_kernel_clone(k);
-  if (!copy)
-    return hli_fail_memory(diag, "making a plan");
-  s = bind(copy, o, diag, &b);
-  if (s == HL_OK) {
-    making m = {.dev = dev,
-                .ctx = dev->ctx,
-                .diag = diag,
-                .config = o->config,
-                .problem = {.kernel = copy, .built = k, .shape = b.data, .shape_count = b.len}};
-    s = make_plan(&m, out);
-  }
-  hl_kernel_destroy(copy);
+  order->built = hli_kernel_clone(k);
+  order->bound = order->built ? hli_kernel_clone(k) : NULL;
+  order->config = order->bound && o->config ? hli_config_clone(o->config) : NULL;
+  if (!order->bound || (o->config && !order->config))
+    s = hli_fail_memory(diag, "making a plan");
+  else if (o->args)
+    s = hli_bind_args(order->bound, o->args, o->arg_count, diag, &order->sizes);
+  else if (o->shape_count)
+    s = bind_shape(order->bound, o, diag, &order->sizes);
+  if (s != HL_OK)
+    hli_order_close(order);
+  return s;
+}
+
+void hli_order_close(hli_order *order) {
+  hl_kernel_destroy(order->built);
+  hl_kernel_destroy(order->bound);
+  hl_config_destroy(order->config);
+  *order = (hli_order){.dev = NULL};
+}
+
+hl_status hli_order_fill(const hli_order *order, hl_diag *diag, hl_plan **out) {
+  making m = {
+      .dev = order->dev,
+      .ctx = order->dev->ctx,
+      .diag = diag,
+      .config = order->config,
+      .problem = {
+          .kernel = order->bound, .built = order->built, .shape = order->sizes.data, .shape_count = order->sizes.len}};
+  return make_plan(&m, out);
+}
+
+hl_status hl_plan_create(hl_device *dev, const hl_kernel *k, const hl_plan_options *o, hl_diag *diag, hl_plan **out) {
+  hl_diag own;
+  hli_order order;
+  if (out)
+    *out = NULL;
+  if (!diag)
+    diag = &own;
+  hl_status s = hli_order_open("hl_plan_create", dev, k, o, out, diag, &order);
+  if (s != HL_OK)
+    return s;
+  s = hli_order_fill(&order, diag, out);
+  hli_order_close(&order);
   return s;
 }

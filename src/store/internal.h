@@ -18,6 +18,7 @@ struct hli_store {
   _Atomic bool off;             /* given up; `told` has the reason */
   hli_mdb *mdb;                 /* NULL: not open yet, or nothing there to read */
   uint64_t device, inode, size; /* of the file behind mdb */
+  bool swept;
   _Atomic uint32_t serial;      /* names of files written aside */
 };
 
@@ -28,6 +29,9 @@ void hli_store_leave(hli_store *store);
 
 /* The first reason goes to the log, the rest is silence. */
 void hli_store_trouble(hli_store *store, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* sweep.c: inside, for writing: removes what ended processes left. */
+void hli_store_sweep(hli_store *store);
 
 /* Something failed that should not have: the next use checks the file again. */
 void hli_store_suspect(hli_store *store);

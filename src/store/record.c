@@ -409,6 +409,7 @@ bool hli_record_put_new(hli_store *store, const hli_record_put *p) {
     hli_release(&store->ctx->alloc, data, size);
     return false;
   }
+  hli_store_sweep(store);
   int code = write_once(store, p, data, size);
   if (hli_mdb_is_full(code)) { /* cost_of was too low, or the free pages lie badly */
     halve(store);

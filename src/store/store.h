@@ -5,6 +5,7 @@
  *   records.mdb            LMDB; one checksummed record per key, tuning and code apart
  *   code/<key>.so          large objects; the record holds size and digest
  *   flight/<key>           locked while somebody makes what the key names
+ *   swept                  its time says when leftovers of killed processes were last removed
  *   records.mdb.damaged-N  set aside: a file that failed the check
  *
  * A store never fails its caller.  hli_store_open says in words why there is none and

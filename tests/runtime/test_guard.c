@@ -373,10 +373,42 @@ static void test_limits(void **state) {
   drop(f, 1);
 }
 
+static void *passed_workspace(const fixture *f) {
+  hl_null_launch record;
+  void *passed;
+  assert_int_equal(hl_null_launches(f->dev, &record, 1, NULL, NULL), HL_OK);
+  memcpy(&passed, record.block + 32, sizeof passed);
+  assert_int_equal(hl_null_clear(f->dev, NULL), HL_OK);
+  return passed;
+}
+
 static void workspace(rt_axpy *p) {
   p->program.workspace_bytes = 1000;
   p->slots[5] = (hlr_slot){HLR_WORKSPACE, HL_DTYPE_NONE, 0, 0};
   p->steps[0].slot_count = 6;
+}
+
+/* A caller that brings none gets the stream's: the same one on the same stream. */
+static void test_stream_workspace(void **state) {
+  (void)state;
+  hl_diag d;
+  hl_stream *stream;
+  hl_launch_options o = HL_LAUNCH_OPTIONS_INIT;
+  fixture *f = make(workspace);
+  assert_ok(go(f, &d), d);
+  void *own = passed_workspace(f);
+  assert_true(own && (uintptr_t)own % 256 == 0);
+  memset(own, 1, 1000);
+  assert_ok(hl_launch(f->plan, NULL, f->args, 4, &o, &d), d);
+  assert_ptr_equal(passed_workspace(f), own);
+  assert_ok(hl_stream_create(f->dev, &d, &stream), d);
+  assert_ok(hl_launch(f->plan, stream, f->args, 4, NULL, &d), d);
+  void *other = passed_workspace(f);
+  assert_true(other && other != own);
+  hl_stream_destroy(stream);
+  o.size = 1;
+  assert_fails(hl_launch(f->plan, NULL, f->args, 4, &o, &d), HL_ERR_ARG, d, "HL_LAUNCH_OPTIONS_INIT");
+  drop(f, 0);
 }
 
 static void test_workspace(void **state) {
@@ -385,7 +417,9 @@ static void test_workspace(void **state) {
   fixture *f = make(workspace);
   assert_int_equal(hl_plan_workspace_size(f->plan), 1000);
   assert_int_equal(hl_plan_workspace_size(NULL), 0);
-  REFUSED(f, "needs a workspace of 1000 bytes");
+  hl_prepared *prepared; /* has no stream yet */
+  assert_fails(hl_prepared_create(f->plan, f->args, 4, NULL, &d, &prepared), HL_ERR_GUARD, d,
+               "needs a workspace of 1000 bytes");
   hl_buffer *buf;
   assert_ok(hl_buffer_create(f->dev, 2000, &d, &buf), d);
   hl_launch_options o = HL_LAUNCH_OPTIONS_INIT;
@@ -473,9 +507,11 @@ static void test_malformed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_form),      cmocka_unit_test(test_sizes),          cmocka_unit_test(test_degenerate),
-      cmocka_unit_test(test_overlap),   cmocka_unit_test(test_overlap_random), cmocka_unit_test(test_limits),
-      cmocka_unit_test(test_workspace), cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_form),           cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_degenerate),     cmocka_unit_test(test_overlap),
+      cmocka_unit_test(test_overlap_random), cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_workspace),      cmocka_unit_test(test_stream_workspace),
+      cmocka_unit_test(test_malformed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -221,8 +222,8 @@ static int write_for_ever(void *arg) {
 
 /* Every record that was reported is there and right, and the store goes on working. */
 static void killed(su *t, bool own_pids) {
-  uint64_t done[64] = {0};
-  int pipes[64][2], rounds = own_pids ? 6 : 24;
+  uint64_t done[200] = {0};
+  int pipes[200][2], rounds = own_pids ? 6 : 200;
   for (int i = 0; i < rounds; i++) {
     int status;
     assert_int_equal(pipe(pipes[i]), 0);
@@ -230,7 +231,7 @@ static void killed(su *t, bool own_pids) {
     pid_t pid = su_spawn(write_for_ever, &v);
     (void)close(pipes[i][1]);
     if (!own_pids) {
-      nap_ms(15 + i % 7 * 3);
+      nap_ms(3 + i * 7 % 31);
       assert_int_equal(kill(pid, SIGKILL), 0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -267,25 +268,106 @@ static void test_container(void **state) {
 static int write_some(void *arg) {
   victim *v = arg;
   hli_store *s = su_open(v->t, NULL);
-  for (uint64_t i = 0; i < 60; i++)
-    if (!su_put(s, v->base + i) || su_has(s, v->base + i / 3) != 1)
-      return 1;
+  uint64_t put = 0;
+  for (uint64_t i = 0; i < 1000; i++) {
+    const uint64_t own = v->base + i / 5, other = (v->base + 1000) % 8000 + i / 7;
+    hli_store_record r;
+    bool ok = true;
+    switch (i % 5) {
+    case 0:
+      ok = su_put(s, own);
+      put++;
+      break;
+    case 1:
+      ok = su_has(s, own) == 1;
+      break;
+    case 2: /* another process's: there and right, or not there yet */
+      ok = su_has(s, other) >= 0;
+      break;
+    case 3: /* all write the same object */
+      ok = hli_store_file_put(s, su_key(9999), su_str("{}"), su_str("p"), su_str("an object"));
+      break;
+    default:
+      if (hli_store_file_get(s, su_key(9999), &r)) {
+        ok = hli_str_eqz(r.content, "an object");
+        hli_store_record_release(&r);
+      }
+      break;
+    }
+    if (!ok)
+      return 1 + (int)(i % 5);
+  }
   hli_store_close(s);
-  return v->t->warnings;
+  return put == 200 ? v->t->warnings : 9;
 }
 
 static void test_many(void **state) {
+  enum { N = 8 };
   su *t = *state;
-  pid_t pids[6];
-  for (int i = 0; i < 6; i++) {
+  pid_t pids[N];
+  for (int i = 0; i < N; i++) {
     victim v = {.t = t, .base = (uint64_t)i * 1000};
     pids[i] = su_spawn(write_some, &v);
   }
-  wait_for(pids, 6);
+  wait_for(pids, N);
   hli_store *s = su_open(t, NULL);
-  for (uint64_t i = 0; i < 6; i++)
-    for (uint64_t k = 0; k < 60; k++)
+  for (uint64_t i = 0; i < N; i++)
+    for (uint64_t k = 0; k < 200; k++)
       assert_int_equal(su_has(s, i * 1000 + k), 1);
+  hli_store_close(s);
+}
+
+/* ---- leftovers ------------------------------------------------------------------------------ */
+
+static void leave(const su *t, const char *below, int64_t age_s) {
+  char path[256];
+  su_path(t, below, path);
+  int fd = open(path, O_WRONLY | O_CREAT, 0600);
+  assert_true(fd >= 0 && write(fd, "x", 1) == 1);
+  (void)close(fd);
+  const time_t then = time(NULL) - age_s;
+  const struct timespec times[2] = {{then, 0}, {then, 0}};
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void test_sweep(void **state) {
+  su *t = *state;
+  char mark[256], path[256];
+  hli_store_flight f;
+  hli_store *s = su_open(t, NULL);
+  assert_true(hli_store_file_put(s, su_key(1), su_str("{}"), su_str("p"), su_str("kept")));
+  hli_store_single_flight_begin(s, HLI_STORE_CODE, su_key(2), 1000, &f);
+  assert_true(f.alone);
+  su_path(t, f.name, path);
+  const struct timespec old[2] = {{1000, 0}, {1000, 0}};
+  assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0); /* a long flight, and it still flies */
+  leave(t, "code/.0123.7.0", 5000);
+  leave(t, "code/.0123.8.0", 5);
+  leave(t, "code/00000000000000000000000000000001.so", 5000);
+  leave(t, "code/00000000000000000000000000000002.so", 5);
+  leave(t, "code/readme", 5000);
+  leave(t, "flight/c0123", 5000);
+  hli_store *again = su_open(t, NULL);
+  assert_true(su_put(again, 5)); /* the folder was swept a moment ago */
+  assert_true(su_exists(t, "code/.0123.7.0"));
+  hli_store_close(again);
+  su_path(t, "swept", mark);
+  assert_int_equal(utimensat(AT_FDCWD, mark, old, 0), 0);
+  again = su_open(t, NULL);
+  assert_true(su_put(again, 6));
+  assert_false(su_exists(t, "code/.0123.7.0"));
+  assert_true(su_exists(t, "code/.0123.8.0"));
+  assert_false(su_exists(t, "code/00000000000000000000000000000001.so"));
+  assert_true(su_exists(t, "code/00000000000000000000000000000002.so"));
+  assert_true(su_exists(t, "code/readme"));
+  assert_false(su_exists(t, "flight/c0123"));
+  assert_int_equal(access(path, F_OK), 0);
+  assert_int_equal(t->warnings, 0);
+  hli_store_single_flight_end(s, &f);
+  hli_store_record r;
+  assert_true(hli_store_file_get(again, su_key(1), &r));
+  hli_store_record_release(&r);
+  hli_store_close(again);
   hli_store_close(s);
 }
 
@@ -388,7 +470,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       T(test_flight), T(test_flight_threads), T(test_flight_holder),  T(test_flight_handover),
       T(test_killed), T(test_container),      T(test_many),           T(test_sizes),
-      T(test_fork),   T(test_fork_busy),      T(test_stopped_holder),
+      T(test_fork),   T(test_fork_busy),      T(test_stopped_holder), T(test_sweep),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
