@@ -225,6 +225,26 @@ static uint32_t streaming_align(hlc_emit *e, hli_op op, const access *x) {
   return align >= STREAM_LEAST ? align : 0;
 }
 
+/* Elements of several registers in one. */
+static LLVMValueRef joined(hlc_emit *e, const LLVMValueRef *regs, uint32_t n) {
+  if (n == 1) return regs[0];
+  LLVMValueRef a = joined(e, regs, n / 2), b = joined(e, regs + n / 2, n / 2), index[HLC_MAX_LANES];
+  const uint32_t lanes = 2 * hlc_lanes(a);
+  for (uint32_t i = 0; i < lanes; i++)
+    index[i] = hlc_i32(e, (int32_t)i);
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(index, lanes), "");
+}
+
+/* How many registers go into one store that bypasses the cache.  Those of narrow elements fill a part of a register;
+ * a store of such a part would be merged with the instruction that narrows, and no longer bypass anything. */
+static uint32_t joined_count(const hlc_emit *e, const access *x, hlc_regs value, uint32_t stream) {
+  uint32_t n = 1;
+  const uint32_t bytes = hlc_lanes(value.r[0]) * hl_dtype_size(x->dtype);
+  while (stream && value.n % (2 * n) == 0 && 2 * n * bytes <= e->target->vector_bytes)
+    n *= 2;
+  return n;
+}
+
 void hlc_host_store(hlc_emit *e, hli_op op) {
   access x = take_apart(e, op);
   hlc_regs value = hlc_get(e, x.a.value), mask = x.a.mask ? hlc_get(e, x.a.mask) : (hlc_regs){0};
@@ -236,11 +256,12 @@ void hlc_host_store(hlc_emit *e, hli_op op) {
     return;
   }
   uint32_t stream = streaming_align(e, op, &x);
-  for (uint32_t r = 0; r < value.n; r++) {
-    uint32_t lanes = hlc_lanes(value.r[r]);
-    store_register(e, &x, to_memory(e, x.dtype, value.r[r]), register_address(e, &x, r, lanes),
-                   mask.r ? mask.r[r] : NULL, stream);
-  }
+  const uint32_t lanes = hlc_lanes(value.r[0]), group = mask.r ? 1 : joined_count(e, &x, value, stream);
+  LLVMValueRef *regs = hlc_new_regs(e, value.n);
+  for (uint32_t r = 0; regs && r < value.n; r++)
+    regs[r] = to_memory(e, x.dtype, value.r[r]);
+  for (uint32_t r = 0; regs && r < value.n; r += group)
+    store_register(e, &x, joined(e, regs + r, group), register_address(e, &x, r, lanes), mask.r ? mask.r[r] : NULL, stream);
 }
 
 /* ---- prefetch, buffer, fence ------------------------------------------------------------------ */

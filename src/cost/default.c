@@ -53,25 +53,52 @@ static int64_t row_lanes(const model *m) {
   return n;
 }
 
-/* Splits `lanes` over the grid axes: the contiguous one (else the last) first, then the others. */
-static void spread_block(model *m, int64_t lanes) {
+/* Splits `lanes` over the axes of a tile loop: the contiguous one (else the last) first, then the others. */
+static void spread_over(model *m, hli_op loop, int64_t lanes) {
+  const uint32_t n = hli_attr_len(m->k, loop, 0);
   hli_axis inner = 0;
-  for (hli_axis a = 1; a < m->facts.axis_count; a++)
-    if (has_role(m, a, HLI_ROLE_GRID) && (has_role(m, a, HLI_ROLE_CONTIGUOUS) || !inner))
+  for (uint32_t d = 0; d < n; d++) {
+    const hli_axis a = (hli_axis)hli_attr(m->k, loop, 0, d);
+    if (has_role(m, a, HLI_ROLE_CONTIGUOUS) || !inner)
       inner = a;
-  if (!inner)
-    return;
+  }
   const int64_t cap = (int64_t)hli_next_pow2((uint64_t)HLI_MAX(extent_or(m, inner, lanes), 1));
-  const int64_t first = has_role(m, inner, HLI_ROLE_CONTIGUOUS) || m->facts.grid_rank == 1 ? HLI_MIN(lanes, cap) : 1;
+  const int64_t first = has_role(m, inner, HLI_ROLE_CONTIGUOUS) || n == 1 ? HLI_MIN(lanes, cap) : 1;
   choose_block(m, inner, first);
   int64_t left = HLI_MAX(lanes / first, 1);
-  for (hli_axis a = m->facts.axis_count; a-- > 1;) {
-    if (!has_role(m, a, HLI_ROLE_GRID) || a == inner)
+  for (uint32_t d = n; d-- > 0;) {
+    const hli_axis a = (hli_axis)hli_attr(m->k, loop, 0, d);
+    if (a == inner)
       continue;
     const int64_t take = HLI_MIN(left, (int64_t)hli_next_pow2((uint64_t)HLI_MAX(extent_or(m, a, left), 1)));
     choose_block(m, a, take);
     left = HLI_MAX(left / take, 1);
   }
+}
+
+static hli_op enclosing_tile(const hl_kernel *k, hli_op op) {
+  do
+    op = k->blocks.data[k->ops.data[op].block].parent;
+  while (op && k->ops.data[op].code != HLI_OP_TILE);
+  return op;
+}
+
+static bool is_grid(const hl_kernel *k, hli_op op) {
+  return k->ops.data[op].block == k->body;
+}
+
+static bool holds_tile(const hl_kernel *k, hli_op loop) {
+  for (hli_op op = 1; op < k->ops.len; op++)
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_TILE && op != loop && enclosing_tile(k, op) == loop)
+      return true;
+  return false;
+}
+
+/* Splits `lanes` over the axes of every grid. */
+static void spread_block(model *m, int64_t lanes) {
+  for (hli_op op = 1; op < m->k->ops.len; op++)
+    if (!m->k->ops.data[op].dead && m->k->ops.data[op].code == HLI_OP_TILE && is_grid(m->k, op))
+      spread_over(m, op, lanes);
 }
 
 /* ---- CPU ---- */
@@ -121,10 +148,50 @@ static void cpu_dot(model *m) {
   choose(m, HLI_KNOB_LOOP_ORDERS, 0, 0);
 }
 
+/* The axis along which the accesses of the most dimensions walk through memory; 0: none.  What such a kernel reads
+ * once per row or writes once per row does not count. */
+static hli_axis streamed_axis(const model *m) {
+  hli_axis found = 0;
+  uint32_t most = 0;
+  for (hli_op op = 1; op < m->k->ops.len; op++) {
+    const uint16_t code = m->k->ops.data[op].code;
+    if (m->k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
+      continue;
+    hli_access a;
+    hli_access_get(m->k, op, &a);
+    const hli_type_data *v = hli_type_of(m->k, a.value);
+    if (v->rank <= most)
+      continue;
+    for (uint32_t p = 0; p < m->k->params.len; p++)
+      for (uint32_t d = 0; m->k->params.data[p].value == a.base && d < a.rank; d++)
+        if (a.value_dim[d] >= 0 && a.value_dim[d] < v->rank && m->k->params.data[p].strides[d] == 1)
+          found = v->dims[a.value_dim[d]], most = v->rank;
+  }
+  return found;
+}
+
 /* Memory-bound: about 64 Ki elements a program: far beyond the cost of handing one out (a few hundred
- * nanoseconds), small enough for many programs a thread. */
+ * nanoseconds), small enough for many programs a thread.  Where programs lie side by side in memory, each takes 64
+ * lanes (four cache lines of f32) of a row, however many rows it walks over: with 16, column softmax takes three
+ * times as long.  A loop inside takes 4 Ki elements a trip (one around another loop 16): a row is as good as never
+ * cut, and what is kept of a trip (16 KiB of f32) stays in the L1 cache. */
 static void cpu_stream(model *m) {
-  spread_block(m, HLI_MAX(65536 / row_lanes(m), 1));
+  const hl_kernel *k = m->k;
+  int64_t row = 1;
+  for (hli_op op = 1; op < k->ops.len; op++) {
+    if (k->ops.data[op].dead || k->ops.data[op].code != HLI_OP_TILE || is_grid(k, op))
+      continue;
+    int64_t walked = 1;
+    for (hli_op o = op; o && !is_grid(k, o); o = enclosing_tile(k, o)) {
+      for (uint32_t d = 0; d < hli_attr_len(k, o, 0); d++)
+        walked *= HLI_MAX(extent_or(m, (hli_axis)hli_attr(k, o, 0, d), 4096), 1);
+      spread_over(m, o, o == op && !holds_tile(k, o) ? 4096 : 16);
+    }
+    row = HLI_MAX(row, walked);
+  }
+  const hli_axis along = streamed_axis(m);
+  const int64_t least = along && has_role(m, along, HLI_ROLE_GRID) ? 64 : 1;
+  spread_block(m, HLI_MAX(65536 / HLI_MAX(row * row_lanes(m), 1), least));
 }
 
 /* ---- GPU ---- */

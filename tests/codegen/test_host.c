@@ -135,6 +135,42 @@ static void test_streaming(void **state) {
   hl_blob_release(r.bytes);
 }
 
+/* Elements narrower than the registers they come from: the stores still bypass the cache, and hold everything. */
+static void test_streaming_narrow(void **state) {
+  (void)state;
+  static const char *const dtypes[] = {"bf16", "f16", "i8"};
+  static const uint32_t sizes[] = {2, 2, 1};
+  _Alignas(64) float x[64];
+  _Alignas(64) uint8_t y[192];
+  for (int i = 0; i < 64; i++)
+    x[i] = (float)(i - 20);
+  for (int t = 0; t < 3; t++) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             HEAD "  param %%x : tensor<f32[N]> in strides [1]\n  param %%y : tensor<%s[N]> out strides [1]\n  grid [1 / 1]\n  body {\n"
+                  "    %%z = const {value = 0} : i64\n    %%v = load %%x[%%z:] : f32[64]\n    %%h = cast %%v : %s[64]\n"
+                  "    store %%y[%%z:], %%h {cache = 1}\n    fence\n" TAIL,
+             dtypes[t], dtypes[t]);
+    host_code c = host_load_text(text, "host");
+    for (uint32_t off = 0; off < 64; off += 2 * sizes[t]) {
+      memset(y, 0xa5, sizeof y);
+      c.entry((const void *[]){x, y + off}, 0, 1, c.scratch);
+      for (uint32_t i = 0; i < 64; i++) {
+        const hli_scalar want = t == 2 ? (hli_scalar){.i = (int64_t)x[i]} : (hli_scalar){.f = x[i]};
+        const uint64_t bits = hli_scalar_to_bits(t == 0 ? HL_BF16 : t == 1 ? HL_F16 : HL_I8, want);
+        assert_memory_equal(y + off + i * sizes[t], &bits, sizes[t]);
+      }
+      assert_int_equal(y[off + 64 * sizes[t]], 0xa5);
+    }
+    host_unload(&c);
+    hl_diag d = {0};
+    hlc_result r;
+    assert_int_equal(host_emit(text, "x86-64-v4", HL_EMIT_ASM, &d, &r), HL_OK);
+    assert_non_null(strstr(hl_blob_data(r.bytes), "vmovnt"));
+    hl_blob_release(r.bytes);
+  }
+}
+
 /* `unroll` on a loop whose trips do not divide. */
 static void test_unroll(void **state) {
   (void)state;
@@ -249,6 +285,7 @@ static void test_starved(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_kernels),  cmocka_unit_test(test_masked_store_stays_inside), cmocka_unit_test(test_streaming),
+      cmocka_unit_test(test_streaming_narrow),
       cmocka_unit_test(test_unroll),   cmocka_unit_test(test_refusals),                  cmocka_unit_test(test_threads),
       cmocka_unit_test(test_starved),
   };

@@ -120,6 +120,41 @@ static void test_always_legal(void **state) {
       }
 }
 
+static void check_default(hl_kernel *k, const hl_shape_binding *bound, uint32_t n, const char *want) {
+  hl_config *c = NULL;
+  hl_blob *text = NULL;
+  hl_diag d = {0};
+  assert_non_null(k);
+  if (hl_config_default(k, bound, n, target_of("x86-64-v4"), &d, &c) != HL_OK) fail_msg("%s", d.message);
+  assert_int_equal(hl_config_print(c, NULL, &text), HL_OK);
+  assert_string_equal(hl_blob_data(text), want);
+  hl_blob_release(text);
+  hl_config_destroy(c);
+  hl_kernel_destroy(k);
+}
+
+/* On a CPU programs that lie side by side take whole cache lines, a loop inside takes about a row a trip, and few long
+ * rows are still many programs. */
+static void test_cpu_blocks(void **state) {
+  (void)state;
+  static const char columns[] = "hl 1 tile\nkernel @k {\n  dim M\n  dim N\n  param %x : tensor<f32[M, N]> in\n"
+                                "  param %y : tensor<f32[M, N]> out\n  axis $i tile over N\n  axis $M full M\n  body {\n"
+                                "    %n = size %x {dim = 1} : i64\n    %z = const {value = 0} : i64\n"
+                                "    tile %z, %n {axes = [$i]} (%i : tile<$i>) {\n"
+                                "      %v = load %x[:, %i] : f32[$M, $i]\n      %e = exp %v : f32[$M, $i]\n"
+                                "      store %y[:, %i], %e\n      yield\n    }\n  }\n}\n";
+  hl_kernel *k = NULL;
+  hl_diag d = {0};
+  if (hl_kernel_parse(ctx, (hl_str){columns, sizeof columns - 1}, "columns", &d, &k) != HL_OK) fail_msg("%s", d.message);
+  check_default(k, (hl_shape_binding[]){{"M", 4096}, {"N", 4096}}, 2, "{\"block_sizes\":[64],\"unroll\":4,\"parallel_grain\":1}");
+  k = NULL;
+  assert_int_equal(hl_example_find("long_sum")->build(ctx, HL_F32, &d, &k), HL_OK);
+  check_default(k, (hl_shape_binding[]){{"M", 64}, {"N", 1 << 20}}, 2, "{\"block_sizes\":[1,4096],\"unroll\":4,\"parallel_grain\":1}");
+  k = NULL;
+  assert_int_equal(hl_example_find("sum")->build(ctx, HL_F32, &d, &k), HL_OK);
+  check_default(k, (hl_shape_binding[]){{"M", 4096}, {"N", 4096}}, 2, "{\"block_sizes\":[16],\"unroll\":4,\"parallel_grain\":1}");
+}
+
 static void test_random_is_reproducible(void **state) {
   (void)state;
   hl_kernel *k = matmul();
@@ -149,7 +184,7 @@ static void test_space(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors), cmocka_unit_test(test_canonical),
-                                     cmocka_unit_test(test_always_legal), cmocka_unit_test(test_random_is_reproducible),
+                                     cmocka_unit_test(test_always_legal), cmocka_unit_test(test_cpu_blocks), cmocka_unit_test(test_random_is_reproducible),
                                      cmocka_unit_test(test_space)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

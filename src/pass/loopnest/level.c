@@ -58,7 +58,7 @@ ln_val ln_open(ln *c, ln_val begin, ln_val end, ln_val step, hli_value *carried,
     return begin;
   }
   hli_for f = hli_make_for(&outer->at, begin.v, end.v, step.v, carried, n);
-  if (!f.op) {
+  if (!f.op || c->dst->failed) { /* out of memory: the block may lack arguments */
     ln_fail(c, HL_ERR_INTERNAL, "a loop could not be made");
     return begin;
   }

@@ -261,16 +261,43 @@ static bool can_join(ln *c, const ln_roots *roots, const ln_root *last, const ln
   if (!is_simple(last) || !is_simple(r) || last->rank != r->rank || !ln_same_dims(last->dims, r->dims, r->rank)) return false;
   if ((last->kind == LN_YIELD) != (r->kind == LN_YIELD)) return false;
   uint32_t reduced = last->reduced;
-  for (uint32_t i = 0; i < roots->len; i++)
-    if (roots->data[i].group == last->group && roots->data[i].reduced) reduced = roots->data[i].reduced;
+  for (uint32_t i = 0; i < roots->len; i++) {
+    const ln_root *s = &roots->data[i];
+    if (s->group != last->group) continue;
+    if (s->reduced) reduced = s->reduced;
+    if (s->kind == LN_KEEP && r->kind == LN_STORE && ln_reads_store(c, s, r->op)) return false; /* it is kept from that store */
+  }
   if (reduced && r->reduced && reduced != r->reduced) return false;
   return !depends(c, roots, last->group, r);
 }
 
+/* May r move before s, that stands before it?  Not if one makes or overwrites what the other wants. */
+static bool can_pass(ln *c, const ln_roots *roots, const ln_root *s, const ln_root *r) {
+  if (!is_simple(s) || s->kind == LN_YIELD || depends(c, roots, s->group, r)) return false;
+  return r->kind != LN_STORE || !ln_reads_store(c, s, r->op);
+}
+
+/* The last root of the group that r joins: the last group, or an earlier one when r can pass those behind it
+ * (jsd stores the derivative behind the store of the sum: one walk over the rows does both); NULL: none. */
+static const ln_root *group_for(ln *c, const ln_roots *roots, const ln_root *r) {
+  for (uint32_t i = roots->len; i-- > 0;) {
+    const ln_root *s = &roots->data[i];
+    if (i + 1 == roots->len || roots->data[i + 1].group != s->group)
+      if (can_join(c, roots, s, r)) return s;
+    if ((r->kind != LN_STORE && r->kind != LN_REDUCE) || !can_pass(c, roots, s, r)) return NULL;
+  }
+  return NULL;
+}
+
 static void add_root(ln *c, ln_roots *roots, ln_root r) {
-  const ln_root *last = roots->len ? &roots->data[roots->len - 1] : NULL;
-  r.group = last ? last->group + (can_join(c, roots, last, &r) ? 0 : 1) : 1;
+  const ln_root *join = group_for(c, roots, &r);
+  const uint32_t at = join ? (uint32_t)(join - roots->data) + 1 : roots->len;
+  r.group = join ? join->group : roots->len ? roots->data[roots->len - 1].group + 1 : 1;
   push(c, roots, r);
+  if (ln_failed(c)) return;
+  for (uint32_t i = roots->len - 1; i > at; i--)
+    roots->data[i] = roots->data[i - 1];
+  roots->data[at] = r;
 }
 
 /* ---- what is kept ------------------------------------------------------------------------------------ */

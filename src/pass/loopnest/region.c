@@ -380,9 +380,15 @@ static void check_yield_order(ln *c, const ln_roots *roots) {
         ln_fail(c, HL_ERR_UNSUPPORTED, "carried tiles of different shapes that depend on each other's old values");
 }
 
+/* Does the group walk over the same elements as the first one did? */
+static bool walks_again(const ln_roots *first, const ln_roots *group) {
+  return first->len && first->data[0].rank == group->data[0].rank &&
+         ln_same_dims(first->data[0].dims, group->data[0].dims, group->data[0].rank);
+}
+
 static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n) {
   ln_roots roots = {0}, group = {0}, first_group = {0};
-  uint32_t groups = 0;
+  bool again = false;
   ln_plan(c, block, yields, targets, n, &roots);
   check_yield_order(c, &roots);
   for (uint32_t i = 0; i < roots.len && !ln_failed(c);) {
@@ -399,14 +405,14 @@ static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hl
     for (; i < roots.len && roots.data[i].group == number; i++)
       if (!roots.data[i].done && !hli_vec_push(c->env->alloc, &group, roots.data[i])) ln_fail(c, HL_ERR_MEMORY, "out of memory");
     if (!group.len) continue;
-    bool second = ++groups == 2 && first_group.len && first_group.data[0].rank == group.data[0].rank &&
-                  ln_same_dims(first_group.data[0].dims, group.data[0].dims, group.data[0].rank);
+    const bool second = !again && walks_again(&first_group, &group);
+    again |= second;
     if (second) ln_loads_from_memory(c, &first_group);
     emit_group(c, block, &group);
     c->ahead_count = 0;
-    if (groups == 1)
-      for (uint32_t j = 0; j < group.len; j++)
-        if (!hli_vec_push(c->env->alloc, &first_group, group.data[j])) ln_fail(c, HL_ERR_MEMORY, "out of memory");
+    if (first_group.len || !group.data[0].rank) continue;
+    for (uint32_t j = 0; j < group.len; j++)
+      if (!hli_vec_push(c->env->alloc, &first_group, group.data[j])) ln_fail(c, HL_ERR_MEMORY, "out of memory");
   }
   hli_vec_free(c->env->alloc, &first_group);
   hli_vec_free(c->env->alloc, &roots);
