@@ -45,6 +45,9 @@ typedef struct hlc_family {
   /* p * 2^n, rounded once, for an n that is a whole number in p's type; NULL (or returns NULL): integer
    * arithmetic on the exponent. */
   LLVMValueRef (*scale)(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);
+  /* x = 2^exponent * mantissa with a mantissa in [1, 2), for subnormals too; 0 is 2^-inf, infinity 2^inf, and the mantissa
+   * of NaN and of what is below 0 is NaN.  NULL (or returns false): integer arithmetic and comparisons. */
+  bool (*split)(hlc_emit *e, LLVMValueRef x, LLVMValueRef *exponent, LLVMValueRef *mantissa);
 } hlc_family;
 
 /* The registers of one IR value. */

@@ -49,9 +49,9 @@ static const char *const host_intrinsics[] = {
     "llvm.smax",         "llvm.smin",        "llvm.umax",          "llvm.umin",          "llvm.fptosi.sat",
     "llvm.fptoui.sat",   "llvm.masked.load", "llvm.masked.store",  "llvm.masked.gather", "llvm.masked.scatter",
     "llvm.prefetch",     "llvm.x86.sse.sfence",
-    "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*",
-    "llvm.x86.avx512bf16.dpbf16ps.*", "llvm.x86.avx512.vpdpbusd.*", "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd",
-    "llvm.x86.sse2.pmadd.wd", NULL,
+    "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*", "llvm.x86.avx512.mask.getexp.*",
+    "llvm.x86.avx512.mask.getmant.*", "llvm.x86.avx512bf16.dpbf16ps.*", "llvm.x86.avx512.vpdpbusd.*",
+    "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd", "llvm.x86.sse2.pmadd.wd", NULL,
 };
 
 static const hlc_pointwise_fn host_pointwise[HLI_OP_COUNT] = {
@@ -64,7 +64,8 @@ static const hlc_family host_family = {.name = "host",
                                        .ops = host_ops,
                                        .pointwise = host_pointwise,
                                        .intrinsics = host_intrinsics,
-                                       .scale = hlc_x86_scale};
+                                       .scale = hlc_x86_scale,
+                                       .split = hlc_x86_split};
 
 /* ---- functions ------------------------------------------------------------------------------ */
 

@@ -37,6 +37,7 @@ void hlc_host_reduce(hlc_emit *e, hli_op op);
 
 /* host_x86.c: AVX-512 forms; NULL where there is none */
 LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);
+bool hlc_x86_split(hlc_emit *e, LLVMValueRef x, LLVMValueRef *exponent, LLVMValueRef *mantissa);
 LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 
 /* host_link.c: a relocatable object to a shared object that depends on nothing. */

@@ -63,6 +63,31 @@ static LLVMValueRef scale_register(hlc_emit *e, LLVMValueRef p, LLVMValueRef n, 
 
 LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n) { return by_register(e, p, n, scale_register, 0); }
 
+/* ---- exponent and mantissa ---- */
+
+static LLVMValueRef exponent_register(hlc_emit *e, LLVMValueRef x, LLVMValueRef y, bool is_double, int selector) {
+  (void)y;
+  (void)selector;
+  LLVMValueRef args[4] = {x, LLVMConstNull(LLVMTypeOf(x)), all_lanes(e, is_double), hlc_i32(e, CURRENT_ROUNDING)};
+  return hlc_intrinsic(e, is_double ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", NULL, 0, args, 4);
+}
+
+static LLVMValueRef mantissa_register(hlc_emit *e, LLVMValueRef x, LLVMValueRef y, bool is_double, int selector) {
+  (void)y;
+  LLVMValueRef args[5] = {x, hlc_i32(e, selector), LLVMConstNull(LLVMTypeOf(x)), all_lanes(e, is_double), hlc_i32(e, CURRENT_ROUNDING)};
+  return hlc_intrinsic(e, is_double ? "llvm.x86.avx512.mask.getmant.pd.512" : "llvm.x86.avx512.mask.getmant.ps.512", NULL, 0, args, 5);
+}
+
+bool hlc_x86_split(hlc_emit *e, LLVMValueRef x, LLVMValueRef *exponent, LLVMValueRef *mantissa) {
+  enum { FROM_1_TO_2 = 0, NAN_BELOW_0 = 8, ZERO_IS_POSITIVE = 4 };
+  *exponent = by_register(e, x, x, exponent_register, 0);
+  if (!*exponent) return false;
+  *mantissa = by_register(e, x, x, mantissa_register, FROM_1_TO_2 | NAN_BELOW_0 | ZERO_IS_POSITIVE);
+  return true;
+}
+
+/* ---- minimum and maximum ---- */
+
 /* vrange orders signed zeros as we do (-0 below +0) but drops a NaN: where one operand is NaN, so is the sum. */
 static LLVMValueRef range_register(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, bool is_double, int selector) {
   LLVMValueRef args[6] = {a, b, hlc_i32(e, selector), LLVMConstNull(LLVMTypeOf(a)), all_lanes(e, is_double), hlc_i32(e, CURRENT_ROUNDING)};
@@ -71,8 +96,24 @@ static LLVMValueRef range_register(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, 
   return LLVMBuildSelect(e->b, is_nan, LLVMBuildFAdd(e->b, a, b, ""), r, "");
 }
 
+/* Of a number other than 0, which x86's own instruction takes as its first operand: it gives the second one, NaN too,
+ * unless the first is the smaller or larger one. */
+static bool is_plain_constant(LLVMValueRef x) {
+  if (!LLVMIsConstant(x)) return false;
+  LLVMValueRef one = LLVMGetTypeKind(LLVMTypeOf(x)) == LLVMVectorTypeKind ? LLVMGetAggregateElement(x, 0) : x;
+  LLVMBool lost;
+  if (!one || !LLVMIsAConstantFP(one) || (one != x && LLVMIsAConstantVector(x))) return false;
+  const double number = LLVMConstRealGetDouble(one, &lost);
+  return number < 0 || number > 0;
+}
+
 LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
   enum { RANGE_MIN = 4, RANGE_MAX = 5 }; /* the operation, and the sign of its result */
   if (dtype != HL_F32 && dtype != HL_F64) return NULL;
+  for (int i = 0; i < 2; i++)
+    if (is_plain_constant(args[i])) {
+      LLVMValueRef first = LLVMBuildFCmp(e->b, code == HLI_OP_MAX ? LLVMRealOGT : LLVMRealOLT, args[i], args[1 - i], "");
+      return LLVMBuildSelect(e->b, first, args[i], args[1 - i], "");
+    }
   return by_register(e, args[0], args[1], range_register, code == HLI_OP_MAX ? RANGE_MAX : RANGE_MIN);
 }

@@ -51,23 +51,45 @@ static val log_edges(const math *m, val x, val y) {
   return LLVMBuildSelect(m->e->b, LLVMBuildOr(m->e->b, is_inf, is_nan, ""), x, y, "");
 }
 
+/* Any x as 2^k (1 + f).  `done`: where the logarithm is infinite, so is k, and where there is none, f is NaN; else the
+ * edges are still to do. */
+static hlm_parts split_any(const math *m, val x, bool *done) {
+  val k, mantissa;
+  *done = m->e->family->split && m->e->family->split(m->e, x, &k, &mantissa);
+  if (!*done)
+    return hlm_split(m, x);
+  /* from [1, 2) to the range of the polynomial, which begins at 2/3 or sqrt(1/2) */
+  val begin = LLVMBuildBitCast(m->e->b, bits(m, m->f->two_thirds), m->t, "");
+  val upper = compare(m, LLVMRealOGE, mantissa, add(m, begin, begin));
+  k = either(m, upper, add(m, k, num(m, 1)), k);
+  mantissa = either(m, upper, mul(m, mantissa, num(m, 0.5)), mantissa);
+  return (hlm_parts){k, sub(m, mantissa, num(m, 1))};
+}
+
+static val finish_log(const math *m, val x, val y, bool done) {
+  return done ? y : log_edges(m, x, y);
+}
+
 static val log_(const math *m, val x) {
-  hlm_parts p = hlm_split(m, x);
+  bool done;
+  hlm_parts p = split_any(m, x, &done);
   val low = mad(m, p.k, num(m, m->f->ln2_low), log1p_tail(m, p.f));
-  return log_edges(m, x, mad(m, p.k, num(m, m->f->ln2_high), add(m, p.f, low)));
+  return finish_log(m, x, mad(m, p.k, num(m, m->f->ln2_high), add(m, p.f, low)), done);
 }
 
 static val log2_(const math *m, val x) {
-  hlm_parts p = hlm_split(m, x);
+  bool done;
+  hlm_parts p = split_any(m, x, &done);
   val y = add(m, p.f, log1p_tail(m, p.f));
-  return log_edges(m, x, mad(m, y, num(m, 0x1.71547652b82fep+0), p.k));
+  return finish_log(m, x, mad(m, y, num(m, 0x1.71547652b82fep+0), p.k), done);
 }
 
 static val log10_(const math *m, val x) {
-  hlm_parts p = hlm_split(m, x);
+  bool done;
+  hlm_parts p = split_any(m, x, &done);
   val y = add(m, p.f, log1p_tail(m, p.f)), low = mul(m, p.k, num(m, m->f->log10_2_low));
   y = mad(m, y, num(m, 0x1.bcb7b1526e50ep-2), low);
-  return log_edges(m, x, mad(m, p.k, num(m, m->f->log10_2_high), y));
+  return finish_log(m, x, mad(m, p.k, num(m, m->f->log10_2_high), y), done);
 }
 
 /* ---- log1p, softplus --------------------------------------------------------------------- */
