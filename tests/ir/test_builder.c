@@ -335,6 +335,26 @@ static void test_dot_batches(void **state) {
   expect_error(&f, __LINE__ - 1, "dot", "no common dtype", "i32[$i, $j]");
 }
 
+static void test_null_errors(void **state) {
+  (void)state;
+  hl_value tile;
+  fixture f = open_kernel(HL_F32, HL_F32);
+  hl_load(f.b, f.x, NULL, 2);
+  expect_error(&f, __LINE__ - 1, "index is NULL", "HL_ALL", "rank 2");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_param_tensor(f.b, "z", HL_F32, NULL, 2, HL_IN);
+  expect_error(&f, __LINE__ - 1, "parameter z", "dims is NULL", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_begin(f.b, NULL, 1, &tile);
+  expect_error(&f, __LINE__ - 1, "extents is NULL", "", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_begin(f.b, (hl_value[]){hl_size(f.b, f.x, 0)}, 1, NULL);
+  expect_error(&f, __LINE__ - 1, "tiles is NULL", "", "");
+  f = open_kernel(HL_F32, HL_F32);
+  hl_tile_begin_ex(f.b, (hl_value[]){hl_size(f.b, f.x, 0)}, 1, &(hl_tile_options){.size = 0}, &tile);
+  expect_error(&f, __LINE__ - 1, "hl_tile_options.size is 0", "HL_TILE_OPTIONS_INIT", "");
+}
+
 /* An hl_value that was never given one is the first complaint itself. */
 static void test_uninitialised(void **state) {
   (void)state;
@@ -442,6 +462,7 @@ int main(void) {
                                      cmocka_unit_test(test_broadcast_mismatch),
                                      cmocka_unit_test(test_index_errors),
                                      cmocka_unit_test(test_loop_errors),
+                                     cmocka_unit_test(test_null_errors),
                                      cmocka_unit_test(test_type_errors),
                                      cmocka_unit_test(test_dot_dtypes),
                                      cmocka_unit_test(test_dot_batches),

@@ -300,11 +300,33 @@ static void test_context(void **state) {
   assert_int_equal(strncmp(hl_version(), "0.1.0+", 6), 0);
 }
 
+/* No place, no colons. */
+static void test_diag_text(void **state) {
+  (void)state;
+  char text[64], little[5];
+  hl_diag d = {.message = "wrong"};
+  assert_int_equal(hl_diag_text(&d, text, sizeof text), 5);
+  assert_string_equal(text, "wrong");
+  (void)strcpy(d.file, "a.c");
+  (void)hl_diag_text(&d, text, sizeof text);
+  assert_string_equal(text, "a.c: wrong");
+  d.line = 7;
+  (void)hl_diag_text(&d, text, sizeof text);
+  assert_string_equal(text, "a.c:7: wrong");
+  d.column = 3;
+  assert_int_equal(hl_diag_text(&d, text, sizeof text), 14);
+  assert_string_equal(text, "a.c:7:3: wrong");
+  assert_int_equal(hl_diag_text(&d, little, sizeof little), 14);
+  assert_string_equal(little, "a.c:");
+  assert_int_equal(hl_diag_text(&d, NULL, 0), 14);
+  assert_int_equal(hl_diag_text(NULL, text, sizeof text), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_alloc),  cmocka_unit_test(test_vec),      cmocka_unit_test(test_arena),
       cmocka_unit_test(test_strbuf), cmocka_unit_test(test_diag),     cmocka_unit_test(test_dtype),
-      cmocka_unit_test(test_digest), cmocka_unit_test(test_integers), cmocka_unit_test(test_context),
+      cmocka_unit_test(test_digest), cmocka_unit_test(test_integers), cmocka_unit_test(test_context),  cmocka_unit_test(test_diag_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
