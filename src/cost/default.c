@@ -284,7 +284,10 @@ bool hli_config_relax(const hli_space *s, hl_config *c) {
   const int64_t w = hli_config_value(c, HLI_KNOB_NUM_WARPS, 0, 0);
   if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w))
     return hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
-  return shrink(s, c);
+  if (shrink(s, c))
+    return true;
+  /* beyond 8 warps a thread has fewer registers than it could use */
+  return warps && w > 8 && hli_space_allows(warps, w / 2) && hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, w / 2);
 }
 
 hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,

@@ -17,7 +17,7 @@ hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uin
   return s;
 }
 
-/* ---- registers of the lowered kernel ---- */
+/* ---- limits that only the lowered kernel shows ---- */
 
 /* How much of a thread's registers the estimate may take.  Beyond 7/8 the assembler was seen to spill in kernels with a
  * dot, whose accumulators are what is counted; elsewhere the temporaries of pointwise ops and masks come on top, which
@@ -39,15 +39,16 @@ typedef struct request {
   hl_kernel *lowered; /* for a GPU: with this configuration, once its registers were counted */
 } request;
 
-/* Lowers for a GPU and estimates registers. */
-static hl_status check_registers(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
+/* Lowers, and on a GPU estimates registers.  On a CPU only the scratch of a program is limited: the default one keeps
+ * far below, and what a user asks for is refused by the plan. */
+static hl_status check_lowered(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
   const hl_kernel *k = r->k;
-  if (target->family == HLI_FAMILY_CPU)
+  if (target->family == HLI_FAMILY_CPU && !any_shape)
     return HL_OK;
   const hli_lower_request ask = {.kernel = k, .target = target, .config = r->config};
   hl_kernel_destroy(r->lowered);
   hl_status s = hli_lower(&ask, diag, &r->lowered);
-  if (s != HL_OK)
+  if (s != HL_OK || target->family == HLI_FAMILY_CPU)
     return s;
   const hl_kernel *lowered = r->lowered;
   const uint32_t threads = lowered->launch.warps * target->warp_size, need = hli_lane_register_estimate(lowered);
@@ -67,11 +68,11 @@ static hl_status settle(request *r, const hl_target *target, bool any_shape, hl_
   for (;;) {
     hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
     if (s == HL_OK)
-      s = check_registers(r, target, any_shape, diag);
+      s = check_lowered(r, target, any_shape, diag);
     if (s != HL_ERR_LIMIT)
       return s;
     if (!hli_config_relax(r->space, r->config)) /* nothing smaller is left: this may still be within the real limit */
-      return any_shape ? check_registers(r, target, false, diag) : s;
+      return any_shape ? check_lowered(r, target, false, diag) : s;
   }
 }
 
@@ -173,7 +174,7 @@ hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uin
   if (s == HL_OK)
     s = hli_config_check(r.k, target, r.config, diag);
   if (s == HL_OK)
-    s = check_registers(&r, target, false, diag);
+    s = check_lowered(&r, target, false, diag);
   if (s == HL_OK)
     *out = take_config(&r);
   else
