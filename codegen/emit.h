@@ -163,6 +163,18 @@ LLVMValueRef hlc_element_ptr(hlc_emit *e, LLVMValueRef pointer, hl_dtype dtype, 
 LLVMValueRef hlc_from_memory(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 LLVMValueRef hlc_to_memory(hlc_emit *e, hl_dtype dtype, LLVMValueRef x);
 
+/* ---- atomics (emit_atomic.c) ------------------------------------------------------------------------ */
+
+/* One element read, combined and written in one step; scalars. */
+typedef struct hlc_atomic_step {
+  hl_atomic_op op;
+  hl_memory_order order;
+  hl_dtype dtype;
+  LLVMValueRef address, value, expected; /* expected: of cas, else NULL */
+  bool device;                           /* of a GPU: seen by its own threads only; adds floats itself */
+} hlc_atomic_step;
+LLVMValueRef hlc_atomic(hlc_emit *e, const hlc_atomic_step *a); /* what was there before */
+
 /* ---- ops and regions (emit_ops.c) ------------------------------------------------------------------ */
 
 /* Emits all ops of a block in order through family->ops / hlc_generic_ops. */

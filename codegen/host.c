@@ -35,7 +35,7 @@ static LLVMTypeRef register_type(hlc_emit *e, hli_type type, uint32_t *count) {
 }
 
 static const hlc_op_fn host_ops[HLI_OP_COUNT] = {
-    [HLI_OP_LOAD] = hlc_host_load,           [HLI_OP_STORE] = hlc_host_store, [HLI_OP_PREFETCH] = hlc_host_prefetch,
+    [HLI_OP_LOAD] = hlc_host_load,           [HLI_OP_STORE] = hlc_host_store, [HLI_OP_ATOMIC] = hlc_host_atomic, [HLI_OP_PREFETCH] = hlc_host_prefetch,
     [HLI_OP_BUFFER] = hlc_host_buffer,       [HLI_OP_FENCE] = hlc_host_fence, [HLI_OP_LANE_MASK] = hlc_host_lane_mask,
     [HLI_OP_IOTA] = hlc_host_iota,           [HLI_OP_REDUCE] = hlc_host_reduce,
     [HLI_OP_GROUP] = hlc_host_group,         [HLI_OP_GROUP_DOT] = hlc_host_group_dot,
@@ -102,7 +102,7 @@ static LLVMTypeRef program_type(hlc_emit *e) {
 
 static bool is_stored(const hl_kernel *k, hli_value tensor) {
   for (hli_op op = 1; op < k->ops.len; op++)
-    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_STORE && hli_operand(k, op, 0) == tensor) return true;
+    if (!k->ops.data[op].dead && (k->ops.data[op].code == HLI_OP_STORE || k->ops.data[op].code == HLI_OP_ATOMIC) && hli_operand(k, op, 0) == tensor) return true;
   return false;
 }
 

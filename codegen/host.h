@@ -15,6 +15,7 @@ static inline hlc_host *hlc_host_of(hlc_emit *e) { return e->state; }
 
 /* host_memory.c */
 void hlc_host_load(hlc_emit *e, hli_op op);
+void hlc_host_atomic(hlc_emit *e, hli_op op);
 void hlc_host_store(hlc_emit *e, hli_op op);
 void hlc_host_prefetch(hlc_emit *e, hli_op op);
 void hlc_host_buffer(hlc_emit *e, hli_op op);

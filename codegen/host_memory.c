@@ -264,6 +264,30 @@ void hlc_host_store(hlc_emit *e, hli_op op) {
     store_register(e, &x, joined(e, regs + r, group), register_address(e, &x, r, lanes), mask.r ? mask.r[r] : NULL, stream);
 }
 
+/* One element, where the mask allows it. */
+void hlc_host_atomic(hlc_emit *e, hli_op op) {
+  access x = take_apart(e, op);
+  if (hlc_failed(e)) return;
+  LLVMValueRef value = hlc_get1(e, x.a.value), expected = x.a.expected ? hlc_get1(e, x.a.expected) : NULL;
+  const hlc_atomic_step step = {.op = (hl_atomic_op)hli_attr(e->k, op, HLI_ATTR_ATOMIC, 0),
+                                .order = (hl_memory_order)hli_attr_or(e->k, op, HLI_ATTR_ORDER, 0, 0),
+                                .dtype = x.dtype, .address = x.address, .value = value, .expected = expected};
+  if (!x.a.mask) {
+    hlc_bind1(e, x.a.result, hlc_atomic(e, &step));
+    return;
+  }
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), inside = hlc_new_block(e, "atomic"), after = hlc_new_block(e, "after");
+  LLVMBuildCondBr(e->b, hlc_get1(e, x.a.mask), inside, after);
+  LLVMPositionBuilderAtEnd(e->b, inside);
+  LLVMValueRef old = hlc_atomic(e, &step);
+  LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
+  LLVMBuildBr(e->b, after);
+  LLVMPositionBuilderAtEnd(e->b, after);
+  LLVMValueRef phi = LLVMBuildPhi(e->b, LLVMTypeOf(old), "");
+  LLVMAddIncoming(phi, (LLVMValueRef[]){old, LLVMConstNull(LLVMTypeOf(old))}, (LLVMBasicBlockRef[]){from, before}, 2);
+  hlc_bind1(e, x.a.result, phi);
+}
+
 /* ---- prefetch, buffer, fence ------------------------------------------------------------------ */
 
 void hlc_host_prefetch(hlc_emit *e, hli_op op) {

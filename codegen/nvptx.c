@@ -67,6 +67,7 @@ static const hlc_op_fn nv_ops[HLI_OP_COUNT] = {
     [HLI_OP_IN_BOUNDS] = emit_tile_vector,
     [HLI_OP_LOAD] = nv_emit_load,
     [HLI_OP_STORE] = nv_emit_store,
+    [HLI_OP_ATOMIC] = nv_emit_atomic,
     [HLI_OP_BROADCAST] = nv_emit_broadcast,
     [HLI_OP_TRANSPOSE] = nv_emit_move,
     [HLI_OP_SQUEEZE] = nv_emit_move,

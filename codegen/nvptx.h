@@ -100,6 +100,7 @@ void nv_access_open(hlc_emit *e, hli_op op, nv_layout *l, uint32_t check_attr, n
 LLVMValueRef nv_access_pointer(hlc_emit *e, const nv_access *x, uint32_t reg);
 /* All conditions on one register (vector along the unit dimension); NULL: none. */
 LLVMValueRef nv_access_inside(hlc_emit *e, nv_access *x, uint32_t reg);
+void nv_emit_atomic(hlc_emit *e, hli_op op); /* nvptx_atomic.c */
 void nv_emit_load(hlc_emit *e, hli_op op);
 void nv_emit_store(hlc_emit *e, hli_op op);
 

@@ -139,6 +139,29 @@ HL_API hl_value hl_slice(hl_builder *b, hl_value tensor, uint32_t dim, int64_t b
  * that of HL_ALL of this dimension. */
 HL_API hl_value hl_slice_dim(hl_builder *b, hl_value first, hl_dim count, int64_t step);
 
+/* ---- atomics ---------------------------------------------------------------------------- */
+
+typedef enum hl_atomic_op {
+  HL_ATOMIC_ADD, HL_ATOMIC_AND, HL_ATOMIC_OR, HL_ATOMIC_XOR, HL_ATOMIC_XCHG, HL_ATOMIC_MAX, HL_ATOMIC_MIN,
+  HL_ATOMIC_CAS, /* stores the value where what is there has the bits of `expected` */
+  HL_ATOMIC_COUNT
+} hl_atomic_op;
+typedef enum hl_memory_order { HL_RELAXED, HL_ACQUIRE, HL_RELEASE, HL_ACQ_REL, HL_ORDER_COUNT } hl_memory_order;
+typedef struct hl_atomic_options {
+  size_t size;
+  hl_value mask;     /* HL_POISON: none; masked lanes do nothing and give 0 */
+  hl_value expected; /* of HL_ATOMIC_CAS */
+  hl_memory_order order;
+} hl_atomic_options;
+#define HL_ATOMIC_OPTIONS_INIT {sizeof(hl_atomic_options), HL_POISON, HL_POISON, HL_RELAXED}
+
+/* Combines v (cast to the tensor's dtype) into the elements, each in one step that no other program can come between, and
+ * gives what was there before.  Indices as in hl_load.  The tensor is HL_INOUT, of 32- or 64-bit integers, f16, bf16, f32 or
+ * f64 (and, or, xor: integers).  The order in which programs come is not specified. */
+HL_API hl_value hl_atomic(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n, hl_value v);
+HL_API hl_value hl_atomic_ex(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n,
+                             hl_value v, const hl_atomic_options *options);
+
 /* ---- values ------------------------------------------------------------------------------ */
 
 HL_API hl_value hl_const_f(hl_builder *b, double x);  /* literal: promotes weakly */
@@ -240,6 +263,8 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_store_ex(b, ...) (hl_store_ex)(hl_at(b), __VA_ARGS__)
 #define hl_slice(b, ...) (hl_slice)(hl_at(b), __VA_ARGS__)
 #define hl_slice_dim(b, ...) (hl_slice_dim)(hl_at(b), __VA_ARGS__)
+#define hl_atomic(b, ...) (hl_atomic)(hl_at(b), __VA_ARGS__)
+#define hl_atomic_ex(b, ...) (hl_atomic_ex)(hl_at(b), __VA_ARGS__)
 #define hl_store(b, ...) (hl_store)(hl_at(b), __VA_ARGS__)
 #define hl_store_masked(b, ...) (hl_store_masked)(hl_at(b), __VA_ARGS__)
 #define hl_const_f(b, x) (hl_const_f)(hl_at(b), x)

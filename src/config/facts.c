@@ -44,7 +44,7 @@ static void op_facts(const hl_kernel *k, hli_op op, hli_kernel_facts *f) {
   const uint16_t code = k->ops.data[op].code;
   if (code == HLI_OP_TILE)
     loop_facts(k, op, f);
-  if (code == HLI_OP_LOAD || code == HLI_OP_STORE)
+  if (code == HLI_OP_LOAD || code == HLI_OP_STORE || code == HLI_OP_ATOMIC)
     access_facts(k, op, f);
   if (code == HLI_OP_REDUCE) {
     f->has_reduce = true;

@@ -46,7 +46,12 @@ void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out) {
   if (code == HLI_OP_PREFETCH)
     return;
   const int64_t flags = hli_attr_or(k, op, HLI_ATTR_FLAGS, 0, 0);
-  if (code == HLI_OP_STORE && next < count)
+  if (code == HLI_OP_ATOMIC) {
+    out->result = hli_result(k, op, 0);
+    if (hli_attr_or(k, op, HLI_ATTR_ATOMIC, 0, 0) == HL_ATOMIC_CAS && next < count)
+      out->expected = hli_operand(k, op, next++);
+  }
+  if ((code == HLI_OP_STORE || code == HLI_OP_ATOMIC) && next < count)
     out->value = hli_operand(k, op, next++);
   if (code == HLI_OP_LOAD)
     out->value = hli_result(k, op, 0);

@@ -126,7 +126,7 @@ hl_kernel *hli_kernel_clone_header(const hl_kernel *k, uint8_t stage) {
 
 bool hli_kernel_writes(const hl_kernel *k) {
   for (hli_op op = 1; op < k->ops.len; op++)
-    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_STORE)
+    if (!k->ops.data[op].dead && (k->ops.data[op].code == HLI_OP_STORE || k->ops.data[op].code == HLI_OP_ATOMIC))
       return true;
   return false;
 }

@@ -152,3 +152,78 @@ void(hl_store_masked)(hl_builder *b, hl_value tensor, const hl_value *index, uin
   }
   (hl_store_ex)(b, tensor, index, n, v, &o);
 }
+
+/* ---- atomics ---- */
+
+static bool atomic_ok(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_atomic_options *o) {
+  if ((unsigned)op >= HL_ATOMIC_COUNT)
+    hli_builder_complain(b, "unknown atomic operation %d", (int)op);
+  else if (o->size != sizeof *o)
+    hli_builder_complain(b,
+                         "atomic: hl_atomic_options has size %zu, this library knows %zu; use HL_ATOMIC_OPTIONS_INIT",
+                         o->size, sizeof *o);
+  else if ((unsigned)o->order >= HL_ORDER_COUNT)
+    hli_builder_complain(b, "atomic: unknown memory order %d", (int)o->order);
+  else if ((op == HL_ATOMIC_CAS) != (o->expected != HL_POISON))
+    hli_builder_complain(b,
+                         op == HL_ATOMIC_CAS
+                             ? "atomic cas: the expected value is missing: set hl_atomic_options.expected"
+                             : "atomic %s: only cas takes an expected value",
+                         hli_atomic_text(op));
+  else if (hli_type_of(b->k, tensor)->kind == HLI_TYPE_TENSOR) {
+    const char *why = hli_atomic_refusal(op, hli_dtype_of(b->k, tensor));
+    if (!why)
+      return true;
+    hli_builder_complain(b, "atomic %s into %s of %s: %s", hli_atomic_text(op), b->k->values.data[tensor].name,
+                         hl_dtype_text(hli_dtype_of(b->k, tensor)), why);
+  }
+  return false;
+}
+
+hl_value(hl_atomic_ex)(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n, hl_value v,
+                       const hl_atomic_options *o) {
+  hli_indices x;
+  hli_axis axes[HL_MAX_RANK];
+  int64_t place[HL_MAX_RANK], ints[HL_MAX_RANK + 4];
+  hli_value operands[HL_MAX_RANK + 4];
+  if (!hli_builder_indices(b, tensor, index, n, "atomic", &x) || !hli_builder_is_value(b, v, "atomic") ||
+      !atomic_ok(b, op, tensor, o))
+    return HL_POISON;
+  if (x.fixed)
+    return hli_builder_complain(b, "atomic: a tile indexes a dimension of size 1 of %s; use the index 0",
+                                b->k->values.data[tensor].name);
+  const hli_type seen = hli_type_value(b->k, hli_dtype_of(b->k, tensor), x.want, x.rank);
+  const uint32_t dims = hli_type_of(b->k, tensor)->rank;
+  hli_op_desc d = {.code = HLI_OP_ATOMIC,
+                   .operands = operands,
+                   .attrs = ints,
+                   .attr_len = {dims, o->mask != 0, 0, 1, o->order != 0}};
+  operands[d.operand_count++] = tensor;
+  for (uint32_t i = 0; i < x.count; i++)
+    operands[d.operand_count++] = x.value[i];
+  if (o->expected)
+    operands[d.operand_count++] = drop_fresh(b, &x, hli_builder_fit(b, o->expected, seen));
+  operands[d.operand_count++] = drop_fresh(b, &x, hli_builder_fit(b, v, seen));
+  if (o->mask)
+    operands[d.operand_count++] = drop_fresh(b, &x, fit_mask(b, o->mask, seen));
+  for (uint32_t i = 0; i < d.operand_count; i++)
+    if (!operands[i])
+      return HL_POISON;
+  uint32_t at = 0;
+  for (; at < dims; at++)
+    ints[at] = x.kind[at];
+  if (o->mask)
+    ints[at++] = 1;
+  ints[at++] = op;
+  ints[at++] = o->order;
+  const hl_value old = hli_builder_op(b, &d, 0);
+  if (!old || hli_builder_access_axes(&x, axes, place) == x.rank)
+    return old;
+  const hl_value r = hli_make_broadcast(&b->at, old, seen, place);
+  return r ? r : hli_builder_no_memory(b);
+}
+
+hl_value(hl_atomic)(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n, hl_value v) {
+  const hl_atomic_options o = HL_ATOMIC_OPTIONS_INIT;
+  return (hl_atomic_ex)(b, op, tensor, index, n, v, &o);
+}

@@ -68,3 +68,40 @@ hli_opcode hli_reduce_combine(hl_reduce_op op) {
 const char *hli_reduce_text(hl_reduce_op op) {
   return (unsigned)op < HL_REDUCE_COUNT ? reduces[op].text : "none";
 }
+
+/* ---- atomics ---- */
+
+static const struct {
+  const char *text;
+  hli_opcode combine;
+} atomics[HL_ATOMIC_COUNT] = {
+    [HL_ATOMIC_ADD] = {"add", HLI_OP_ADD},    [HL_ATOMIC_AND] = {"and", HLI_OP_AND},
+    [HL_ATOMIC_OR] = {"or", HLI_OP_OR},       [HL_ATOMIC_XOR] = {"xor", HLI_OP_XOR},
+    [HL_ATOMIC_XCHG] = {"xchg", HLI_OP_NONE}, [HL_ATOMIC_MAX] = {"max", HLI_OP_MAX},
+    [HL_ATOMIC_MIN] = {"min", HLI_OP_MIN},    [HL_ATOMIC_CAS] = {"cas", HLI_OP_NONE},
+};
+
+hli_opcode hli_atomic_combine(hl_atomic_op op) {
+  return (unsigned)op < HL_ATOMIC_COUNT ? atomics[op].combine : HLI_OP_NONE;
+}
+
+const char *hli_atomic_text(hl_atomic_op op) {
+  return (unsigned)op < HL_ATOMIC_COUNT ? atomics[op].text : "none";
+}
+
+const char *hli_order_text(hl_memory_order order) {
+  static const char *const texts[HL_ORDER_COUNT] = {"relaxed", "acquire", "release", "acq_rel"};
+  return (unsigned)order < HL_ORDER_COUNT ? texts[order] : "none";
+}
+
+const char *hli_atomic_refusal(hl_atomic_op op, hl_dtype dtype) {
+  const char kind = hli_dtype_kind(dtype);
+  const uint32_t size = hl_dtype_size(dtype);
+  if ((kind == 'i' || kind == 'u') && size >= 4)
+    return NULL;
+  if (kind != 'f' || size < 2)
+    return "atomics work on i32, u32, i64, u64, f16, bf16, f32 and f64";
+  if (op == HL_ATOMIC_AND || op == HL_ATOMIC_OR || op == HL_ATOMIC_XOR)
+    return "and, or and xor work on integers";
+  return NULL;
+}

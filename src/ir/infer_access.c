@@ -134,6 +134,29 @@ static hl_status infer_store(infer *f, operands *o, const hli_axis *axes, uint32
   return s == HL_OK ? check_mask(f, o, t) : s;
 }
 
+static hl_status infer_atomic(infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  const uint32_t at = f->d->attr_len[0] + f->d->attr_len[1] + f->d->attr_len[2];
+  const hl_atomic_op op = f->d->attr_len[3] ? (hl_atomic_op)f->d->attrs[at] : HL_ATOMIC_COUNT;
+  const uint32_t values = op == HL_ATOMIC_CAS ? 2 : 1;
+  const char *why = hli_atomic_refusal(op, dtype);
+  if (why)
+    return hli_fail(f->diag, HL_ERR_BUILD, "atomic %s of %s: %s", hli_atomic_text(op), hl_dtype_text(dtype), why);
+  for (uint32_t i = 0; i < values; i++) {
+    if (o->next >= f->d->operand_count)
+      return hli_fail(f->diag, HL_ERR_BUILD, "atomic: %s is missing",
+                      i + 1 < values ? "the expected value" : "the value");
+    const hli_type t = f->k->values.data[f->d->operands[o->next++]].type;
+    const hli_type_data v = *hli_type_get(f->k, t);
+    if (v.dtype != dtype || !shape_fits(f, &v, axes, rank) || (i && t != f->out[0]))
+      return hli_fail(f->diag, HL_ERR_BUILD, "atomic: the value %s does not fit what the indices select of %s",
+                      hli_type_words(f->k, t, a), hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, b));
+    f->out[0] = t;
+  }
+  hl_status s = check_gather(f, o, f->out[0]);
+  return s == HL_OK ? check_mask(f, o, f->out[0]) : s;
+}
+
 static hl_status infer_copy(const infer *f, operands *o, const hli_axis *axes, uint32_t rank, hl_dtype dtype) {
   if (f->d->operand_count != o->next + 2)
     return hli_fail(f->diag, HL_ERR_BUILD, "async_copy: wants a buffer and a slot behind the indices");
@@ -172,6 +195,8 @@ hl_status hli_infer_access(infer *f) {
     return infer_load(f, &o, axes, rank, (hl_dtype)base.dtype);
   case HLI_OP_STORE:
     return infer_store(f, &o, axes, rank, (hl_dtype)base.dtype);
+  case HLI_OP_ATOMIC:
+    return infer_atomic(f, &o, axes, rank, (hl_dtype)base.dtype);
   case HLI_OP_ASYNC_COPY:
     return infer_copy(f, &o, axes, rank, (hl_dtype)base.dtype);
   default:

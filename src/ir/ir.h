@@ -27,7 +27,7 @@
 
 #define HLI_VAR 255
 #define HLI_MAX_OPERANDS 64
-#define HLI_MAX_ATTRS 4
+#define HLI_MAX_ATTRS 5
 #define HLI_MAX_NESTING 64
 
 typedef uint32_t hli_id;    /* any id; 0 = none */
@@ -61,7 +61,7 @@ typedef enum hli_rule {
   HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
   HLI_RULE_PARTIAL_REDUCE, HLI_RULE_SHARED, HLI_RULE_SHARED_STORE, HLI_RULE_SHARED_LOAD,
-  HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES
+  HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES, HLI_RULE_ATOMIC
 } hli_rule;
 
 enum { HLI_EFF_PURE = 1, HLI_EFF_READ = 2, HLI_EFF_WRITE = 4, HLI_EFF_SYNC = 8, HLI_EFF_TERM = 16 };
@@ -84,6 +84,13 @@ bool hli_attr_spec(hli_opcode code, uint32_t i, hli_attr_info *out); /* false pa
 /* Reductions: the pointwise op that combines, e.g. HLI_OP_ADD for sum (any = OR, all = AND on bool). */
 hli_opcode hli_reduce_combine(hl_reduce_op op);
 const char *hli_reduce_text(hl_reduce_op op);
+
+/* Atomics: the pointwise op that makes the new value of old and operand; HLI_OP_NONE for xchg and cas. */
+hli_opcode hli_atomic_combine(hl_atomic_op op);
+const char *hli_atomic_text(hl_atomic_op op);
+const char *hli_order_text(hl_memory_order order);
+/* Why this dtype has no such atomic, NULL if it has. */
+const char *hli_atomic_refusal(hl_atomic_op op, hl_dtype dtype);
 
 /* ---- dimensions, axes, types ------------------------------------------------------ */
 
@@ -293,6 +300,9 @@ hli_value hli_make_load(hli_cursor *c, hli_value base, const char *kinds, const 
                         hli_value mask, hli_value other, hli_type result);
 hli_op hli_make_store(hli_cursor *c, hli_value base, const char *kinds, const hli_value *index,
                       hli_value value, hli_value mask);
+/* A load, store or atomic like another one, with other indices (per dimension; 0 for ':'), mask and, if not NULL, checks. */
+hli_op hli_make_access(hli_cursor *c, hli_op like, const char *kinds, const hli_value *index, hli_value mask,
+                       const int64_t *check);
 /* Creates a `for` with its region (iv and carried arguments); fill hli_for.body through a cursor at its
  * end, finish with hli_make_yield there. */
 typedef struct hli_for { hli_op op; hli_block body; hli_value iv; } hli_for;
@@ -309,10 +319,12 @@ typedef struct hli_access {
   int8_t gather[HL_MAX_RANK][HL_MAX_RANK]; /* per g index and dimension of it: which dim of the value */
   bool gathers;                  /* some index is a g */
   bool check[HL_MAX_RANK];       /* must be bounds-checked (only meaningful for t, g and :) */
-  hli_value value;               /* store: the stored value; load: the result */
+  hli_value value;               /* store, atomic: the value; load: the result */
+  hli_value expected, result;    /* atomic: cas compares with; what was there before */
   hli_value mask, other;         /* 0 = none */
   hli_value buffer, slot;        /* async_copy */
 } hli_access;
+enum { HLI_ATTR_ATOMIC = 3, HLI_ATTR_ORDER = 4 }; /* of atomic, behind index, flags and check */
 enum { HLI_ATTR_INDEX = 0, HLI_ATTR_FLAGS = 1, HLI_ATTR_CHECK = 2, HLI_ATTR_CACHE = 3 }; /* of load and store */
 void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out);
 

@@ -178,6 +178,44 @@ hli_op hli_make_store(hli_cursor *c, hli_value base, const char *kinds, const hl
   return hli_op_create(c, &p.desc);
 }
 
+hli_op hli_make_access(hli_cursor *c, hli_op like, const char *kinds, const hli_value *index, hli_value mask,
+                       const int64_t *check) {
+  hl_kernel *k = c->k;
+  const hli_op_data o = *hli_op_get(k, like);
+  hli_access a;
+  hli_value operands[2 * HL_MAX_RANK + 8];
+  int64_t ints[HLI_MAX_ATTRS * HL_MAX_RANK];
+  hli_type type = 0;
+  hli_access_get(k, like, &a);
+  hli_op_desc d = {.code = (hli_opcode)o.code, .operands = operands, .attrs = ints, .results = &type};
+  uint32_t at = 0;
+  operands[d.operand_count++] = a.base;
+  for (uint32_t i = 0; i < a.rank; i++)
+    if (kinds[i] != ':')
+      operands[d.operand_count++] = index[i];
+  const hli_value data[4] = {a.expected, o.code == HLI_OP_LOAD ? 0 : a.value, mask, a.other};
+  for (uint32_t i = 0; i < HLI_COUNT(data); i++)
+    if (data[i])
+      operands[d.operand_count++] = data[i];
+  for (uint32_t i = 0; i < HLI_MAX_ATTRS; i++) {
+    d.attr_len[i] = i == HLI_ATTR_FLAGS ? mask || a.other : hli_attr_len(k, like, i);
+    if (i == HLI_ATTR_CHECK && check)
+      d.attr_len[i] = a.rank;
+    for (uint32_t j = 0; j < d.attr_len[i]; j++)
+      ints[at++] = i == HLI_ATTR_INDEX            ? kinds[j]
+                   : i == HLI_ATTR_FLAGS          ? (mask ? 1 : 0) | (a.other ? 2 : 0)
+                   : i == HLI_ATTR_CHECK && check ? check[j]
+                                                  : hli_attr(k, like, i, j);
+  }
+  for (uint32_t i = 0; i < d.operand_count; i++)
+    if (!operands[i])
+      return 0;
+  if (hli_infer(k, &d, &type, NULL) != HL_OK)
+    return 0;
+  d.result_count = o.result_count;
+  return hli_op_create(c, &d);
+}
+
 hli_for hli_make_for(hli_cursor *c, hli_value begin, hli_value end, hli_value step, const hli_value *carried,
                      uint32_t n) {
   hli_value operands[HLI_MAX_OPERANDS] = {begin, end, step};

@@ -169,6 +169,20 @@ static bool reduce_op(hli_parser *p, int64_t *out) {
   return hli_parse_expected(p, "a reduction: sum, prod, max, min, any or all");
 }
 
+static bool atomic_op(hli_parser *p, int64_t *out) {
+  for (*out = 0; *out < HL_ATOMIC_COUNT; ++*out)
+    if (hli_parse_accept_word(p, hli_atomic_text((hl_atomic_op)*out)))
+      return true;
+  return hli_parse_expected(p, "an atomic operation: add, and, or, xor, xchg, max, min or cas");
+}
+
+static bool memory_order(hli_parser *p, int64_t *out) {
+  for (*out = 0; *out < HL_ORDER_COUNT; ++*out)
+    if (hli_parse_accept_word(p, hli_order_text((hl_memory_order)*out)))
+      return true;
+  return hli_parse_expected(p, "a memory order: relaxed, acquire, release or acq_rel");
+}
+
 static bool dtype_word(hli_parser *p, int64_t *out) {
   *out = p->tok.kind == HLI_TOK_WORD ? hl_dtype_parse(p->tok.text) : HL_DTYPE_NONE;
   if (*out == HL_DTYPE_NONE)
@@ -209,6 +223,8 @@ static bool attr_value(hli_parser *p, statement *s, uint32_t i, char kind) {
   case 'c': ok = constant(p, s, i); break;
   case 'd': ok = dtype_word(p, out); break;
   case 'r': ok = reduce_op(p, out); break;
+  case 'm': ok = atomic_op(p, out); break;
+  case 'n': ok = memory_order(p, out); break;
   default: ok = hli_parse_integer(p, "the attribute", INT64_MIN, INT64_MAX, out); break;
   }
   s->attr_len[i]++;

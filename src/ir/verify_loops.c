@@ -19,7 +19,7 @@ static void touch(const hl_kernel *k, hli_op op, footprint *f) {
   const hli_op_info *facts = hli_op_facts((hli_opcode)o->code);
   if (facts->family == HLI_FAM_ACCESS && o->operands.len) {
     uint32_t bit = param_bit(k, hli_operand(k, op, 0));
-    if (o->code == HLI_OP_STORE)
+    if (o->code == HLI_OP_STORE || o->code == HLI_OP_ATOMIC)
       f->writes |= bit;
     else
       f->reads |= bit;

@@ -63,6 +63,8 @@ static bool attr_in_range(const hl_kernel *k, char kind, int64_t x) {
   case 'd': return x > HL_DTYPE_NONE && x < HL_DTYPE_COUNT;
   case 'r': return x >= 0 && x < HL_REDUCE_COUNT;
   case 'x': return x == 't' || x == 's' || x == ':' || x == 'v' || x == 'g';
+  case 'm': return x >= 0 && x < HL_ATOMIC_COUNT;
+  case 'n': return x >= 0 && x < HL_ORDER_COUNT;
   case 'y': return x > 0 && x < k->layouts.len && k->layouts.data[x].kind == 0;
   default: return true;
   }
@@ -227,14 +229,20 @@ static void check_stage(hli_verifier *v, hli_op op) {
 static void check_param_access(hli_verifier *v, hli_op op) {
   const hl_kernel *k = v->k;
   hli_value base = hli_operand(k, op, 0);
-  bool writes = hli_op_get(k, op)->code == HLI_OP_STORE;
+  const uint16_t code = hli_op_get(k, op)->code;
+  bool writes = code == HLI_OP_STORE;
   for (uint32_t i = 0; i < k->params.len; i++) {
     const hli_param *p = &k->params.data[i];
     if (p->value != base)
       continue;
+    if (code == HLI_OP_ATOMIC) {
+      if (!p->is_output || !p->is_input)
+        hli_complain(v, op, "parameter %s must be inout: an atomic reads what is there and writes it", hli_verify_name(v, base));
+      continue;
+    }
     if (writes && !p->is_output)
       hli_complain(v, op, "parameter %s is not writable: declare it out or inout", hli_verify_name(v, base));
-    if (!writes && !p->is_input && hli_op_get(k, op)->code != HLI_OP_PREFETCH)
+    if (!writes && !p->is_input && code != HLI_OP_PREFETCH)
       hli_complain(v, op, "parameter %s is not readable: declare it in or inout", hli_verify_name(v, base));
   }
 }
@@ -249,10 +257,13 @@ static void check_access(hli_verifier *v, hli_op op) {
   int64_t c = cache < 0 ? 0 : hli_attr_or(k, op, (uint32_t)cache, 0, 0);
   for (uint32_t d = 0; d < rank; d++)
     used += hli_attr(k, op, 0, d) != ':';
+  if (code == HLI_OP_ATOMIC)
+    used += hli_attr(k, op, HLI_ATTR_ATOMIC, 0) == HL_ATOMIC_CAS ? 2 : 1;
   used += (uint32_t)(code == HLI_OP_STORE) + 2 * (uint32_t)(code == HLI_OP_ASYNC_COPY);
   used += (uint32_t)(f & 1) + (uint32_t)(f >> 1 & 1);
-  if (f < 0 || f > 3 || (code == HLI_OP_STORE && f > 1))
-    hli_complain(v, op, "%s takes %s", text_of(k, op), code == HLI_OP_STORE ? "a mask, no other" : "a mask and other");
+  const bool writes = code == HLI_OP_STORE || code == HLI_OP_ATOMIC;
+  if (f < 0 || f > 3 || (writes && f > 1))
+    hli_complain(v, op, "%s takes %s", text_of(k, op), writes ? "a mask, no other" : "a mask and other");
   if (used != hli_operand_count(k, op))
     hli_complain(v, op, "%s takes %u operands for these indices, not %u", text_of(k, op), used, hli_operand_count(k, op));
   if (check >= 0 && hli_attr_len(k, op, (uint32_t)check) && hli_attr_len(k, op, (uint32_t)check) != rank)

@@ -171,7 +171,7 @@ hl_status hli_check_bounds(hli_pass_env *env, hl_kernel *k) {
   for (hli_op op = 1; op < count && s == HL_OK && !k->failed; op++) {
     const uint16_t code = k->ops.data[op].code;
     hli_access a;
-    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
+    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE && code != HLI_OP_ATOMIC))
       continue;
     hli_access_get(k, op, &a);
     if (hli_type_of(k, a.base)->kind != HLI_TYPE_TENSOR)

@@ -92,6 +92,8 @@ static bool same_places(const hl_kernel *k, const pending *q, const pending *p) 
 static bool meet(const hl_kernel *k, const pending *q, const pending *p) {
   if ((!q->write && !p->write) || !q->buffer != !p->buffer)
     return false;
+  if (k->ops.data[q->op].code == HLI_OP_ATOMIC && k->ops.data[p->op].code == HLI_OP_ATOMIC)
+    return false; /* no order between them is promised */
   if (!p->buffer)
     return same_storage(k, q->tensor, p->tensor) && !same_places(k, q, p);
   if (q->buffer == p->buffer && p->ring && (q->block == p->block || q->flying))
@@ -163,9 +165,9 @@ static bool access_of(const inserter *n, hli_op op, pending *p) {
     p->flying = code == HLI_OP_ASYNC_COPY;
     return p->buffer != NULL;
   }
-  if (code != HLI_OP_LOAD && code != HLI_OP_STORE)
+  if (code != HLI_OP_LOAD && code != HLI_OP_STORE && code != HLI_OP_ATOMIC)
     return false;
-  p->write = code == HLI_OP_STORE;
+  p->write = code != HLI_OP_LOAD;
   p->tensor = hli_operand(k, op, 0);
   const hli_param *param = param_of(k, p->tensor, &index);
   return param && ((param->is_output && param->is_input) || param->may_alias || p->write);

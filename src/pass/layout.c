@@ -210,9 +210,10 @@ static void emit_access(rewriter *w, hli_cursor *c, hli_op op) {
     rebuild(w, c, op, HLI_OP_STORE, operands, NULL);
     return;
   }
-  const hli_type t = typed(w, a.value, layout);
-  const hli_value loaded = first_result(w, rebuild(w, c, op, HLI_OP_LOAD, operands, &t));
-  set_first(w, a.value, convert_to(w, c, loaded, class_layout(w, a.value)));
+  const hli_value result = hli_result(k, op, 0);
+  const hli_type t = typed(w, result, layout);
+  const hli_value found = first_result(w, rebuild(w, c, op, (hli_opcode)k->ops.data[op].code, operands, &t));
+  set_first(w, result, convert_to(w, c, found, class_layout(w, result)));
 }
 
 static void emit_reduce(rewriter *w, hli_cursor *c, hli_op op) {
@@ -308,6 +309,7 @@ static void emit_op(rewriter *w, hli_cursor *c, hli_op op) {
   switch (o->code) {
   case HLI_OP_LOAD:
   case HLI_OP_STORE:
+  case HLI_OP_ATOMIC:
     emit_access(w, c, op);
     return;
   case HLI_OP_REDUCE:

@@ -48,6 +48,10 @@ static void join_loop(hli_layout_plan *p, hli_op op) {
 static void join_access(hli_layout_plan *p, hli_op op) {
   hli_access a;
   hli_access_get(p->k, op, &a);
+  if (a.result)
+    join(p, a.result, a.value);
+  if (a.expected)
+    join(p, a.expected, a.value);
   if (a.mask)
     join(p, a.mask, a.value);
   if (a.other)
@@ -130,7 +134,7 @@ static void note_access(hli_layout_plan *p, hli_op op) {
 static void note_op(hli_layout_plan *p, hli_op op) {
   const hl_kernel *k = p->k;
   const uint16_t code = k->ops.data[op].code;
-  if (code == HLI_OP_LOAD || code == HLI_OP_STORE)
+  if (code == HLI_OP_LOAD || code == HLI_OP_STORE || code == HLI_OP_ATOMIC)
     note_access(p, op);
   if (code == HLI_OP_REDUCE) {
     hli_layout_class *c = hli_layout_class_of(p, hli_operand(k, op, 0));

@@ -323,16 +323,26 @@ static void drop_checks(hl_kernel *k, hli_op op) {
     hli_op_set_attr(k, op, 2, check, a.rank);
 }
 
+typedef struct accessing {
+  masker *m;
+  hli_op op;
+} accessing;
+
 static uint32_t ranges_along(void *user, hli_value v, uint32_t dim, hli_value out[HLI_MASK_RANGES]) {
-  const lanes l = lanes_of(user, v, dim);
+  const accessing *a = user;
+  const lanes l = lanes_mixed(a->m, a->op, v, dim);
   memcpy(out, l.range, sizeof l.range);
   return l.ranges;
 }
 
+/* Atomics of tiles go element by element, too. */
 static bool gathers(const hl_kernel *k, hli_op op) {
   hli_access a;
+  const uint16_t code = k->ops.data[op].code;
+  if (code != HLI_OP_LOAD && code != HLI_OP_STORE && code != HLI_OP_ATOMIC)
+    return false;
   hli_access_get(k, op, &a);
-  return a.gathers;
+  return a.gathers || (code == HLI_OP_ATOMIC && hli_type_of(k, a.value)->rank);
 }
 
 static void walk(masker *m, hli_block b) {
@@ -340,8 +350,8 @@ static void walk(masker *m, hli_block b) {
   for (hli_op op = hli_first(k, b), next; op && !k->failed; op = next) {
     const uint16_t code = k->ops.data[op].code;
     next = hli_next(k, op);
-    if ((code == HLI_OP_LOAD || code == HLI_OP_STORE) && gathers(k, op)) {
-      if (!hli_mask_gather(k, op, ranges_along, m))
+    if (gathers(k, op)) {
+      if (!hli_mask_gather(k, op, ranges_along, &(accessing){m, op}))
         k->failed = true;
       continue;
     }

@@ -44,46 +44,11 @@ static hli_value spread(rewrite *r, const hli_access *a, uint32_t d, hli_ranges_
   return hli_make_broadcast(&r->at, a->index[d], r->index, dims);
 }
 
-/* Operands and attributes of the op with new indices and mask. */
-static hli_op rebuild(rewrite *r, hli_op op, const hli_access *a, const hli_value *index, const int64_t *check) {
-  hl_kernel *k = r->k;
-  const hli_op_data o = *hli_op_get(k, op);
-  hli_value operands[2 * HL_MAX_RANK + 4];
-  int64_t ints[HLI_MAX_ATTRS * HL_MAX_RANK];
-  hli_op_desc d = {.code = (hli_opcode)o.code, .operands = operands, .attrs = ints, .result_count = o.result_count};
-  const hli_type type = o.result_count ? k->values.data[o.results].type : 0;
-  uint32_t n = 0, used = 1, at = 0;
-  operands[n++] = a->base;
-  for (uint32_t i = 0; i < a->rank; i++, used++)
-    operands[n++] = index[i];
-  const uint32_t tail = (a->mask != 0) + (a->other != 0);
-  for (; used + tail < o.operands.len; used++)
-    operands[n++] = hli_operand(k, op, used);
-  if (r->mask)
-    operands[n++] = r->mask;
-  if (a->other)
-    operands[n++] = a->other;
-  for (uint32_t i = 0; i < HLI_MAX_ATTRS; i++) {
-    d.attr_len[i] = hli_attr_len(k, op, i);
-    if (i == HLI_ATTR_INDEX || i == HLI_ATTR_CHECK)
-      d.attr_len[i] = a->rank;
-    if (i == HLI_ATTR_FLAGS)
-      d.attr_len[i] = r->mask || a->other;
-    for (uint32_t j = 0; j < d.attr_len[i]; j++)
-      ints[at++] = i == HLI_ATTR_INDEX   ? (a->kind[j] == 's' ? 's' : 'g')
-                   : i == HLI_ATTR_CHECK ? check[j]
-                   : i == HLI_ATTR_FLAGS ? (r->mask ? 1 : 0) | (a->other ? 2 : 0)
-                                         : hli_attr(k, op, i, j);
-  }
-  d.operand_count = n;
-  d.results = &type;
-  return hli_op_create(&r->at, &d);
-}
-
 bool hli_mask_gather(hl_kernel *k, hli_op op, hli_ranges_fn ranges, void *user) {
   const hli_op_data o = *hli_op_get(k, op);
   hli_access a;
   hli_value index[HL_MAX_RANK] = {0};
+  char kinds[HL_MAX_RANK];
   int64_t check[HL_MAX_RANK] = {0};
   hli_access_get(k, op, &a);
   const hli_type type = k->values.data[a.value].type;
@@ -101,10 +66,11 @@ bool hli_mask_gather(hl_kernel *k, hli_op op, hli_ranges_fn ranges, void *user) 
       check[d] = !hli_index_low(k, a.index[d]) || !hli_index_high(k, a.index[d], a.base, d);
       index[d] = spread(&r, &a, d, ranges, user);
     }
+    kinds[d] = a.kind[d] == 's' ? 's' : 'g';
     if (!index[d])
       return false;
   }
-  const hli_op n = rebuild(&r, op, &a, index, check);
+  const hli_op n = hli_make_access(&r.at, op, kinds, index, r.mask, check);
   if (!n)
     return false;
   if (o.result_count) {

@@ -34,7 +34,7 @@ static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
 
 static bool has_full_index(const hl_kernel *k, hli_op op) {
   const uint16_t code = k->ops.data[op].code;
-  if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE))
+  if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE && code != HLI_OP_ATOMIC))
     return false;
   for (uint32_t d = 0; d < hli_attr_len(k, op, 0); d++)
     if (hli_attr(k, op, 0, d) == ':')
@@ -42,19 +42,11 @@ static bool has_full_index(const hl_kernel *k, hli_op op) {
   return false;
 }
 
-static void copy_cache(hl_kernel *k, hli_op from, hli_op to) {
-  const int64_t cache = hli_attr_or(k, from, HLI_ATTR_CACHE, 0, 0);
-  if (cache)
-    hli_op_set_attr(k, to, HLI_ATTR_CACHE, &cache, 1);
-}
-
 /* Re-creates an access with tiles in place of ':'. `ranges` is indexed by axis. */
 static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op first) {
   hli_access a;
   hli_access_get(k, op, &a);
-  hli_value index[HL_MAX_RANK];
   char kinds[HL_MAX_RANK];
-  uint32_t n = 0;
   hli_cursor top = {
       .k = k, .block = k->body, .before = first, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
   for (uint32_t d = 0; d < a.rank; d++) {
@@ -65,24 +57,17 @@ static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op fi
         ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, a.base, d));
       a.index[d] = ranges[axis];
     }
-    index[n++] = a.index[d];
   }
   hli_cursor at = {.k = k, .block = k->ops.data[op].block, .before = op, .file = top.file, .line = top.line};
-  if (k->ops.data[op].code == HLI_OP_STORE) {
-    const hli_op s = hli_make_store(&at, a.base, kinds, index, a.value, a.mask);
-    if (s)
-      copy_cache(k, op, s);
-    else
-      k->failed = true;
-  } else {
-    hli_value v = hli_make_load(&at, a.base, kinds, index, a.mask, a.other, 0);
-    if (!v)
-      k->failed = true;
-    else {
-      copy_cache(k, op, k->values.data[v].def);
-      k->values.data[v].name = k->values.data[a.value].name;
-      hli_replace_uses(k, a.value, v);
-    }
+  const hli_op made = hli_make_access(&at, op, kinds, a.index, a.mask, NULL);
+  if (!made) {
+    k->failed = true;
+    return;
+  }
+  for (uint32_t i = 0; i < k->ops.data[op].result_count; i++) {
+    const hli_value old = hli_result(k, op, i), v = hli_result(k, made, i);
+    k->values.data[v].name = k->values.data[old].name;
+    hli_replace_uses(k, old, v);
   }
   hli_op_remove(k, op);
 }

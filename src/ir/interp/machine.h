@@ -39,7 +39,7 @@ typedef struct hli_axis_state {
 /* Who touched an element of a tensor: program + 1, 0 = nobody, MANY = several. */
 #define HLI_INTERP_MANY UINT32_MAX
 typedef struct hli_touch {
-  uint32_t writer, reader;
+  uint32_t writer, reader, updater; /* updater: by atomics */
 } hli_touch;
 
 /* Threads that touched a place since the last barrier: -1 = none; `2` is another one than the first. */

@@ -163,6 +163,8 @@ static hl_status note_touch(hli_machine *m, hli_op op, const hli_reach *t, const
     return HL_OK;
   const uint32_t me = (uint32_t)(m->program + 1);
   hli_touch *x = &t->tensor->touch[hli_row_major(index, t->size, t->rank)];
+  if (x->updater && x->updater != me)
+    return touched(m, op, t, index, "touches an element that another program changes by an atomic:", x->updater);
   if (!writes) {
     if (x->writer && x->writer != me)
       return touched(m, op, t, index, "reads an element written by another program:", x->writer);
@@ -174,6 +176,20 @@ static hl_status note_touch(hli_machine *m, hli_op op, const hli_reach *t, const
   if (changes && x->writer && x->writer != me)
     return touched(m, op, t, index, "writes an element that another program wrote differently:", x->writer);
   x->writer = !x->writer || x->writer == me ? me : HLI_INTERP_MANY;
+  return HL_OK;
+}
+
+/* Atomics of several programs go together, atomics with plain accesses of another program do not. */
+static hl_status note_update(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index) {
+  if (!t->tensor->touch)
+    return HL_OK;
+  const uint32_t me = (uint32_t)(m->program + 1);
+  hli_touch *x = &t->tensor->touch[hli_row_major(index, t->size, t->rank)];
+  if (x->writer && x->writer != me)
+    return touched(m, op, t, index, "changes by an atomic an element written by another program:", x->writer);
+  if (x->reader && x->reader != me)
+    return touched(m, op, t, index, "changes by an atomic an element read by another program:", x->reader);
+  x->updater = !x->updater || x->updater == me ? me : HLI_INTERP_MANY;
   return HL_OK;
 }
 
@@ -211,6 +227,37 @@ static hl_status write_one(hli_machine *m, hli_op op, const hli_reach *t, const 
   return HL_OK;
 }
 
+/* ---- atomics ---- */
+
+static hli_scalar combined(const hli_machine *m, hli_op op, const hli_reach *t, hli_scalar old, int64_t e) {
+  const hl_atomic_op kind = (hl_atomic_op)hli_attr(m->k, op, HLI_ATTR_ATOMIC, 0);
+  const hli_scalar v = m->values[t->access.value].data[e];
+  const hl_dtype dtype = (hl_dtype)m->values[t->access.value].dtype, stored = t->tensor->dtype;
+  if (kind == HL_ATOMIC_XCHG)
+    return v;
+  if (kind == HL_ATOMIC_CAS) {
+    const hli_scalar expected = m->values[t->access.expected].data[e];
+    return hli_scalar_to_bits(stored, old) == hli_scalar_to_bits(stored, expected) ? v : old;
+  }
+  return hli_scalar_eval(hli_atomic_combine(kind), dtype, dtype, (hli_scalar[]){old, v}, !m->options.exact);
+}
+
+static hl_status atomic_lane(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t e) {
+  const hli_ival *mask = t->access.mask ? &m->values[t->access.mask] : NULL;
+  hli_ival *result = &m->values[t->access.result];
+  int64_t index[HL_MAX_RANK] = {0};
+  bool inside = !mask || mask->data[e].i != 0;
+  hl_status s = inside ? hli_reach_locate(m, op, t, coord, index, &inside) : HL_OK;
+  result->data[e] = hli_scalar_from_bits((hl_dtype)result->dtype, 0);
+  if (s || !inside)
+    return s;
+  unsigned char *p = element(t->tensor, index);
+  const hli_scalar old = hli_scalar_from_bits(t->tensor->dtype, read_bits(p, t->tensor->dtype));
+  write_bits(p, t->tensor->dtype, hli_scalar_to_bits(t->tensor->dtype, combined(m, op, t, old, e)));
+  result->data[e] = old;
+  return note_update(m, op, t, index);
+}
+
 /* ---- load, store ---- */
 
 static hl_status access_lane(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t e) {
@@ -239,16 +286,19 @@ hl_status hli_exec_access(hli_machine *m, hli_op op) {
     return HL_OK; /* a hint: any address will do */
   hli_reach t;
   hli_ival *value;
+  const bool atomic = o->code == HLI_OP_ATOMIC;
   hl_status s = hli_reach_open(m, op, &t);
-  if (!s && o->code == HLI_OP_LOAD)
-    s = hli_ival_prepare(m, op, t.access.value, &value);
+  if (!s && atomic && !t.tensor)
+    s = hli_machine_fail(m, HL_ERR_BUILD, op, "atomics are of tensors");
+  if (!s && (atomic || o->code == HLI_OP_LOAD))
+    s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &value);
   if (s)
     return s;
   s = hli_order_access(m, op, &t);
   value = &m->values[t.access.value];
   int64_t coord[HL_MAX_RANK] = {0};
   for (int64_t e = 0; e < value->count && !s; e++) {
-    s = access_lane(m, op, &t, coord, e);
+    s = atomic ? atomic_lane(m, op, &t, coord, e) : access_lane(m, op, &t, coord, e);
     (void)hli_next_coord(coord, value->size, value->rank);
   }
   return s;

@@ -70,9 +70,12 @@ hl_status hli_order_fault(hli_machine *m, hli_op op, int32_t thread, const char 
 static hl_status tensor_touch(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *index, int32_t thread,
                               bool writes, bool differs) {
   hli_order *o = &t->tensor->order[hli_row_major(index, t->size, t->rank)];
+  const bool atomic = hli_op_get(m->k, op)->code == HLI_OP_ATOMIC;
   hli_conflict c = writes ? hli_order_write(m, o, thread, differs) : hli_order_read(m, o, thread);
   if (writes && c.thread >= 0 && o->write_epoch == m->epoch && o->write_op == op && o->read_epoch != m->epoch)
     c.thread = -1; /* copies of one value: `differs` is asked before any of them is stored */
+  if (atomic && c.op && hli_op_get(m->k, c.op)->code == HLI_OP_ATOMIC)
+    c.thread = -1; /* each is one step */
   char where[300], at[256];
   if (c.thread >= 0) {
     snprintf(where, sizeof where, "element %s of a tensor", hli_coord_text(at, sizeof at, index, t->rank));
@@ -100,13 +103,14 @@ static hl_status register_touch(hli_machine *m, hli_op op, const hli_reach *t, c
   hl_status s = inside ? hli_reach_locate(m, op, t, coord, index, &inside) : HL_OK;
   if (s || !inside)
     return s;
-  return tensor_touch(m, op, t, index, thread, stores, stores && hli_reach_changes(t, index, v->data[e]));
+  const bool atomic = hli_op_get(m->k, op)->code == HLI_OP_ATOMIC;
+  return tensor_touch(m, op, t, index, thread, stores, atomic || (stores && hli_reach_changes(t, index, v->data[e])));
 }
 
 hl_status hli_order_access(hli_machine *m, hli_op op, const hli_reach *t) {
   if (!t->tensor || !t->tensor->order)
     return HL_OK;
-  const bool stores = hli_op_get(m->k, op)->code == HLI_OP_STORE;
+  const bool stores = hli_op_get(m->k, op)->code == HLI_OP_ATOMIC || hli_op_get(m->k, op)->code == HLI_OP_STORE;
   const hli_ival *v = &m->values[t->access.value];
   const hli_iplace *p;
   hl_status s = hli_place_of_value(m, op, t->access.value, &p);

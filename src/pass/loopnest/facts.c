@@ -14,6 +14,13 @@ bool ln_is_pointwise(hli_opcode code) {
   }
 }
 
+bool ln_writes_memory(const ln *c, hli_op op) {
+  const hli_op_data *o = &c->src->ops.data[op];
+  return !o->dead && (o->code == HLI_OP_STORE || o->code == HLI_OP_ATOMIC);
+}
+
+bool ln_is_used(const ln *c, hli_value v) { return c->use_at[v] != c->use_at[v + 1]; }
+
 bool ln_encloses(const ln *c, hli_block outer, hli_block inner) {
   while (inner && inner != outer) {
     hli_op parent = c->src->blocks.data[inner].parent;
@@ -31,7 +38,7 @@ bool ln_is_lazy(const ln *c, hli_value v) {
   hli_op op = ln_def(c, v);
   if (!op) return false;
   uint16_t code = c->src->ops.data[op].code;
-  return code != HLI_OP_REDUCE && code != HLI_OP_DOT && code != HLI_OP_FOR;
+  return code != HLI_OP_REDUCE && code != HLI_OP_ATOMIC && code != HLI_OP_DOT && code != HLI_OP_FOR;
 }
 
 uint8_t ln_shared_var(const ln *c, hli_axis axis) {
@@ -120,6 +127,7 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   const hl_kernel *k = c->src;
   uint16_t code = k->ops.data[op].code;
   switch (code) {
+  case HLI_OP_ATOMIC:
   case HLI_OP_LOAD: return trace_access(c, op, d, depth);
   case HLI_OP_TILE_INDEX:
   case HLI_OP_IN_BOUNDS: return hli_operand(k, op, 0);
@@ -217,7 +225,7 @@ static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
 }
 
 double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis) {
-  double elements = c->src->ops.data[op].code == HLI_OP_STORE ? 2 : 1; /* a scatter is worse than a gather */
+  double elements = ln_writes_memory(c, op) ? 2 : 1; /* a scatter is worse than a gather */
   for (uint32_t i = 0; i < a->rank; i++) {
     if (a->kind[i] == 'g') elements *= (double)HLI_MAX(hli_axis_lanes(c->src, hli_type_of(c->src, a->index[i])->dims[0]), 1);
     if (a->kind[i] != 't') continue;

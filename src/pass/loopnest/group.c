@@ -43,7 +43,7 @@ static void order_dims(ln *c, nest *t) {
   double score[HL_MAX_RANK] = {0};
   const uint32_t reduced = reduced_of(t);
   uint32_t best = t->rank, next = 0;
-  if (t->rank && !shared_lanes(c)) {
+  if (t->rank && !shared_lanes(c) && t->root[0].kind != LN_ATOMIC) {
     best = ln_score(c, t->root, t->n, score);
     if (score[best] <= LN_NEVER / 2) best = t->rank; /* one element, or twice in one access */
   }
@@ -138,6 +138,18 @@ static void fetch_ahead(ln *c, const nest *t) {
   }
 }
 
+/* What an atomic found goes where its users look for it. */
+static void keep_previous(ln *c, const nest *t, hli_op op, ln_val x, const uint8_t *at) {
+  hli_value result = hli_result(c->src, op, 0);
+  if (ln_failed(c) || !ln_is_used(c, result)) return;
+  if (t->rank) ln_buffer_store(c, result, x, at);
+  else ln_put(c, result, x, at);
+}
+
+static bool is_kept_atomic(const ln *c, const nest *t, const ln_root *r) {
+  return r->kind == LN_ATOMIC && t->rank && ln_is_used(c, hli_result(c->src, r->op, 0));
+}
+
 /* First everything is evaluated, then stored: a store may overwrite what another value reads. */
 static void innermost(ln *c, nest *t) {
   uint8_t at[HL_MAX_RANK];
@@ -153,6 +165,7 @@ static void innermost(ln *c, nest *t) {
     vars_of(c, t, r->value, at);
     switch (r->kind) {
     case LN_STORE: ln_store(c, r->op, at); break;
+    case LN_ATOMIC: keep_previous(c, t, r->op, ln_atomic(c, r->op, at), at); break;
     case LN_KEEP: ln_buffer_store(c, r->value, x[i], at); break;
     case LN_YIELD: ln_buffer_store(c, r->target, x[i], at); break;
     default: accumulate(c, t, r, number++, x[i]);
@@ -250,6 +263,7 @@ static void prepare(ln *c, nest *t) {
     if (r->kind == LN_REDUCE) t->accs++;
     if (r->kind == LN_REDUCE && t->kept) ln_make_buffer(c, hli_result(c->src, r->op, 0), t->block);
     if (r->kind == LN_KEEP) ln_make_buffer(c, r->value, t->block);
+    if (is_kept_atomic(c, t, r)) ln_make_buffer(c, hli_result(c->src, r->op, 0), t->block);
   }
   if (t->accs > LN_MAX_ACCS) ln_fail(c, HL_ERR_LIMIT, "more than %d reductions in one nest", LN_MAX_ACCS);
 }
@@ -265,6 +279,7 @@ void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   open_next(c, &t);
   for (uint32_t i = 0; i < n; i++) {
     if (roots[i].kind == LN_KEEP) ln_buffer_holds(c, roots[i].value);
+    if (is_kept_atomic(c, &t, &roots[i])) ln_buffer_holds(c, hli_result(c->src, roots[i].op, 0));
     if (roots[i].kind == LN_REDUCE && t.kept) ln_buffer_holds(c, hli_result(c->src, roots[i].op, 0));
   }
 }

@@ -99,9 +99,12 @@ static void choose_streams(ln *c) {
   int64_t bytes = 0;
   for (hli_op op = 1; op < k->ops.len; op++) {
     uint16_t code = k->ops.data[op].code;
-    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) continue;
+    if (k->ops.data[op].dead || (code != HLI_OP_LOAD && !ln_writes_memory(c, op))) continue;
     for (uint32_t p = 0; p < k->params.len && p < 64; p++)
-      if (k->params.data[p].value == hli_operand(k, op, 0)) *(code == HLI_OP_STORE ? &written : &read) |= (uint64_t)1 << p;
+      if (k->params.data[p].value == hli_operand(k, op, 0)) {
+        if (code != HLI_OP_LOAD) written |= (uint64_t)1 << p;
+        if (code != HLI_OP_STORE) read |= (uint64_t)1 << p;
+      }
   }
   for (uint32_t p = 0; p < k->params.len && p < 64; p++)
     if (written >> p & 1) bytes += tensor_bytes(k, k->params.data[p].value);

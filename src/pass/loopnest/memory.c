@@ -278,6 +278,30 @@ void ln_store(ln *c, hli_op op, const uint8_t *at) {
   c->streams = true;
 }
 
+ln_val ln_atomic(ln *c, hli_op op, const uint8_t *at) {
+  access x = begin_access(c, op, at);
+  ln_val v = ln_eval(c, x.a.value, at), expected = x.a.expected ? ln_eval(c, x.a.expected, at) : (ln_val){0, 0};
+  hli_value operands[HL_MAX_RANK + 4] = {c->state[x.a.base].memo.v};
+  int64_t ints[HL_MAX_RANK + 4];
+  if (ln_failed(c)) return v;
+  if (x.lanes || ln_lanes_of(c, v)) ln_fail(c, HL_ERR_INTERNAL, "an atomic of a vector");
+  hli_op_desc d = {.code = HLI_OP_ATOMIC, .operands = operands, .operand_count = 1 + x.rank, .result_count = 1, .attrs = ints, .attr_len = {x.rank, x.mask.v != 0, 0, 1, hli_attr_len(c->src, op, HLI_ATTR_ORDER)}};
+  uint32_t n = 0;
+  plain_indices(&x, operands + 1);
+  for (; n < x.rank; n++)
+    ints[n] = 's';
+  if (x.mask.v) ints[n++] = 1;
+  ints[n++] = hli_attr(c->src, op, HLI_ATTR_ATOMIC, 0);
+  if (d.attr_len[HLI_ATTR_ORDER]) ints[n++] = hli_attr(c->src, op, HLI_ATTR_ORDER, 0);
+  if (expected.v) operands[d.operand_count++] = expected.v;
+  operands[d.operand_count++] = v.v;
+  if (x.mask.v) operands[d.operand_count++] = x.mask.v;
+  hli_type t = c->dst->values.data[v.v].type;
+  d.results = &t;
+  hli_op made = hli_op_create(ln_at(c, c->top), &d);
+  return (ln_val){made ? hli_result(c->dst, made, 0) : 0, c->top};
+}
+
 void ln_prefetch(ln *c, hli_op op, const uint8_t *at) {
   access x = begin_access(c, op, at);
   int64_t per_line = HLI_MAX(64 / (int64_t)hl_dtype_size(hli_dtype_of(c->src, x.a.value)), 1), kinds[HL_MAX_RANK];

@@ -58,7 +58,7 @@ typedef struct ln_state {
   uint8_t traced;             /* bit per dimension */
 } ln_state;
 
-typedef enum ln_root_kind { LN_STORE, LN_REDUCE, LN_DOT, LN_FOR, LN_KEEP, LN_YIELD } ln_root_kind;
+typedef enum ln_root_kind { LN_STORE, LN_ATOMIC, LN_REDUCE, LN_DOT, LN_FOR, LN_KEEP, LN_YIELD } ln_root_kind;
 
 typedef struct ln_root {
   uint8_t kind;      /* ln_root_kind */
@@ -159,6 +159,9 @@ int64_t ln_lanes_of(const ln *c, ln_val x);                    /* 0: scalar */
 /* ---- memory.c: accesses of LOOP */
 ln_val ln_load(ln *c, hli_op op, const uint8_t *at);
 void ln_store(ln *c, hli_op op, const uint8_t *at);
+ln_val ln_atomic(ln *c, hli_op op, const uint8_t *at);          /* scalars only; what was there before */
+bool ln_writes_memory(const ln *c, hli_op op);                  /* store or atomic */
+bool ln_is_used(const ln *c, hli_value v);
 void ln_prefetch(ln *c, hli_op access, const uint8_t *at);      /* every cache line that it will touch */
 void ln_prefetch_next(ln *c, hli_op load, const uint8_t *at);   /* the same with the innermost shared row plus one */
 hli_value ln_new_buffer(ln *c, hl_dtype dtype, const int64_t *sizes, uint32_t rank, const char *name);

@@ -28,6 +28,10 @@ static void walk(ln *c, hli_value v, visit_fn visit, void *ctx) {
   visit(c, ctx, v);
 }
 
+static bool is_root_code(uint16_t code) {
+  return code == HLI_OP_STORE || code == HLI_OP_ATOMIC || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR;
+}
+
 /* All values that a root evaluates: of a dot its operands, of a `for` everything inside. */
 static void walk_op(ln *c, hli_op op, visit_fn visit, void *ctx) {
   for (uint32_t i = 0; i < hli_operand_count(c->src, op); i++)
@@ -35,8 +39,7 @@ static void walk_op(ln *c, hli_op op, visit_fn visit, void *ctx) {
   hli_block region = c->src->ops.data[op].region;
   for (hli_op o = region ? hli_first(c->src, region) : 0; o; o = hli_next(c->src, o)) {
     uint16_t code = c->src->ops.data[o].code;
-    if (code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR || code == HLI_OP_YIELD)
-      walk_op(c, o, visit, ctx);
+    if (is_root_code(code) || code == HLI_OP_YIELD) walk_op(c, o, visit, ctx);
   }
 }
 
@@ -46,8 +49,6 @@ static void walk_root(ln *c, const ln_root *r, visit_fn visit, void *ctx) {
 }
 
 /* ---- roots ------------------------------------------------------------------------------------ */
-
-static bool is_used(const ln *c, hli_value v) { return c->use_at[v] != c->use_at[v + 1]; }
 
 static void drop_shared(const ln *c, ln_root *r, const ln_dim *dims, uint32_t rank, uint32_t reduced) {
   for (uint32_t d = 0; d < rank; d++) {
@@ -69,10 +70,11 @@ static ln_root root_of(ln *c, hli_op op, hli_block block) {
   ln_dim dims[HL_MAX_RANK];
   uint32_t rank = 0;
   switch (c->src->ops.data[op].code) {
+  case HLI_OP_ATOMIC:
   case HLI_OP_STORE: {
     hli_access a;
     hli_access_get(c->src, op, &a);
-    r.kind = LN_STORE;
+    r.kind = c->src->ops.data[op].code == HLI_OP_STORE ? LN_STORE : LN_ATOMIC;
     r.value = a.value;
     ln_store_dims(c, op, dims, &rank);
     drop_shared(c, &r, dims, rank, 0);
@@ -142,8 +144,6 @@ static bool same_elements(const ln *c, hli_op load, hli_op store) {
   return true;
 }
 
-static bool is_store(const ln *c, hli_op op) { return !c->src->ops.data[op].dead && c->src->ops.data[op].code == HLI_OP_STORE; }
-
 static void ignore(ln *c, void *ctx, hli_value v) {
   (void)c;
   (void)ctx;
@@ -161,7 +161,7 @@ bool ln_reads_store(ln *c, const ln_root *r, hli_op store) {
   reads x = {.store = store};
   c->stamp++;
   walk_root(c, r, find_reads, &x);
-  return x.found || (r->kind == LN_STORE && may_overlap(c, r->op, store)); /* stores keep their order, too */
+  return x.found || ((r->kind == LN_STORE || r->kind == LN_ATOMIC) && may_overlap(c, r->op, store)); /* stores keep their order, too */
 }
 
 bool ln_reads_result(ln *c, const ln_root *r, hli_value v) {
@@ -179,10 +179,6 @@ static bool common_loop(const ln *c, hli_op a, hli_op b) {
   return false;
 }
 
-static bool is_root_code(uint16_t code) {
-  return code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR;
-}
-
 /* Does a root behind op want v? */
 static bool wanted_behind(ln *c, hli_op op, hli_value v) {
   for (hli_op o = hli_next(c->src, op); o; o = hli_next(c->src, o)) {
@@ -198,7 +194,7 @@ static bool wanted_behind(ln *c, hli_op op, hli_value v) {
  * store touches the same elements and nothing behind it wants the load. */
 static bool must_keep_load(ln *c, hli_op load, hli_block block) {
   for (hli_op s = 1; s < c->src->ops.len; s++) {
-    if (!is_store(c, s) || !may_overlap(c, load, s)) continue;
+    if (!ln_writes_memory(c, s) || !may_overlap(c, load, s)) continue;
     if (c->order[s] < c->order[load] && !common_loop(c, load, s)) continue;
     if (!same_elements(c, load, s) || c->src->ops.data[s].block != block) return true;
     if (wanted_behind(c, s, hli_result(c->src, load, 0))) return true;
@@ -220,10 +216,10 @@ bool ln_may_share(ln *c) { return ln_may_share_row(c, 0); }
 
 bool ln_may_share_row(ln *c, hli_value range) {
   for (hli_op s = 1; s < c->src->ops.len; s++) {
-    if (!is_store(c, s)) continue;
+    if (!ln_writes_memory(c, s)) continue;
     for (hli_op o = 1; o < c->src->ops.len; o++) {
       uint16_t code = c->src->ops.data[o].code;
-      if (c->src->ops.data[o].dead || o == s || (code != HLI_OP_LOAD && code != HLI_OP_STORE)) continue;
+      if (c->src->ops.data[o].dead || o == s || (code != HLI_OP_LOAD && !ln_writes_memory(c, o))) continue;
       if (may_overlap(c, o, s) && !same_elements(c, o, s) && !same_row(c, o, s, range)) return false;
     }
   }
@@ -251,7 +247,7 @@ static bool depends(ln *c, const ln_roots *roots, uint32_t group, const ln_root 
   walk_root(c, r, find_needs, &n);
   for (uint32_t i = 0; i < roots->len && !n.found; i++) {
     const ln_root *s = &roots->data[i];
-    if (s->group != group || s->kind != LN_STORE) continue;
+    if (s->group != group || (s->kind != LN_STORE && s->kind != LN_ATOMIC)) continue;
     n.found |= ln_reads_store(c, r, s->op);
   }
   return n.found;
@@ -260,6 +256,7 @@ static bool depends(ln *c, const ln_roots *roots, uint32_t group, const ln_root 
 static bool can_join(ln *c, const ln_roots *roots, const ln_root *last, const ln_root *r) {
   if (!is_simple(last) || !is_simple(r) || last->rank != r->rank || !ln_same_dims(last->dims, r->dims, r->rank)) return false;
   if ((last->kind == LN_YIELD) != (r->kind == LN_YIELD)) return false;
+  if ((last->kind == LN_ATOMIC) != (r->kind == LN_ATOMIC)) return false; /* a nest of scalars */
   uint32_t reduced = last->reduced;
   for (uint32_t i = 0; i < roots->len; i++) {
     const ln_root *s = &roots->data[i];
@@ -418,9 +415,9 @@ void ln_loads_from_memory(ln *c, const ln_roots *group) {
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots) {
   for (hli_op op = hli_first(c->src, block); op && !ln_failed(c); op = hli_next(c->src, op)) {
     const hli_op_data o = c->src->ops.data[op];
-    bool root = is_root_code(o.code) && (o.code == HLI_OP_STORE || o.code == HLI_OP_FOR || is_used(c, o.results));
+    bool root = is_root_code(o.code) && (ln_writes_memory(c, op) || o.code == HLI_OP_FOR || ln_is_used(c, o.results));
     if (root) add_root(c, roots, root_of(c, op, block));
-    else if (o.code == HLI_OP_LOAD && is_used(c, o.results) && must_keep_load(c, op, block))
+    else if (o.code == HLI_OP_LOAD && ln_is_used(c, o.results) && must_keep_load(c, op, block))
       add_root(c, roots, root_of_value(c, LN_KEEP, o.results, 0, block));
   }
   for (uint32_t i = 0; i < n; i++)

@@ -45,6 +45,7 @@ static bool block_allows(const ln *c, hli_block b, hli_axis axis, hli_value rang
       if (times(c, o->results + i, axis) > 1) return false;
     bool ok = true;
     switch (o->code) {
+    case HLI_OP_ATOMIC:
     case HLI_OP_STORE: ok = store_allows(c, op, axis, range); break;
     case HLI_OP_REDUCE: ok = reduce_allows(c, op, axis); break;
     case HLI_OP_DOT: ok = false; break;
@@ -72,7 +73,7 @@ static uint32_t store_position(const ln *c, hli_block b, hli_value range) {
       uint32_t p = store_position(c, c->src->ops.data[op].region, range);
       if (p < HL_MAX_RANK) return p;
     }
-    if (c->src->ops.data[op].code != HLI_OP_STORE) continue;
+    if (!ln_writes_memory(c, op)) continue;
     hli_access a;
     hli_access_get(c->src, op, &a);
     for (uint32_t d = 0; d < a.rank; d++)
@@ -119,6 +120,13 @@ static void score_block(const ln *c, hli_block b, double *score) {
   }
 }
 
+static bool has_atomics(const ln *c, hli_block b) {
+  for (hli_op op = hli_first(c->src, b); op; op = hli_next(c->src, op))
+    if (c->src->ops.data[op].code == HLI_OP_ATOMIC || (c->src->ops.data[op].region && has_atomics(c, c->src->ops.data[op].region)))
+      return true;
+  return false;
+}
+
 /* Index into shared of the axis that is best walked by vectors; n if that is an axis of the nests inside. */
 static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint32_t n) {
   double *score = hli_arena_array(&c->arena, double, c->src->axes.len);
@@ -127,6 +135,7 @@ static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint
     ln_fail(c, HL_ERR_MEMORY, "out of memory");
     return n;
   }
+  if (has_atomics(c, block)) return n; /* they are done one by one */
   score_block(c, block, score);
   for (uint32_t i = 0; i < n; i++)
     if (score[shared[i].axis] > 0 && ln_bound(c, shared[i]) != 1 && (best == n || score[shared[i].axis] >= score[shared[best].axis])) best = i;
