@@ -112,9 +112,9 @@ static hl_status open_new(hl_context *ctx, registry *reg, const hl_driver *drive
     hli_release(&ctx->alloc, dev, sizeof *dev);
     return status;
   }
-  hl_device_info info = {.size = sizeof info};
-  driver->info(dev->self, &info);
-  dev->id = info.id;
+  dev->info.size = sizeof dev->info;
+  driver->info(dev->self, &dev->info);
+  dev->id = dev->info.id;
   reg->devices = dev;
   *out = dev;
   return HL_OK;
@@ -179,8 +179,7 @@ void hl_device_close(hl_device *dev) {
 hl_status hl_device_get_info(hl_device *dev, hl_device_info *info) {
   if (!dev || !info || info->size < sizeof info->size)
     return HL_ERR_ARG;
-  hl_device_info full = {.size = sizeof full};
-  dev->driver->info(dev->self, &full);
+  const hl_device_info full = dev->info;
   size_t size = info->size; /* of the caller's version of the struct */
   memcpy(info, &full, HLI_MIN(size, sizeof full));
   info->size = size;

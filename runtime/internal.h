@@ -33,6 +33,7 @@ struct hl_device {
   const hl_driver *driver;
   void *self; /* the driver's */
   hl_device_id id;
+  hl_device_info info; /* as it was when the device was opened: asking the system takes long */
   int32_t index;      /* in the name it was opened by */
   uint32_t refs;      /* guarded by the context's lock */
   hl_stream *streams; /* all live ones, guarded by the context's lock */

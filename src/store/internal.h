@@ -30,6 +30,11 @@ void hli_store_leave(hli_store *store);
 /* The first reason goes to the log, the rest is silence. */
 void hli_store_trouble(hli_store *store, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* stamp.c, under the folder's lock: is the file open at `fd` unchanged since it was last found sound?  Remember that it
+ * was just now. */
+bool hli_stamp_fits(const hli_store *store, int fd);
+void hli_stamp_write(const hli_store *store, int fd);
+
 /* sweep.c: inside, for writing: removes what ended processes left. */
 void hli_store_sweep(hli_store *store);
 

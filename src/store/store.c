@@ -106,7 +106,10 @@ static bool sound(hli_store *store, bool *found) {
     hli_store_trouble(store, "%s %s; working without", HLI_STORE_DATA, distrust);
     return give_up(store);
   }
-  hli_check check = hli_check_file(fd, why);
+  const bool known = hli_stamp_fits(store, fd);
+  hli_check check = known ? HLI_CHECK_OK : hli_check_file(fd, why);
+  if (!known && check == HLI_CHECK_OK)
+    hli_stamp_write(store, fd);
   (void)close(fd);
   if (check == HLI_CHECK_DAMAGED)
     return set_aside(store, why);

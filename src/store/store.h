@@ -5,6 +5,7 @@
  *   records.mdb            LMDB; one checksummed record per key, tuning and code apart
  *   code/<key>.so          large objects; the record holds size and digest
  *   flight/<key>           locked while somebody makes what the key names
+ *   sound                  which file of records was found sound, so that it need not be walked again
  *   swept                  its time says when leftovers of killed processes were last removed
  *   records.mdb.damaged-N  set aside: a file that failed the check
  *
@@ -22,7 +23,7 @@
  * deadline, never a hang.
  *
  * LMDB trusts its file.  So the file is checked page by page (check.h) before the first
- * transaction, and again when it was replaced or cut since.  What remains: a
+ * transaction, unless it is known to be unchanged since that was done, and again when it was replaced or cut since.  What remains: a
  * file that is damaged in place by somebody else while it is open.
  *
  * Threads: a store may be used from many.  Fork: a child may go on using it. */

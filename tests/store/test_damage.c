@@ -4,10 +4,12 @@
  * Each damaged copy is used in a child process: a fault or a hang there is a failure here.
  * ctest-timeout: 600 */
 #include "src/store/check.h"
+#include "src/store/internal.h"
 #include "util.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RECORDS 300u
@@ -317,11 +319,64 @@ static void test_free_list(void **state) {
   (void)close(fd);
 }
 
+/* ---- the stamp ------------------------------------------------------------------------- */
+
+static bool stamped(hli_store *s) {
+  int fd = openat(s->folder.fd, "records.mdb", O_RDONLY);
+  assert_true(fd >= 0);
+  const bool fits = hli_stamp_fits(s, fd);
+  (void)close(fd);
+  return fits;
+}
+
+/* Sound and left alone: known from then on, until anything happens to it. */
+static void test_stamp(void **state) {
+  su *t = *state;
+  char path[256], byte;
+  const struct timespec nap = {.tv_nsec = 200000000};
+  hli_store *s = su_open(t, NULL);
+  assert_true(su_put(s, 1));
+  hli_store_close(s);
+  s = su_open(t, NULL);
+  assert_false(stamped(s)); /* just written: another write might not show */
+  hli_store_close(s);
+  (void)nanosleep(&nap, NULL);
+  s = su_open(t, NULL);
+  assert_true(stamped(s));
+  assert_int_equal(su_has(s, 1), 1);
+  hli_store_close(s);
+  s = su_open(t, NULL); /* not walked this time */
+  assert_true(stamped(s) && su_has(s, 1) == 1);
+  int fd = open(t->data, O_RDWR); /* a byte is written, even the same one */
+  struct stat st;
+  assert_true(fd >= 0 && fstat(fd, &st) == 0 && pread(fd, &byte, 1, st.st_size - 1) == 1);
+  assert_int_equal(pwrite(fd, &byte, 1, st.st_size - 1), 1);
+  const struct timespec old[2] = {st.st_atim, st.st_mtim};
+  assert_int_equal(futimens(fd, old), 0); /* and its time set back */
+  (void)close(fd);
+  assert_false(stamped(s));
+  hli_store_close(s);
+  s = su_open(t, NULL);
+  hli_store_close(s);
+  (void)nanosleep(&nap, NULL);
+  s = su_open(t, NULL);
+  assert_true(stamped(s));
+  su_path(t, "sound", path);
+  fd = open(path, O_RDWR); /* of another boot */
+  assert_true(fd >= 0 && pread(fd, &byte, 1, 70) == 1);
+  byte ^= 1;
+  assert_int_equal(pwrite(fd, &byte, 1, 70), 1);
+  (void)close(fd);
+  assert_false(stamped(s));
+  assert_int_equal(t->warnings, 0);
+  hli_store_close(s);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, su_setup, su_teardown)
   const struct CMUnitTest tests[] = {
       T(test_sound),   T(test_intact),  T(test_truncated),   T(test_random),    T(test_fields),     T(test_many),
-      T(test_garbage), T(test_content), T(test_content_age), T(test_free_list), T(test_while_open),
+      T(test_garbage), T(test_content), T(test_content_age), T(test_free_list), T(test_while_open), T(test_stamp),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
