@@ -67,9 +67,13 @@ static void *work(void *arg) {
 
 static void background_free(hl_context *ctx) {
   background *b = ctx->background;
-  for (uint32_t i = 0; i < WORKERS; i++)
-    if (b->workers[i].state != WORKER_NONE && b->process == hlr_os_process())
+  for (uint32_t i = 0; i < WORKERS && b->process == hlr_os_process(); i++) {
+    hli_context_lock(ctx);
+    const bool started = b->workers[i].state != WORKER_NONE;
+    hli_context_unlock(ctx);
+    if (started)
       hlr_os_thread_join(b->workers[i].thread);
+  }
   hli_release(&ctx->alloc, b, sizeof *b);
   ctx->background = NULL;
 }
