@@ -81,7 +81,7 @@ static void read_carried(hlc_emit *e, hli_op owner, uint32_t first, uint32_t cou
 /* Binds IR values first.. to the flattened registers; `like` are the loop's operands, for the counts. */
 static void bind_carried(hlc_emit *e, hli_op op, const hli_value *ids, const carried *c) {
   for (uint32_t i = 0, at = 0; i < c->values; i++) {
-    uint32_t n = hlc_get(e, hli_operand(e->k, op, 3 + i)).n;
+    uint32_t n = hlc_get(e, hli_operand(e->k, op, hli_region_form_of(e->k, op).operands + i)).n;
     hlc_bind(e, ids[i], c->now + at, n);
     at += n;
   }
@@ -186,6 +186,53 @@ static void emit_for(hlc_emit *e, hli_op op) {
   bind_carried(e, op, ids, &c);
 }
 
+/* Emits the region of a `while` once; c->now goes in and comes out.  Returns the next condition. */
+static LLVMValueRef emit_while_body(hlc_emit *e, hli_op op, carried *c) {
+  const hl_kernel *k = e->k;
+  const hli_block body = k->ops.data[op].region;
+  const hli_op yield = k->blocks.data[body].last;
+  hli_value ids[HLI_MAX_OPERANDS];
+  for (uint32_t i = 0; i < c->values; i++)
+    ids[i] = hli_block_arg(k, body, i);
+  bind_carried(e, op, ids, c);
+  hlc_emit_block(e, body);
+  if (hlc_failed(e)) return NULL;
+  read_carried(e, yield, 1, c->values, c);
+  return hlc_get1(e, hli_operand(k, yield, 0));
+}
+
+/* The test stands before the loop and at its bottom. */
+static void emit_while(hlc_emit *e, hli_op op) {
+  const hl_kernel *k = e->k;
+  carried c;
+  read_carried(e, op, 1, hli_operand_count(k, op) - 1, &c);
+  LLVMValueRef cond = hlc_get1(e, hli_operand(k, op, 0));
+  LLVMValueRef *in = hlc_new_regs(e, c.total + 1), *out = hlc_new_regs(e, c.total + 1), *first = c.now;
+  if (hlc_failed(e) || !in || !out) return;
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), body = hlc_new_block(e, "while"), after = hlc_new_block(e, "done");
+  LLVMBuildCondBr(e->b, cond, body, after);
+  LLVMPositionBuilderAtEnd(e->b, body);
+  for (uint32_t i = 0; i < c.total; i++)
+    in[i] = LLVMBuildPhi(e->b, LLVMTypeOf(first[i]), "");
+  carried inner = {c.values, c.total, in};
+  cond = emit_while_body(e, op, &inner);
+  if (hlc_failed(e)) return;
+  LLVMBasicBlockRef from[2] = {before, LLVMGetInsertBlock(e->b)};
+  LLVMBuildCondBr(e->b, cond, body, after);
+  LLVMPositionBuilderAtEnd(e->b, after);
+  for (uint32_t i = 0; i < c.total; i++) {
+    LLVMValueRef values[2] = {first[i], inner.now[i]};
+    LLVMAddIncoming(in[i], values, from, 2);
+    out[i] = LLVMBuildPhi(e->b, LLVMTypeOf(first[i]), "");
+    LLVMAddIncoming(out[i], values, from, 2);
+  }
+  c.now = out;
+  hli_value ids[HLI_MAX_OPERANDS];
+  for (uint32_t i = 0; i < c.values; i++)
+    ids[i] = hli_result(k, op, i);
+  bind_carried(e, op, ids, &c);
+}
+
 const hlc_op_fn hlc_generic_ops[HLI_OP_COUNT] = {
     [HLI_OP_CAST] = emit_pointwise_op,
     [HLI_OP_CONST] = emit_const,
@@ -193,6 +240,7 @@ const hlc_op_fn hlc_generic_ops[HLI_OP_COUNT] = {
     [HLI_OP_SIZE] = emit_size,
     [HLI_OP_PROGRAM_ID] = emit_program_id,
     [HLI_OP_FOR] = emit_for,
+    [HLI_OP_WHILE] = emit_while,
 };
 
 static hlc_op_fn emitter_of(const hlc_emit *e, hli_opcode code) {

@@ -383,24 +383,33 @@ static uint64_t blocks_of(uint64_t size, uint32_t block) {
   return size / block + (size % block != 0);
 }
 
+/* Programs of the grid whose extents begin at *at; moves *at behind them. */
+static uint64_t one_grid(const guard *g, const hlr_step *step, uint32_t *at, bool *overflow) {
+  uint64_t programs = 1;
+  bool over = false, empty = false;
+  const uint32_t first = *at;
+  for (; *at < step->extent_count && (*at == first || !step->extents[*at].opens); ++*at) {
+    const hlr_extent *e = &step->extents[*at];
+    int64_t size = e->dim == HLR_DYNAMIC ? e->constant : g->bound->dims[e->dim];
+    uint64_t blocks = blocks_of((uint64_t)size, (uint32_t)e->block);
+    empty |= blocks == 0; /* whatever the other extents make of it */
+    over |= __builtin_mul_overflow(programs, blocks, &programs);
+  }
+  *overflow |= over && !empty;
+  return empty ? 0 : programs;
+}
+
 static hl_status bind_grids(const guard *g) {
   const hlr_program *prog = &g->plan->program;
   uint64_t limit = g->plan->dev->driver->max_programs;
   for (uint32_t s = 0; s < prog->step_count; s++) {
     const hlr_step *step = &prog->steps[s];
-    uint64_t programs = 1;
+    uint64_t programs = 0;
     bool overflow = false;
-    for (uint32_t i = 0; i < step->extent_count; i++) {
-      const hlr_extent *e = &step->extents[i];
-      int64_t size = e->dim == HLR_DYNAMIC ? e->constant : g->bound->dims[e->dim];
-      uint64_t blocks = blocks_of((uint64_t)size, (uint32_t)e->block);
-      if (blocks == 0) {
-        programs = 0;
-        overflow = false; /* whatever the other extents made of it */
-        break;
-      }
-      overflow |= __builtin_mul_overflow(programs, blocks, &programs);
-    }
+    uint32_t at = 0;
+    do
+      overflow |= __builtin_add_overflow(programs, one_grid(g, step, &at, &overflow), &programs);
+    while (at < step->extent_count);
     if (step->max_programs && (overflow || programs > step->max_programs))
       programs = step->max_programs, overflow = false;
     if (overflow || programs > limit)

@@ -77,7 +77,7 @@ static hl_status check_step(const hlr_program *p, uint32_t s, hl_diag *diag) {
     return bad(p, diag, "step without an entry", s);
   if (!step->threads || !step->cluster || !step->grain)
     return bad(p, diag, "step with 0 threads, cluster or grain", s);
-  if (step->extent_count > HL_MAX_RANK)
+  if (step->extent_count > HLR_MAX_EXTENTS)
     return bad(p, diag, "step with too many extents", s);
   for (uint32_t i = 0; i < step->extent_count; i++) {
     const hlr_extent *e = &step->extents[i];

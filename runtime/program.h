@@ -45,12 +45,14 @@ typedef struct hlr_extent {
   int64_t constant; /* used when dim == HLR_DYNAMIC */
   int32_t dim;
   int32_t block;
+  bool opens;       /* begins one more grid: its programs are added to those before */
 } hlr_extent;
+#define HLR_MAX_EXTENTS 32
 
 typedef enum hlr_image_kind { HLR_IMAGE_NONE, HLR_IMAGE_PTX, HLR_IMAGE_CUBIN, HLR_IMAGE_ELF_SO } hlr_image_kind;
 
-/* One kernel launch.  programs = product over extents (all grids are flat: the kernel
- * decodes its program id itself), divided into at most `max_programs` if that is > 0
+/* One kernel launch.  programs = sum over grids of the product over their extents (all grids are
+ * flat: the kernel decodes its program id itself), divided into at most `max_programs` if that is > 0
  * (persistent kernels).  On the CPU [0, programs) is split among threads. */
 typedef struct hlr_step {
   char entry[HLR_NAME];
@@ -65,7 +67,7 @@ typedef struct hlr_step {
   uint64_t scratch_bytes;  /* CPU: per-thread scratch */
   uint64_t max_programs;
   uint32_t extent_count;
-  hlr_extent extents[HL_MAX_RANK];
+  hlr_extent extents[HLR_MAX_EXTENTS];
   uint32_t slot_count;
   hlr_slot *slots;
 } hlr_step;

@@ -85,6 +85,22 @@ HL_API void hl_tile_begin_ex(hl_builder *b, const hl_value *extents, uint32_t ra
 /* Closes the innermost loop: next values in, final values out (as many as were carried). */
 HL_API void hl_tile_end(hl_builder *b, const hl_value *next, hl_value *results);
 
+/* A tile loop with blocks of 1 whose tiles are i64 scalars: index[d] runs over [0, extents[d]).  Ends with
+ * hl_tile_end.  A loop that shall be unrolled when the kernel is built is a loop of the calling program. */
+HL_API void hl_grid_begin(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *index);
+
+/* if: what stands between begin and end happens only where the scalar cond is not 0.  Values computed in there leave
+ * it only as carried ones: `carried` go in (and stay what they are where cond is 0), carried_in are they inside, `next`
+ * what they become, `results` what they are behind it; n 0 and NULL without any.  hl_else closes the first half and
+ * opens the other, in which the carried values are the original ones again, as carried_in. */
+HL_API void hl_if_begin(hl_builder *b, hl_value cond, const hl_value *carried, uint32_t n, hl_value *carried_in);
+HL_API void hl_else(hl_builder *b, const hl_value *next, hl_value *carried_in);
+HL_API void hl_if_end(hl_builder *b, const hl_value *next, hl_value *results);
+/* while (cond) { ...; cond = again }: the scalar `cond` is computed before the loop and, from the next values, at
+ * its end. */
+HL_API void hl_while_begin(hl_builder *b, hl_value cond, const hl_value *carried, uint32_t n, hl_value *carried_in);
+HL_API void hl_while_end(hl_builder *b, hl_value again, const hl_value *next, hl_value *results);
+
 HL_API hl_value hl_size(hl_builder *b, hl_value tensor, uint32_t dim); /* i64 scalar */
 HL_API hl_value hl_tile_index(hl_builder *b, hl_value tile);           /* i64 tile value of the indices */
 HL_API hl_value hl_tile_first(hl_builder *b, hl_value tile);           /* i64 scalar: first index */
@@ -255,6 +271,12 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tile_begin(b, ...) (hl_tile_begin)(hl_at(b), __VA_ARGS__)
 #define hl_tile_begin_ex(b, ...) (hl_tile_begin_ex)(hl_at(b), __VA_ARGS__)
 #define hl_tile_end(b, ...) (hl_tile_end)(hl_at(b), __VA_ARGS__)
+#define hl_grid_begin(b, ...) (hl_grid_begin)(hl_at(b), __VA_ARGS__)
+#define hl_if_begin(b, ...) (hl_if_begin)(hl_at(b), __VA_ARGS__)
+#define hl_else(b, ...) (hl_else)(hl_at(b), __VA_ARGS__)
+#define hl_if_end(b, ...) (hl_if_end)(hl_at(b), __VA_ARGS__)
+#define hl_while_begin(b, ...) (hl_while_begin)(hl_at(b), __VA_ARGS__)
+#define hl_while_end(b, ...) (hl_while_end)(hl_at(b), __VA_ARGS__)
 #define hl_size(b, ...) (hl_size)(hl_at(b), __VA_ARGS__)
 #define hl_tile_index(b, t) (hl_tile_index)(hl_at(b), t)
 #define hl_load(b, ...) (hl_load)(hl_at(b), __VA_ARGS__)

@@ -13,12 +13,13 @@ static int64_t known_extent(const hl_kernel *k, hli_value begin, hli_value end) 
 static void loop_facts(const hl_kernel *k, hli_op op, hli_kernel_facts *f) {
   const uint32_t rank = hli_attr_len(k, op, 0);
   const bool grid = k->ops.data[op].block == k->body;
-  if (grid)
-    f->grid_rank = rank;
+  const uint32_t root = f->roots;
+  if (grid && root < HLI_MAX_ROOTS)
+    f->root_rank[f->roots++] = rank;
   for (uint32_t d = 0; d < rank; d++) {
     hli_axis_facts *a = &f->axes[hli_attr(k, op, 0, d)];
     a->roles |= grid ? HLI_ROLE_GRID : HLI_ROLE_INNER;
-    a->grid_dim = d;
+    a->root = root;
     a->extent = known_extent(k, hli_operand(k, op, d), hli_operand(k, op, rank + d));
   }
 }

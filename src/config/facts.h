@@ -22,13 +22,14 @@ typedef struct hli_axis_facts {
   uint32_t roles;
   int64_t extent;    /* largest number of indices it runs over; -1 unknown */
   uint32_t instance; /* of its knob: among tile axes or among full axes */
-  uint32_t grid_dim; /* position in the grid loop, for GRID */
+  uint32_t root;     /* which top-level loop it belongs to, for GRID */
 } hli_axis_facts;
 
 typedef struct hli_kernel_facts {
   hli_axis_facts *axes; /* by axis id; HLI_VEC-less: axes.len of the kernel */
   uint32_t axis_count;
-  uint32_t grid_rank;
+  uint32_t roots;                    /* top-level loops: one grid each */
+  uint32_t root_rank[HLI_MAX_ROOTS]; /* tiles of each */
   bool has_dot, has_reduce;
   hl_dtype dot_dtype; /* of the operands of the (last) dot */
   uint32_t widest;    /* bytes of the widest tensor element */

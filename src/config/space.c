@@ -57,16 +57,26 @@ static bool add_block(hli_space *s, const hl_kernel *k, const hl_target *target,
   return add_powers(s, HLI_KNOB_BLOCK_SIZES, af->instance, lo, hi, 16);
 }
 
-static bool add_grid_knobs(hli_space *s, const hli_kernel_facts *f) {
+static bool add_orders(hli_space *s, uint32_t rank, uint32_t instance) {
   int64_t values[24] = {0}, orders = 1;
-  for (uint32_t i = 2; i <= f->grid_rank && i <= 4; i++)
+  for (uint32_t i = 2; i <= rank && i <= 4; i++)
     orders *= i;
-  if (f->grid_rank < 2)
-    return true;
   for (int64_t i = 0; i < orders; i++)
     values[i] = i;
-  return add_entry(s, HLI_KNOB_LOOP_ORDERS, 0, values, (uint32_t)orders, 0) &&
-         add_powers(s, HLI_KNOB_L2_GROUPINGS, 0, 1, 32, 1);
+  return add_entry(s, HLI_KNOB_LOOP_ORDERS, instance, values, (uint32_t)orders, 0);
+}
+
+/* Instances count the grids of two axes and more: the others have one order. */
+static bool add_grid_knobs(hli_space *s, const hli_kernel_facts *f) {
+  uint32_t instance = 0;
+  for (uint32_t r = 0; r < f->roots; r++) {
+    if (f->root_rank[r] < 2)
+      continue;
+    if (!add_orders(s, f->root_rank[r], instance) || !add_powers(s, HLI_KNOB_L2_GROUPINGS, instance, 1, 32, 1))
+      return false;
+    instance++;
+  }
+  return true;
 }
 
 /* A full axis: 0 (the whole row at once) where its size is known, and chunks where its ops allow them. */

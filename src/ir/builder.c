@@ -1,7 +1,8 @@
-/* builder.c: the public builder: its life, sticky errors, parameters, sizes and loops.
+/* builder.c: the public builder: its life, sticky errors, parameters and sizes; loops are in builder_loops.c.
  * Everything goes through hli_infer, so the complaints are the verifier's own, with the
  * caller's file and line. */
 #include "src/ir/builder.h"
+#include "src/ir/text.h"
 
 /* ---- errors ---- */
 
@@ -55,6 +56,9 @@ hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given) {
   d->result_count = hli_op_facts(d->code)->results == 1;
   if (hli_infer(b->k, d, &result, &diag) != HL_OK)
     return hli_builder_complain(b, "%s", diag.message);
+  if (b->k->ops.len > HLI_TEXT_OPS)
+    return hli_builder_complain(b, "more than %u operations: make a loop that your program unrolls a tile loop",
+                                HLI_TEXT_OPS);
   hli_op op = hli_op_create(&b->at, d);
   if (!op)
     return hli_builder_no_memory(b);
@@ -107,8 +111,9 @@ hl_status hl_builder_finish(hl_builder *b, hl_diag *diag, hl_kernel **out) {
   if (b->loops.len && b->diag.status == HL_OK) {
     const hli_op_data *loop = hli_op_get(b->k, b->loops.data[b->loops.len - 1].op);
     hli_fail_at(&b->diag, HL_ERR_BUILD, loop->file, loop->line, 0,
-                "kernel %s: %u tile loop%s never closed; call hl_tile_end before hl_builder_finish", b->k->name,
-                b->loops.len, b->loops.len > 1 ? "s are" : " is");
+                "kernel %s: %u %s%s never closed; call %s before hl_builder_finish", b->k->name, b->loops.len,
+                loop->code == HLI_OP_TILE ? "tile loop" : hli_op_facts((hli_opcode)loop->code)->text,
+                b->loops.len > 1 ? "s are" : " is", hli_builder_closer((hli_opcode)loop->code));
   }
   if (b->k->failed)
     hli_fail_memory(&b->diag, "building a kernel"); /* whatever was complained about follows from it */
@@ -278,183 +283,4 @@ void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q) {
     return;
   x->may_alias |= 1u << (y - b->k->params.data);
   y->may_alias |= 1u << (x - b->k->params.data);
-}
-
-/* ---- loops ---- */
-
-/* The tensor dimension a loop's end is the size of, 0 if it is something else. */
-static hli_dim extent_dim(const hl_kernel *k, hli_value end) {
-  const hli_op def = k->values.data[end].def;
-  if (!def || k->ops.data[def].code != HLI_OP_SIZE)
-    return 0;
-  return hli_type_of(k, hli_operand(k, def, 0))->dims[hli_attr(k, def, 0, 0)];
-}
-
-static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o, int64_t *axes) {
-  static const char names[] = "ijklmnpqrst";
-  for (uint32_t d = 0; d < rank; d++) {
-    uint32_t tiles = 0;
-    for (uint32_t i = 1; i < b->k->axes.len; i++)
-      tiles += b->k->axes.data[i].kind == HLI_AXIS_TILE;
-    hli_axis a = hli_axis_tile(b->k, (hl_str){&names[HLI_MIN(tiles, sizeof names - 2)], 1});
-    hli_axis_data *x = &b->k->axes.data[a];
-    x->block_min = o ? o->block_min[d] : 0;
-    x->block_max = o ? o->block_max[d] : 0;
-    x->dim = extent_dim(b->k, extents[d]);
-    if (x->block_min < 0 || x->block_max < 0 || (x->block_max && x->block_min > x->block_max) ||
-        x->block_max > (1 << 20)) {
-      hli_builder_complain(b, "tile %u: block limits %lld to %lld are not a range within 1 and 2^20", d,
-                           (long long)x->block_min, (long long)x->block_max);
-      return false;
-    }
-    if (x->block_min != x->block_max && x->block_max &&
-        (int64_t)hli_next_pow2((uint64_t)HLI_MAX(x->block_min, 1)) > x->block_max) {
-      hli_builder_complain(b, "tile %u: there is no power of two between the block limits %lld and %lld", d,
-                           (long long)x->block_min, (long long)x->block_max);
-      return false;
-    }
-    axes[d] = a;
-  }
-  return true;
-}
-
-/* An extent or begin as an i64 scalar. */
-static bool bound(hl_builder *b, hl_value v, hli_value *out) {
-  char words[HLI_TYPE_WORDS];
-  if (!hli_builder_ok(b, v))
-    return false;
-  const hli_type_data *t = hli_type_of(b->k, v);
-  const char kind = t->kind == HLI_TYPE_VALUE && t->rank == 0 ? hli_dtype_kind((hl_dtype)t->dtype) : 0;
-  if (kind != 'i' && kind != 'u') {
-    hli_builder_complain(
-        b, "a tile's bounds must be integer scalars, not %s%s", hli_type_words(b->k, b->k->values.data[v].type, words),
-        t->kind == HLI_TYPE_TILE ? " (a tile of a tile: loop from hl_tile_first to hl_tile_last)" : "");
-    return false;
-  }
-  *out = hli_builder_cast(b, v, HL_I64);
-  return *out != HL_POISON;
-}
-
-static void open_region(hl_builder *b, hli_op op, const int64_t *axes, uint32_t rank, const hl_tile_options *o,
-                        hl_value *tiles) {
-  hl_kernel *k = b->k;
-  hli_block body = hli_block_create(k, op);
-  const uint32_t carried = o ? o->carried_count : 0;
-  const hli_loop loop = {.op = op, .carried = carried, .outer = b->at};
-  for (uint32_t d = 0; d < rank && body; d++)
-    tiles[d] = hli_block_add_arg(k, body, hli_type_tile(k, (hli_axis)axes[d]), hli_str(k->axes.data[axes[d]].name));
-  for (uint32_t i = 0; i < carried && body; i++)
-    o->carried_in[i] = hli_block_add_arg(k, body, k->values.data[hli_result(k, op, i)].type, hli_str(""));
-  if (k->failed || !hli_vec_push(b->alloc, &b->loops, loop)) {
-    hli_builder_no_memory(b);
-    return;
-  }
-  b->at.block = body;
-  b->at.before = 0;
-}
-
-void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o,
-                       hl_value *tiles) {
-  hli_value operands[HLI_MAX_OPERANDS] = {0};
-  hli_type types[HLI_MAX_OPERANDS];
-  int64_t axes[HL_MAX_RANK];
-  if (!b || b->diag.status != HL_OK)
-    return;
-  for (uint32_t d = 0; tiles && d < rank && d < HL_MAX_RANK; d++)
-    tiles[d] = HL_POISON;
-  if (o && o->size < sizeof *o) {
-    hli_builder_complain(b, "hl_tile_options.size is %zu: start from HL_TILE_OPTIONS_INIT", o->size);
-    return;
-  }
-  if (!extents || !tiles) {
-    hli_builder_complain(b, "hl_tile_begin: %s is NULL", extents ? "tiles" : "extents");
-    return;
-  }
-  const uint32_t carried = o ? o->carried_count : 0;
-  if (rank < 1 || rank > HL_MAX_RANK || (carried && (!o->carried || !o->carried_in)) ||
-      carried > HLI_MAX_OPERANDS - 2 * HL_MAX_RANK) {
-    hli_builder_complain(b, "hl_tile_begin: wants 1 to %d extents and as many tiles, and at most %d carried values",
-                         HL_MAX_RANK, HLI_MAX_OPERANDS - 2 * HL_MAX_RANK);
-    return;
-  }
-  if (b->loops.len >= HLI_MAX_NESTING) {
-    hli_builder_complain(b, "loops are nested deeper than %d", HLI_MAX_NESTING);
-    return;
-  }
-  for (uint32_t d = 0; d < rank; d++) {
-    const hl_value begin = o && o->begins ? o->begins[d] : (hl_const_i)(b, 0);
-    if (!bound(b, begin, &operands[d]) || !bound(b, extents[d], &operands[rank + d]))
-      return;
-  }
-  for (uint32_t i = 0; i < carried; i++) {
-    if (!hli_builder_is_value(b, o->carried[i], "carried value"))
-      return;
-    operands[2 * rank + i] = o->carried[i];
-  }
-  if (!loop_axes(b, extents, rank, o, axes))
-    return;
-  hli_op_desc d = {.code = HLI_OP_TILE,
-                   .operands = operands,
-                   .operand_count = 2 * rank + carried,
-                   .results = types,
-                   .result_count = carried,
-                   .attrs = axes,
-                   .attr_len = {rank}};
-  hl_diag diag = {0};
-  if (hli_infer(b->k, &d, types, &diag) != HL_OK) {
-    hli_builder_complain(b, "%s", diag.message);
-    return;
-  }
-  hli_op op = hli_op_create(&b->at, &d);
-  if (op)
-    open_region(b, op, axes, rank, o, tiles);
-  else
-    hli_builder_no_memory(b);
-}
-
-void(hl_tile_begin)(hl_builder *b, const hl_value *extents, uint32_t rank, hl_value *tiles) {
-  (hl_tile_begin_ex)(b, extents, rank, NULL, tiles);
-}
-
-/* Next values must have the carried types exactly; casts would hide a loss of precision in the loop. */
-static bool check_next(hl_builder *b, const hli_loop *loop, const hl_value *next) {
-  char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
-  for (uint32_t i = 0; i < loop->carried; i++) {
-    if (!hli_builder_is_value(b, next[i], "carried value"))
-      return false;
-    const hli_type want = b->k->values.data[hli_result(b->k, loop->op, i)].type, got = b->k->values.data[next[i]].type;
-    if (want == got)
-      continue;
-    hli_builder_complain(b, "carried value %u starts as %s but its next value is %s", i + 1,
-                         hli_type_words(b->k, want, x), hli_type_words(b->k, got, y));
-    return false;
-  }
-  return true;
-}
-
-void(hl_tile_end)(hl_builder *b, const hl_value *next, hl_value *results) {
-  if (!b || b->diag.status != HL_OK)
-    return;
-  if (b->loops.len == 0) {
-    hli_builder_complain(b, "hl_tile_end without an open loop");
-    return;
-  }
-  const hli_loop loop = b->loops.data[b->loops.len - 1];
-  if (loop.carried && (!next || !results)) {
-    hli_builder_complain(b, "hl_tile_end: the loop carries %u values: give their next values and room for the results",
-                         loop.carried);
-    return;
-  }
-  if (hli_first(b->k, b->at.block) == 0) {
-    hli_builder_complain(b, "the tile loop is empty");
-    return;
-  }
-  if (!check_next(b, &loop, next))
-    return;
-  hli_make_yield(&b->at, next, loop.carried);
-  for (uint32_t i = 0; i < loop.carried; i++)
-    results[i] = hli_result(b->k, loop.op, i);
-  b->at.block = loop.outer.block;
-  b->at.before = loop.outer.before;
-  b->loops.len--;
 }

@@ -6,9 +6,10 @@
 #include "src/ir/infer.h"
 #include "src/ir/ir.h"
 
-typedef struct hli_loop { /* an open tile loop */
+typedef struct hli_loop { /* an open region: tile, if, while */
   hli_op op;
   uint32_t carried;
+  bool is_else; /* the second half of an if */
   hli_cursor outer;
 } hli_loop;
 
@@ -38,6 +39,7 @@ bool hli_builder_ok(hl_builder *b, hl_value v);
 bool hli_builder_is_value(hl_builder *b, hl_value v, const char *what); /* ok, and not a tile or tensor */
 /* Infers, complains or creates; `given` as in hli_infer. */
 hl_value hli_builder_op(hl_builder *b, hli_op_desc *d, hli_type given);
+const char *hli_builder_closer(hli_opcode code); /* the call that closes a region */
 const hli_literal *hli_builder_literal(const hl_builder *b, hl_value v); /* NULL: none */
 bool hli_builder_is_literal(const hl_builder *b, hl_value v);
 /* Casts (a literal is re-made) and broadcasts NumPy-style, aligned at the last axis, to a type. */

@@ -461,6 +461,14 @@ static hl_status rule_for(infer *f) {
   return s == HL_OK ? carried_types(f, 3) : s;
 }
 
+static hl_status rule_if(infer *f) {
+  char a[HLI_TYPE_WORDS];
+  if (!is_scalar_of(operand(f, 0), HL_BOOL))
+    return complain(f, "the condition must be a bool scalar, not %s (of tile values choose elements with where)",
+                    words(f, 0, a));
+  return carried_types(f, 1);
+}
+
 typedef hl_status (*rule_fn)(infer *);
 static const rule_fn rules[] = {
     [HLI_RULE_SAME] = rule_same,
@@ -485,6 +493,7 @@ static const rule_fn rules[] = {
     [HLI_RULE_DOT] = rule_dot,
     [HLI_RULE_TILE] = rule_tile,
     [HLI_RULE_FOR] = rule_for,
+    [HLI_RULE_IF] = rule_if,
     [HLI_RULE_YIELD] = rule_nothing,
     [HLI_RULE_BUFFER] = rule_buffer,
     [HLI_RULE_LANE_MASK] = rule_lane_mask,

@@ -58,7 +58,7 @@ typedef enum hli_rule {
   HLI_RULE_SAME, HLI_RULE_FLOAT, HLI_RULE_PRED, HLI_RULE_BITS, HLI_RULE_WHERE, HLI_RULE_CAST,
   HLI_RULE_CONST, HLI_RULE_BROADCAST, HLI_RULE_TRANSPOSE, HLI_RULE_SQUEEZE, HLI_RULE_SIZE,
   HLI_RULE_INDEX, HLI_RULE_RANGE, HLI_RULE_TILE_INDEX, HLI_RULE_IN_BOUNDS, HLI_RULE_LOAD,
-  HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_YIELD,
+  HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_IF, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
   HLI_RULE_PARTIAL_REDUCE, HLI_RULE_SHARED, HLI_RULE_SHARED_STORE, HLI_RULE_SHARED_LOAD,
   HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES, HLI_RULE_ATOMIC
@@ -166,8 +166,11 @@ typedef struct hli_param {
   hl_arg_spec spec;
 } hli_param;
 
-/* One axis of the grid: ceil(size / block) programs, size = constant or dim. */
-typedef struct hli_grid_axis { int64_t constant; hli_dim dim; int64_t block; } hli_grid_axis;
+/* One axis of a grid: ceil(size / block) programs, size = constant or dim.  A kernel has one grid per top-level
+ * loop; `opens`: the first axis of one more grid, whose programs follow those of the grids before. */
+typedef struct hli_grid_axis { int64_t constant; hli_dim dim; int64_t block; bool opens; } hli_grid_axis;
+#define HLI_MAX_ROOTS 16     /* top-level loops, so grids */
+#define HLI_MAX_GRID_AXES 32 /* of all grids together */
 
 typedef struct hli_launch {  /* facts of a scheduled or lowered kernel */
   uint32_t warps;            /* LANE: warps per block */
@@ -308,6 +311,17 @@ hli_op hli_make_access(hli_cursor *c, hli_op like, const char *kinds, const hli_
 typedef struct hli_for { hli_op op; hli_block body; hli_value iv; } hli_for;
 hli_for hli_make_for(hli_cursor *c, hli_value begin, hli_value end, hli_value step, const hli_value *carried, uint32_t n);
 void hli_make_yield(hli_cursor *c, const hli_value *values, uint32_t n);
+/* Creates an op with a region (tile, for, if, while) whose first operands are `operands`, the last `n` of them carried;
+ * adds the region's arguments for the carried values, not the loop's own. */
+hli_op hli_make_region(hli_cursor *c, hli_opcode code, const hli_value *operands, uint32_t count, uint32_t n);
+
+/* The parts of an op with a region: operands before the carried values, the region's own arguments before them, and
+ * what its yield says before the next values. */
+typedef struct hli_region_form { uint32_t operands, args, yields; } hli_region_form;
+hli_region_form hli_region_form_of(const hl_kernel *k, hli_op op);
+/* A branch is a `for` from 0 to cast(cond) in steps of 1: its region runs once or not at all. */
+hli_for hli_make_branch(hli_cursor *c, hli_value cond, const hli_value *carried, uint32_t n);
+bool hli_is_branch(const hl_kernel *k, hli_op op);
 
 /* ---- access ops: one decoding of load / store / async_copy / prefetch (access.c) -------- */
 typedef struct hli_access {
@@ -353,7 +367,7 @@ hl_status hli_verify(const hl_kernel *k, hl_diag *diag, hli_strbuf *listing);
  *     axis $k tile block 64 min 16 max 128
  *     axis $N full N
  *     layout #1 = {...}
- *     grid [M / 4, 4096 / 128]
+ *     grid [M / 4, 4096 / 128] [N / 64]
  *     launch warps 8 shared 4096
  *     body {
  *       %m = size %x {dim = 0} : i64

@@ -88,6 +88,12 @@ static bool divides(int64_t divisor, int64_t multiple_known) {
   return multiple_known == 0 || multiple_known % divisor == 0;
 }
 
+/* The body, or the branch of one of several grids: where grid tiles begin. */
+static bool in_root(const hl_kernel *k, hli_block b) {
+  const hli_op parent = k->blocks.data[b].parent;
+  return b == k->body || (k->ops.data[parent].block == k->body && hli_is_branch(k, parent));
+}
+
 /* Is begin < end for certain?  Grid tiles and induction variables exist only below their end; of others the
  * constants must say so. */
 static bool begins_inside(const hl_kernel *k, hli_value begin, hli_value end) {
@@ -99,7 +105,7 @@ static bool begins_inside(const hl_kernel *k, hli_value begin, hli_value end) {
     const hli_op loop = k->blocks.data[d->owner].parent;
     return loop && k->ops.data[loop].code == HLI_OP_FOR && d->index == 0 && hli_operand(k, loop, 1) == end;
   }
-  return d->def && k->ops.data[d->def].block == k->body && hli_depends_on_program(k, begin);
+  return d->def && in_root(k, k->ops.data[d->def].block) && hli_depends_on_program(k, begin);
 }
 
 bool hli_depends_on_program(const hl_kernel *k, hli_value v) {

@@ -245,6 +245,52 @@ hli_for hli_make_for(hli_cursor *c, hli_value begin, hli_value end, hli_value st
   return f;
 }
 
+hli_region_form hli_region_form_of(const hl_kernel *k, hli_op op) {
+  switch (k->ops.data[op].code) {
+  case HLI_OP_TILE:
+    return (hli_region_form){2 * hli_attr_len(k, op, 0), hli_attr_len(k, op, 0), 0};
+  case HLI_OP_FOR:
+    return (hli_region_form){3, 1, 0};
+  case HLI_OP_IF:
+    return (hli_region_form){1, 0, 0};
+  case HLI_OP_WHILE:
+    return (hli_region_form){1, 0, 1};
+  default:
+    return (hli_region_form){0};
+  }
+}
+
+hli_op hli_make_region(hli_cursor *c, hli_opcode code, const hli_value *operands, uint32_t count, uint32_t n) {
+  hli_type types[HLI_MAX_OPERANDS];
+  if (count > HLI_MAX_OPERANDS || n > count)
+    return 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (!operands[i])
+      return 0;
+  for (uint32_t i = 0; i < n; i++)
+    types[i] = c->k->values.data[operands[count - n + i]].type;
+  hli_op op = hli_op_create(
+      c, &(hli_op_desc){
+             .code = code, .operands = operands, .operand_count = count, .results = types, .result_count = n});
+  hli_block body = op ? hli_block_create(c->k, op) : 0;
+  for (uint32_t i = 0; body && i < n; i++)
+    hli_block_add_arg(c->k, body, types[i], hli_str(""));
+  return body ? op : 0;
+}
+
+hli_for hli_make_branch(hli_cursor *c, hli_value cond, const hli_value *carried, uint32_t n) {
+  return hli_make_for(c, hli_make_i64(c, 0), hli_make_cast(c, cond, HL_I64), hli_make_i64(c, 1), carried, n);
+}
+
+bool hli_is_branch(const hl_kernel *k, hli_op op) {
+  hli_scalar begin, step;
+  if (k->ops.data[op].code != HLI_OP_FOR || !hli_const_value(k, hli_operand(k, op, 0), &begin) || begin.i != 0 ||
+      !hli_const_value(k, hli_operand(k, op, 2), &step) || step.i < 1)
+    return false;
+  const hli_op def = k->values.data[hli_operand(k, op, 1)].def;
+  return def && k->ops.data[def].code == HLI_OP_CAST && hli_dtype_of(k, hli_operand(k, def, 0)) == HL_BOOL;
+}
+
 void hli_make_yield(hli_cursor *c, const hli_value *values, uint32_t n) {
   hli_op_create(c, &(hli_op_desc){.code = HLI_OP_YIELD, .operands = values, .operand_count = n});
 }

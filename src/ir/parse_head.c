@@ -336,7 +336,20 @@ static bool layout_line(hli_parser *p, bool is_swizzle) {
   return (id && hli_vec_push(p->k->alloc, &p->layouts, id)) || hli_parse_memory(p);
 }
 
-/* ---- grid [M / 4, 4096 / 128] --------------------------------------------------------------- */
+/* ---- grid [M / 4, 4096 / 128] [N / 64] -------------------------------------------------------- */
+
+static bool grid_axis(hli_parser *p, bool opens) {
+  hli_grid_axis g = {.opens = opens};
+  if (p->k->grid.len == HLI_MAX_GRID_AXES)
+    return hli_parse_fail(p, &p->tok, "the grids have more than %d axes", HLI_MAX_GRID_AXES);
+  bool constant = p->tok.kind == HLI_TOK_NUMBER;
+  if (constant ? !hli_parse_integer(p, "a grid axis' size", 0, HLI_TEXT_SIZE, &g.constant) : !hli_parse_dim(p, &g.dim))
+    return false;
+  if (!hli_parse_punct(p, '/', "between size and block (write M / 128)") ||
+      !hli_parse_integer(p, "a grid axis' block", 1, HLI_TEXT_SIZE, &g.block))
+    return false;
+  return hli_vec_push(p->k->alloc, &p->k->grid, g) || hli_parse_memory(p);
+}
 
 static bool grid_line(hli_parser *p) {
   if (p->k->scheduled)
@@ -344,22 +357,17 @@ static bool grid_line(hli_parser *p) {
   p->k->scheduled = true;
   if (!hli_parse_punct(p, '[', "before the grid"))
     return false;
-  while (!hli_parse_is(p, ']')) {
-    hli_grid_axis g = {0};
-    if (p->k->grid.len && !hli_parse_punct(p, ',', "or ']' in the grid"))
-      return false;
-    if (p->k->grid.len == HL_MAX_RANK)
-      return hli_parse_fail(p, &p->tok, "the grid has more than %d axes", HL_MAX_RANK);
-    bool constant = p->tok.kind == HLI_TOK_NUMBER;
-    if (constant ? !hli_parse_integer(p, "a grid axis' size", 0, HLI_TEXT_SIZE, &g.constant) : !hli_parse_dim(p, &g.dim))
-      return false;
-    if (!hli_parse_punct(p, '/', "between size and block (write M / 128)") ||
-        !hli_parse_integer(p, "a grid axis' block", 1, HLI_TEXT_SIZE, &g.block))
-      return false;
-    if (!hli_vec_push(p->k->alloc, &p->k->grid, g))
-      return hli_parse_memory(p);
-  }
-  hli_parse_advance(p);
+  do {
+    for (uint32_t n = 0; !hli_parse_is(p, ']') || (n == 0 && p->k->grid.len); n++) {
+      if (n && !hli_parse_punct(p, ',', "or ']' in the grid"))
+        return false;
+      if (n == HL_MAX_RANK)
+        return hli_parse_fail(p, &p->tok, "the grid has more than %d axes", HL_MAX_RANK);
+      if (!grid_axis(p, n == 0 && p->k->grid.len))
+        return false;
+    }
+    hli_parse_advance(p);
+  } while (hli_parse_accept(p, '['));
   return true;
 }
 

@@ -471,7 +471,9 @@ static void put_grid(const printer *p) {
   puts_(p, "  grid [");
   for (uint32_t i = 0; i < p->k->grid.len; i++) {
     const hli_grid_axis *g = &p->k->grid.data[i];
-    comma(p, i);
+    if (g->opens)
+      puts_(p, "] [");
+    comma(p, i && !g->opens);
     if (g->dim)
       put_dim(p, g->dim);
     else

@@ -148,15 +148,17 @@ static void check_grid(hli_verifier *v) {
   const hl_kernel *k = v->k;
   if (k->stage != HLI_STAGE_TILE && !k->scheduled)
     hli_complain(v, 0, "a kernel at stage %s needs a grid line", hli_stage_text(k->stage));
-  if (k->params.len > HLI_TEXT_PARAMS || k->grid.len > HL_MAX_RANK)
+  if (k->params.len > HLI_TEXT_PARAMS || k->grid.len > HLI_MAX_GRID_AXES)
     hli_complain(v, 0, "the kernel has %u parameters and %u grid axes: at most %u and %u are allowed", k->params.len,
-                 k->grid.len, HLI_TEXT_PARAMS, HL_MAX_RANK);
+                 k->grid.len, HLI_TEXT_PARAMS, HLI_MAX_GRID_AXES);
   if (k->scheduled && !k->grid.len)
     hli_complain(v, 0, "the grid has no axis: write grid [1 / 1] for a single program");
   for (uint32_t i = 0; i < k->grid.len; i++) {
     const hli_grid_axis *g = &k->grid.data[i];
     if (!size_in(g->block, 1) || g->dim >= k->dims.len || (!g->dim && !size_in(g->constant, 0)))
       hli_complain(v, 0, "grid axis %u has no valid size or block", i);
+    if (i == 0 && g->opens)
+      hli_complain(v, 0, "the first axis of the first grid opens no other one");
   }
   if (k->stage == HLI_STAGE_LANE && (k->launch.warps < 1 || k->launch.warps > 64))
     hli_complain(v, 0, "a kernel at stage lane needs 'launch warps n' with n from 1 to 64, not %u", k->launch.warps);

@@ -40,15 +40,23 @@ static uint32_t with_aliases(const hl_kernel *k, uint32_t mask) {
   return all;
 }
 
-static void check_hazard(hli_verifier *v, hli_op loop, uint32_t written, uint32_t touched) {
-  uint32_t clash = with_aliases(v->k, written) & touched;
+/* Does `loop` touch what `earlier`, a top-level loop before it, writes? */
+static bool check_hazard(hli_verifier *v, hli_op loop, hli_op earlier) {
+  const hl_kernel *k = v->k;
+  footprint before = {0, 0}, now = {0, 0};
+  touch(k, earlier, &before);
+  touch(k, loop, &now);
+  const uint32_t clash = with_aliases(k, before.writes) & (now.reads | now.writes);
   if (!clash)
-    return;
-  hli_value param = v->k->params.data[__builtin_ctz(clash)].value;
+    return true;
+  const hli_op_data *a = hli_op_get(k, earlier), *b = hli_op_get(k, loop);
+  const bool same_file = strcmp(a->file, b->file) == 0;
   hli_complain(v, loop,
-               "this loop touches %s, which an earlier top-level loop writes: the loops of one kernel run at the "
-               "same time; make it two kernels or one loop",
-               hli_verify_name(v, param));
+               "this loop touches %s, which the top-level loop at %s%s%u writes: the loops of one kernel run at the "
+               "same time, and there is no barrier between loops; make it two kernels or one loop",
+               hli_verify_name(v, k->params.data[__builtin_ctz(clash)].value), same_file ? "line " : a->file,
+               same_file ? "" : ":", a->line);
+  return false;
 }
 
 static void check_top_loop(hli_verifier *v, hli_op op) {
@@ -71,7 +79,7 @@ static bool has_effects(const hl_kernel *k, hli_op op) {
 
 void hli_verify_loops(hli_verifier *v) {
   const hl_kernel *k = v->k;
-  uint32_t written = 0, loops = 0;
+  uint32_t loops = 0;
   if (v->complaints.len)
     return; /* structure first */
   for (hli_op op = hli_first(k, k->body); op; op = hli_next(k, op)) {
@@ -80,13 +88,14 @@ void hli_verify_loops(hli_verifier *v) {
         hli_complain(v, op, "a statement with effects outside the tile loops: move it into one");
       continue;
     }
-    footprint f = {0, 0};
     loops++;
     check_top_loop(v, op);
-    touch(k, op, &f);
-    check_hazard(v, op, written, f.reads | f.writes);
-    written |= f.writes;
+    for (hli_op o = hli_first(k, k->body); o != op; o = hli_next(k, o))
+      if (hli_op_get(k, o)->code == HLI_OP_TILE && !check_hazard(v, op, o))
+        break;
   }
+  if (loops > HLI_MAX_ROOTS)
+    hli_complain(v, 0, "%u top-level loops: at most %d are allowed; make it several kernels", loops, HLI_MAX_ROOTS);
   if (!loops)
     hli_complain(v, 0, "no loop in the kernel: its work belongs into a tile loop, which becomes the launch grid");
 }

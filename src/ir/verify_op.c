@@ -23,10 +23,9 @@ static bool operands_ok(hli_verifier *v, hli_op op) {
   return true;
 }
 
-/* How many values a tile or for carries; `first` is the operand where they begin. */
+/* How many values an op with a region carries; `first` is the operand where they begin. */
 static bool carried(const hl_kernel *k, hli_op op, uint32_t *first, uint32_t *count) {
-  hli_opcode code = (hli_opcode)hli_op_get(k, op)->code;
-  *first = code == HLI_OP_TILE ? 2 * hli_attr_len(k, op, 0) : code == HLI_OP_FOR ? 3 : 0;
+  *first = hli_region_form_of(k, op).operands;
   *count = hli_operand_count(k, op) - *first;
   return (*first || !hli_op_facts(code)->regions) && *first <= hli_operand_count(k, op);
 }
@@ -134,12 +133,12 @@ static void region_args(hli_verifier *v, hli_op op) {
   const hl_kernel *k = v->k;
   const hli_op_data *o = hli_op_get(k, op);
   const hli_block_data *b = &k->blocks.data[o->region];
-  uint32_t first, count, own = o->code == HLI_OP_TILE ? hli_attr_len(k, op, 0) : 1;
+  uint32_t first, count, own = hli_region_form_of(k, op).args;
   if (!carried(k, op, &first, &count))
     return;
   if (b->args.len != own + count) {
     hli_complain(v, op, "the region has %u arguments, it needs %u: %s, then the %u carried values", b->args.len,
-                 own + count, o->code == HLI_OP_TILE ? "one per tile" : "the index", count);
+                 own + count, o->code == HLI_OP_TILE ? "one per tile" : own ? "the index" : "no own", count);
     return;
   }
   for (uint32_t i = 0; i < b->args.len; i++) {
@@ -181,13 +180,18 @@ static void check_yield(hli_verifier *v, hli_op op) {
   hli_op parent = k->blocks.data[hli_op_get(k, op)->block].parent;
   if (!parent || !carried(k, parent, &first, &count))
     return;
-  if (hli_operand_count(k, op) != count) {
-    hli_complain(v, op, "yield gives %u values, the loop carries %u", hli_operand_count(k, op), count);
+  const uint32_t own = hli_region_form_of(k, parent).yields;
+  if (hli_operand_count(k, op) != own + count) {
+    hli_complain(v, op, "yield gives %u values, the loop carries %u%s", hli_operand_count(k, op), count,
+                 own ? " and wants its next condition before them" : "");
     return;
   }
+  if (own && k->values.data[hli_operand(k, op, 0)].type != k->values.data[hli_operand(k, parent, 0)].type)
+    hli_complain(v, op, "the next condition is %s: it must be a bool scalar",
+                 hli_verify_type(v, k->values.data[hli_operand(k, op, 0)].type));
   for (uint32_t i = 0; i < count; i++) {
     hli_type want = k->values.data[hli_operand(k, parent, first + i)].type;
-    hli_type have = k->values.data[hli_operand(k, op, i)].type;
+    hli_type have = k->values.data[hli_operand(k, op, own + i)].type;
     if (want != have)
       hli_complain(v, op, "carried value %u begins as %s, but the loop yields %s: they must agree", i + 1,
                    hli_verify_type(v, want), hli_verify_type(v, have));
@@ -203,8 +207,9 @@ static void check_stage(hli_verifier *v, hli_op op) {
   int kinds = hli_attr_by_kind(code, 'x');
   if (!(facts->stages & k->stage))
     hli_complain(v, op, "%s is not an operation of stage %s", facts->text, hli_stage_text(k->stage));
-  else if (code == HLI_OP_TILE && k->scheduled)
-    hli_complain(v, op, "a scheduled kernel (one with a grid) has no tile loops");
+  else if ((code == HLI_OP_TILE || code == HLI_OP_IF) && k->scheduled)
+    hli_complain(v, op, "a scheduled kernel (one with a grid) has no %s",
+                 code == HLI_OP_TILE ? "tile loops" : "if: it is a for of one trip");
   else if (code == HLI_OP_PROGRAM_ID && !k->scheduled)
     hli_complain(v, op, "program_id needs a scheduled kernel (one with a grid)");
   for (uint32_t d = 0; kinds >= 0 && d < hli_attr_len(k, op, (uint32_t)kinds); d++) {

@@ -4,6 +4,7 @@
  * constants, sizes, minima and maxima, properties of other tiles, sums and products.
  *
  *   load %x[%s], %s a scalar parameter     ->     load %x[max(min(%s + (%s < 0 ? n : 0), n - 1), 0)]
+ *   tile %b, %e (..) { load %x[%i] }       ->     tile max(%b, 0), min(%e, n) (..) { load %x[%i] }
  */
 #include <stdio.h>
 
@@ -72,45 +73,6 @@ static bool at_most_size(const hl_kernel *k, hli_value v, hli_dim dim) {
 
 /* ---- tiles ---- */
 
-static void bound_words(const hl_kernel *k, hli_value v, char buf[48]) {
-  hli_scalar c;
-  if (v && hli_const_value(k, v, &c))
-    snprintf(buf, 48, "%lld", (long long)c.i);
-  else
-    snprintf(buf, 48, "a value known only at run time");
-}
-
-static hl_status check_tile(const hli_pass_env *env, const hl_kernel *k, hli_op op, const hli_access *a, uint32_t d) {
-  const hli_dim dim = hli_type_of(k, a->base)->dims[d];
-  const hli_value begin = hli_tile_bound(k, false, a->index[d]), end = hli_tile_bound(k, true, a->index[d]);
-  const bool low = begin && at_least_zero(k, begin), high = end && at_most_size(k, end, dim);
-  char at[48], size[48];
-  if (low && high)
-    return HL_OK;
-  bound_words(k, low ? end : begin, at);
-  if (k->dims.data[dim].value >= 0)
-    snprintf(size, sizeof size, "has size %lld", (long long)k->dims.data[dim].value);
-  else
-    snprintf(size, sizeof size, "is dynamic");
-  return hli_fail_at(env->diag, HL_ERR_BUILD, k->ops.data[op].file, k->ops.data[op].line, 0,
-                     "kernel %s: the tile $%s %s %s, but dimension %u of %s, which it indexes, %s; bound the loop with "
-                     "hl_size of that dimension, hl_min or hl_max",
-                     k->name, k->axes.data[hli_type_of(k, a->index[d])->dims[0]].name, low ? "runs to" : "begins at",
-                     at, d, k->values.data[a->base].name, size);
-}
-
-/* ---- scalars ---- */
-
-/* The first index of a tile that is itself in bounds. */
-static bool is_inside(const hl_kernel *k, hli_value v, hli_dim dim) {
-  const hli_op def = k->values.data[v].def;
-  if (!def || k->ops.data[def].code != HLI_OP_TILE_BEGIN)
-    return false;
-  const hli_value begin = hli_tile_bound(k, false, hli_operand(k, def, 0));
-  const hli_value end = hli_tile_bound(k, true, hli_operand(k, def, 0));
-  return begin && end && at_least_zero(k, begin) && at_most_size(k, end, dim);
-}
-
 static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
   const int64_t size = c->k->dims.data[hli_type_of(c->k, tensor)->dims[d]].value;
   int64_t attr = d;
@@ -125,6 +87,81 @@ static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
                                               .attrs = &attr,
                                               .attr_len = {1}});
   return op ? hli_result(c->k, op, 0) : 0;
+}
+
+static void bound_words(const hl_kernel *k, hli_value v, char buf[48]) {
+  hli_scalar c;
+  if (v && hli_const_value(k, v, &c))
+    snprintf(buf, 48, "%lld", (long long)c.i);
+  else
+    snprintf(buf, 48, "a value known only at run time");
+}
+
+/* The loop of a tile inside the grid, whose bounds may be changed; 0: none. */
+static hli_op inner_loop(const hl_kernel *k, hli_value tile) {
+  const hli_value_data *v = &k->values.data[tile];
+  const hli_op loop = v->def ? 0 : k->blocks.data[v->owner].parent;
+  return loop && k->ops.data[loop].code == HLI_OP_TILE && k->ops.data[loop].block != k->body ? loop : 0;
+}
+
+static bool is_constant(const hl_kernel *k, hli_value v) {
+  hli_scalar c;
+  return hli_const_value(k, v, &c);
+}
+
+/* Bounds that are known only at run time are clamped to the tensor: begin to at least 0, end to at most the size.
+ * True if that could be done. */
+static bool clamp_tile(hl_kernel *k, hli_value tile, const hli_access *a, uint32_t d, bool low, bool high) {
+  const hli_op loop = inner_loop(k, tile);
+  const hli_value begin = hli_tile_bound(k, false, tile), end = hli_tile_bound(k, true, tile);
+  if (!loop || (!low && is_constant(k, begin)) || (!high && is_constant(k, end)))
+    return false;
+  const uint32_t rank = hli_attr_len(k, loop, 0), i = k->values.data[tile].index;
+  const hli_op_data o = *hli_op_get(k, loop);
+  hli_cursor at = {.k = k, .block = o.block, .before = loop, .file = o.file, .line = o.line};
+  const hli_value first = low ? begin : hli_make_binary(&at, HLI_OP_MAX, begin, hli_make_i64(&at, 0));
+  const hli_value last = high ? end : hli_make_binary(&at, HLI_OP_MIN, end, dim_size(&at, a->base, d));
+  if (!first || !last) {
+    k->failed = true;
+    return true;
+  }
+  hli_op_set_operand(k, loop, i, first);
+  hli_op_set_operand(k, loop, rank + i, last);
+  return true;
+}
+
+static hl_status check_tile(const hli_pass_env *env, hl_kernel *k, hli_op op, const hli_access *a, uint32_t d) {
+  const hli_dim dim = hli_type_of(k, a->base)->dims[d];
+  const hli_value begin = hli_tile_bound(k, false, a->index[d]), end = hli_tile_bound(k, true, a->index[d]);
+  const bool low = begin && at_least_zero(k, begin), high = end && at_most_size(k, end, dim);
+  char at[48], size[48];
+  if ((low && high) || clamp_tile(k, a->index[d], a, d, low, high))
+    return HL_OK;
+  bound_words(k, low ? end : begin, at);
+  if (k->dims.data[dim].value >= 0)
+    snprintf(size, sizeof size, "has size %lld", (long long)k->dims.data[dim].value);
+  else
+    snprintf(size, sizeof size, "is dynamic");
+  return hli_fail_at(env->diag, HL_ERR_BUILD, k->ops.data[op].file, k->ops.data[op].line, 0,
+                     "kernel %s: the tile $%s %s %s, but dimension %u of %s, which it indexes, %s; bound the loop with "
+                     "hl_size of that dimension, hl_min or hl_max",
+                     k->name, k->axes.data[hli_type_of(k, a->index[d])->dims[0]].name, low ? "runs to" : "begins at",
+                     at, d, k->values.data[a->base].name, size);
+}
+
+bool hli_tile_within(const hl_kernel *k, hli_value tile, hli_dim dim) {
+  const hli_value begin = hli_tile_bound(k, false, tile), end = hli_tile_bound(k, true, tile);
+  return begin && end && at_least_zero(k, begin) && at_most_size(k, end, dim);
+}
+
+/* ---- scalars ---- */
+
+/* The first index of a tile that is itself in bounds. */
+static bool is_inside(const hl_kernel *k, hli_value v, hli_dim dim) {
+  const hli_op def = k->values.data[v].def;
+  if (!def || k->ops.data[def].code != HLI_OP_TILE_BEGIN)
+    return false;
+  return hli_tile_within(k, hli_operand(k, def, 0), dim);
 }
 
 static hli_value clamped(hli_cursor *c, hli_value v, hli_value size) {

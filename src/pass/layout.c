@@ -265,26 +265,27 @@ static void emit_dot(rewriter *w, hli_cursor *c, hli_op op) {
 
 static void emit_block(rewriter *w, hli_cursor *c, hli_block b);
 
-static void emit_for(rewriter *w, hli_cursor *c, hli_op op) {
+static void emit_loop(rewriter *w, hli_cursor *c, hli_op op) {
   const hl_kernel *k = w->src;
   const hli_op_data *o = hli_op_get(k, op);
   const hli_block body = o->region;
+  const hli_region_form form = hli_region_form_of(k, op);
   hli_value operands[HLI_MAX_OPERANDS];
   hli_type types[HLI_MAX_OPERANDS];
-  for (uint32_t i = 0; i < 3; i++)
+  for (uint32_t i = 0; i < form.operands; i++)
     operands[i] = w->map[hli_operand(k, op, i)];
   for (uint32_t i = 0; i < o->result_count; i++) {
     const uint32_t layout = class_layout(w, hli_result(k, op, i));
-    operands[3 + i] = want(w, hli_operand(k, op, 3 + i), layout);
+    operands[form.operands + i] = want(w, hli_operand(k, op, form.operands + i), layout);
     types[i] = typed(w, hli_result(k, op, i), layout);
   }
-  const hli_op r = rebuild(w, c, op, HLI_OP_FOR, operands, types);
+  const hli_op r = rebuild(w, c, op, (hli_opcode)o->code, operands, types);
   const hli_block inner = r ? hli_block_create(w->dst, r) : 0;
   if (!inner)
     return;
   for (uint32_t i = 0; i < k->blocks.data[body].args.len; i++) {
     const hli_value arg = hli_block_arg(k, body, i);
-    const hli_type t = i ? types[i - 1] : k->values.data[arg].type;
+    const hli_type t = i >= form.args ? types[i - form.args] : k->values.data[arg].type;
     set_first(w, arg, hli_block_add_arg(w->dst, inner, t, hli_str(k->values.data[arg].name)));
   }
   hli_cursor in = {.k = w->dst, .block = inner, .file = ""};
@@ -296,9 +297,10 @@ static void emit_for(rewriter *w, hli_cursor *c, hli_op op) {
 static void emit_yield(rewriter *w, hli_cursor *c, hli_op op) {
   const hl_kernel *k = w->src;
   const hli_op loop = k->blocks.data[k->ops.data[op].block].parent;
+  const uint32_t own = loop ? hli_region_form_of(k, loop).yields : 0;
   hli_value operands[HLI_MAX_OPERANDS];
   for (uint32_t i = 0; i < hli_operand_count(k, op); i++)
-    operands[i] = want(w, hli_operand(k, op, i), loop ? class_layout(w, hli_result(k, loop, i)) : 0);
+    operands[i] = want(w, hli_operand(k, op, i), loop && i >= own ? class_layout(w, hli_result(k, loop, i - own)) : 0);
   rebuild(w, c, op, HLI_OP_YIELD, operands, NULL);
 }
 
@@ -323,7 +325,8 @@ static void emit_op(rewriter *w, hli_cursor *c, hli_op op) {
     emit_dot(w, c, op);
     return;
   case HLI_OP_FOR:
-    emit_for(w, c, op);
+  case HLI_OP_WHILE:
+    emit_loop(w, c, op);
     return;
   case HLI_OP_YIELD:
     emit_yield(w, c, op);

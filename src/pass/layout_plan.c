@@ -38,10 +38,12 @@ static void join_loop(hli_layout_plan *p, hli_op op) {
   const hl_kernel *k = p->k;
   const hli_block body = k->ops.data[op].region;
   const hli_op yield = k->blocks.data[body].last;
+  const hli_region_form form = hli_region_form_of(k, op);
   for (uint32_t i = 0; i < k->ops.data[op].result_count; i++) {
-    join(p, hli_block_arg(k, body, 1 + i), hli_operand(k, op, 3 + i));
-    join(p, hli_block_arg(k, body, 1 + i), hli_operand(k, yield, i));
-    join(p, hli_block_arg(k, body, 1 + i), hli_result(k, op, i));
+    const hli_value arg = hli_block_arg(k, body, form.args + i);
+    join(p, arg, hli_operand(k, op, form.operands + i));
+    join(p, arg, hli_operand(k, yield, form.yields + i));
+    join(p, arg, hli_result(k, op, i));
   }
 }
 

@@ -156,7 +156,7 @@ static lanes of_dot(masker *m, hli_op op, uint32_t dim) {
 /* Tiles of a loop's body end with it: what leaves the loop is meaningful in every lane, except where it
  * was not before. */
 static lanes of_carried(masker *m, hli_op loop, uint32_t index, uint32_t dim) {
-  lanes r = lanes_of(m, hli_operand(m->k, loop, 3 + index), dim);
+  lanes r = lanes_of(m, hli_operand(m->k, loop, hli_region_form_of(m->k, loop).operands + index), dim);
   r.known = false;
   return r;
 }
@@ -164,9 +164,10 @@ static lanes of_carried(masker *m, hli_op loop, uint32_t index, uint32_t dim) {
 static lanes of_argument(masker *m, hli_value v, uint32_t dim) {
   const hli_value_data *d = &m->k->values.data[v];
   const hli_op loop = d->owner ? m->k->blocks.data[d->owner].parent : 0;
-  if (!loop || m->k->ops.data[loop].code != HLI_OP_FOR || d->index == 0)
+  const uint32_t own = loop ? hli_region_form_of(m->k, loop).args : 0;
+  if (!loop || d->index < own)
     return (lanes){0};
-  return of_carried(m, loop, d->index - 1, dim);
+  return of_carried(m, loop, d->index - own, dim);
 }
 
 /* Dimension of the operand that is dimension `dim` of a transpose's or squeeze's result. */
@@ -202,6 +203,7 @@ static lanes compute(masker *m, hli_value v, uint32_t dim) {
   case HLI_OP_DOT:
     return of_dot(m, op, dim);
   case HLI_OP_FOR:
+  case HLI_OP_WHILE:
     return of_carried(m, op, m->k->values.data[v].index, dim);
   case HLI_OP_WHERE:
     return of_where(m, op, dim);
@@ -261,15 +263,16 @@ static bool holds_identity(const lanes *l, hl_dtype dtype, hli_identity id) {
   return kind == 'f' ? l->value.f == want.f : l->value.u == want.u;
 }
 
-/* What the lanes hold that an op is about to mix.  A value that no access made (a constant, say) is meaningful where
- * the tile is that the op stands in. */
+/* What the lanes hold that an op is about to mix.  Wherever a value comes from (a constant, a broadcast along the tile,
+ * a loop that carried it), it is meaningful only where the tile is that the op stands in. */
 static lanes lanes_mixed(masker *m, hli_op op, hli_value v, uint32_t dim) {
   lanes l = lanes_of(m, v, dim);
-  if (l.ranges)
-    return l;
+  const bool constant = l.known && l.ranges == 0;
+  const uint32_t before = l.ranges;
   const hli_value range = hli_range_around(m->k, hli_type_of(m->k, v)->dims[dim], m->k->ops.data[op].block);
   if (outside(m, range))
     add_range(&l, range);
+  l.known = l.known && (constant || l.ranges == before);
   return l;
 }
 

@@ -1,4 +1,5 @@
-/* simplify.c: folds scalar constants, applies integer identities, merges equal pure ops, drops dead ones.
+/* simplify.c: folds scalar constants, applies integer identities, merges equal pure ops, drops dead ones; an `if`
+ * whose condition is known becomes its body or nothing.
  *
  * Runs at any stage and edits in place.  Floating-point identities are left alone unless they are exact
  * for every operand (x * 1).
@@ -313,6 +314,59 @@ static void drop_dead(hl_kernel *k, hli_arena *arena) {
   }
 }
 
+/* ---- known conditions ---- */
+
+/* Puts the region's ops before the `if` (taken) or nothing, and forwards its results. */
+static void splice(hl_kernel *k, hli_op op, bool taken, hli_value *map) {
+  const hli_block body = k->ops.data[op].region;
+  const hli_op yield = k->blocks.data[body].last;
+  const uint32_t n = k->ops.data[op].result_count, values = k->values.len;
+  for (hli_value v = 0; v < values; v++)
+    map[v] = v;
+  for (uint32_t i = 0; i < n; i++)
+    map[hli_block_arg(k, body, i)] = hli_operand(k, op, 1 + i);
+  hli_cursor at = {.k = k, .block = k->ops.data[op].block, .before = op, .file = ""};
+  for (hli_op o = hli_first(k, body); taken && o != yield && !k->failed; o = hli_next(k, o)) {
+    at.file = k->ops.data[o].file, at.line = k->ops.data[o].line;
+    hli_op_clone(&at, k, o, map);
+  }
+  for (uint32_t i = 0; i < n && !k->failed; i++)
+    hli_replace_uses(k, hli_result(k, op, i), taken ? map[hli_operand(k, yield, i)] : hli_operand(k, op, 1 + i));
+}
+
+static void bury(hl_kernel *k, hli_block b) {
+  for (hli_op op = hli_first(k, b); op; op = hli_next(k, op)) {
+    k->ops.data[op].dead = true;
+    if (k->ops.data[op].region)
+      bury(k, k->ops.data[op].region);
+  }
+}
+
+/* The outermost `if`s with constant conditions; what they held is looked at in the next round. */
+static bool fold_ifs(hl_kernel *k, hli_block b) {
+  bool any = false;
+  for (hli_op op = hli_first(k, b), next; op && !k->failed; op = next) {
+    hli_scalar cond;
+    next = hli_next(k, op);
+    if (k->ops.data[op].code != HLI_OP_IF || !hli_const_value(k, hli_operand(k, op, 0), &cond)) {
+      any |= k->ops.data[op].region && fold_ifs(k, k->ops.data[op].region);
+      continue;
+    }
+    const uint32_t values = k->values.len;
+    hli_value *map = hli_calloc(k->alloc, values, sizeof *map);
+    if (!map) {
+      k->failed = true;
+      return false;
+    }
+    splice(k, op, cond.i != 0, map);
+    hli_release(k->alloc, map, values * sizeof *map);
+    bury(k, k->ops.data[op].region);
+    hli_op_remove(k, op);
+    any = true;
+  }
+  return any;
+}
+
 hl_status hli_pass_simplify(hli_pass_env *env, hl_kernel **pk) {
   hl_kernel *k = *pk;
   simplifier s = {.k = k, .bucket_mask = 1023};
@@ -329,5 +383,7 @@ hl_status hli_pass_simplify(hli_pass_env *env, hl_kernel **pk) {
   const bool failed = s.arena.failed || k->failed;
   hli_arena_free(&s.arena);
   hli_vec_free(k->alloc, &s.open);
-  return failed ? hli_fail_memory(env->diag, "simplifying a kernel") : HL_OK;
+  if (!failed && k->stage == HLI_STAGE_TILE && !k->scheduled && fold_ifs(k, k->body))
+    return hli_pass_simplify(env, pk);
+  return failed || k->failed ? hli_fail_memory(env->diag, "simplifying a kernel") : HL_OK;
 }

@@ -105,7 +105,36 @@ static bool is_unit(const hl_kernel *k, const hli_access *a, uint32_t d) {
   if (t->kind != HLI_TYPE_TENSOR || a->kind[d] != 't' || k->dims.data[t->dims[d]].value != 1)
     return false;
   const hli_value e = hli_tile_bound(k, true, a->index[d]);
-  return e && !(hli_const_value(k, e, &end) && end.i <= 1);
+  return e && !(hli_const_value(k, e, &end) && end.i <= 1) && !hli_tile_within(k, a->index[d], t->dims[d]);
+}
+
+/* Does another access walk along the tile, or something look at its lanes?  Then its end stays known. */
+static bool is_walked(const hl_kernel *k, hli_value tile) {
+  for (hli_op op = 1; op < k->ops.len; op++) {
+    const hli_op_data *o = hli_op_get(k, op);
+    if (o->dead)
+      continue;
+    if ((o->code == HLI_OP_TILE_INDEX || o->code == HLI_OP_IN_BOUNDS) && hli_operand(k, op, 0) == tile)
+      return true;
+    if (o->code != HLI_OP_LOAD && o->code != HLI_OP_STORE)
+      continue;
+    hli_access a;
+    hli_access_get(k, op, &a);
+    for (uint32_t d = 0; d < a.rank; d++)
+      if (a.index[d] == tile && !is_unit(k, &a, d))
+        return true;
+  }
+  return false;
+}
+
+/* Lanes beyond the end of a tile that nothing else walks along: 0 there, as a load gives. */
+static hli_value keep_end(hli_cursor *c, hli_value v, hli_value tile, uint32_t dim) {
+  const hli_type type = c->k->values.data[v].type;
+  const int64_t at = dim;
+  const hli_value inside = hli_make_broadcast(c, hli_make_unary(c, HLI_OP_IN_BOUNDS, tile),
+                                              hli_type_with_dtype(c->k, type, HL_BOOL), &at);
+  const hli_value zero = hli_make_const(c, (hl_dtype)hli_type_get(c->k, type)->dtype, 0);
+  return hli_make_where(c, inside, v, zero ? hli_make_splat(c, zero, type) : 0);
 }
 
 /* load %x[%i, %j] of a tensor of size [1, n]: the one row is loaded and broadcast over $i. */
@@ -131,6 +160,9 @@ static void broadcast_units(hl_kernel *k, hli_op op) {
   if (units == 0 || a.mask || a.gathers) /* these keep their shape; the bounds check below complains */
     return;
   hli_value v = hli_make_broadcast(&at, hli_make_load(&at, a.base, kinds, index, 0, 0, 0), full, dims);
+  for (uint32_t d = 0; d < a.rank && v; d++)
+    if (is_unit(k, &a, d) && !is_walked(k, a.index[d]))
+      v = keep_end(&at, v, a.index[d], (uint32_t)a.value_dim[d]);
   if (!v) {
     k->failed = true;
     return;

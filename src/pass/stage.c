@@ -351,32 +351,39 @@ static uint32_t stage_count(const stager *s, const hli_stage_loop *find) {
 static void clone_loop(stager *s, hli_cursor *c, hli_op op) {
   const hl_kernel *k = s->src;
   const hli_op_data *o = hli_op_get(k, op);
-  const uint32_t n = o->result_count;
-  hli_value carried[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
-  for (uint32_t i = 0; i < n; i++)
-    carried[i] = s->map[hli_operand(k, op, 3 + i)];
-  const hli_for f = hli_make_for(c, s->map[hli_operand(k, op, 0)], s->map[hli_operand(k, op, 1)],
-                                 s->map[hli_operand(k, op, 2)], carried, n);
-  if (!f.op) {
+  const hli_region_form form = hli_region_form_of(k, op);
+  const uint32_t count = hli_operand_count(k, op), n = o->result_count;
+  hli_value operands[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
+  for (uint32_t i = 0; i < count; i++)
+    operands[i] = s->map[hli_operand(k, op, i)];
+  const bool counts = o->code == HLI_OP_FOR;
+  const hli_op made = counts ? hli_make_for(c, operands[0], operands[1], operands[2], operands + 3, n).op
+                             : hli_make_region(c, (hli_opcode)o->code, operands, count, n);
+  if (!made) {
     s->dst->failed = true;
     return;
   }
-  if (hli_attr_len(k, op, 0))
-    hli_op_set_attr(s->dst, f.op, 0, (int64_t[]){hli_attr(k, op, 0, 0)}, 1);
-  hli_cursor in = {.k = s->dst, .block = f.body, .file = c->file, .line = c->line};
-  for (uint32_t i = 0; i <= n; i++)
-    s->map[hli_block_arg(k, o->region, i)] = hli_block_arg(s->dst, f.body, i);
+  if (counts && hli_attr_len(k, op, 0))
+    hli_op_set_attr(s->dst, made, 0, (int64_t[]){hli_attr(k, op, 0, 0)}, 1);
+  const hli_block body = s->dst->ops.data[made].region;
+  hli_cursor in = {.k = s->dst, .block = body, .file = c->file, .line = c->line};
+  for (uint32_t i = 0; i < form.args + n; i++)
+    s->map[hli_block_arg(k, o->region, i)] = hli_block_arg(s->dst, body, i);
   walk(s, &in, o->region);
   const hli_op yield = k->blocks.data[o->region].last;
-  for (uint32_t i = 0; i < n; i++)
+  for (uint32_t i = 0; i < form.yields + n; i++)
     next[i] = s->map[hli_operand(k, yield, i)];
-  hli_make_yield(&in, next, n);
+  hli_make_yield(&in, next, form.yields + n);
   for (uint32_t i = 0; i < n; i++)
-    s->map[hli_result(k, op, i)] = hli_result(s->dst, f.op, i);
+    s->map[hli_result(k, op, i)] = hli_result(s->dst, made, i);
 }
 
 static void walk_one(stager *s, hli_cursor *c, hli_op op) {
   hli_stage_loop find;
+  if (s->src->ops.data[op].code == HLI_OP_WHILE) {
+    clone_loop(s, c, op);
+    return;
+  }
   if (s->src->ops.data[op].code != HLI_OP_FOR) {
     hli_op_clone(c, s->src, op, s->map);
     return;

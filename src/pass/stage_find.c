@@ -151,6 +151,8 @@ static uint32_t copy_bytes(const hl_kernel *k, const hli_stage_load *l, uint32_t
 
 void hli_stage_find(const hl_kernel *k, const hl_target *target, hli_op loop, hli_stage_loop *out) {
   *out = (hli_stage_loop){.loop = loop, .async = target->async_copy};
+  if (hli_is_branch(k, loop))
+    return; /* one trip at most: there is no next one to fetch for */
   for (hli_op op = hli_first(k, k->ops.data[loop].region); op && out->loads < HLI_STAGE_LOADS; op = hli_next(k, op)) {
     hli_stage_load *l = &out->load[out->loads];
     *l = (hli_stage_load){.load = op};

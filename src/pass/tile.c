@@ -7,6 +7,9 @@
  *     ...                                         ->    %pid = program_id
  *   }                                                   %b = mul %pid, %c128
  *                                                       %i = range %b, %n {axis = $i}
+ *
+ * Several outermost loops are one launch: the programs of the second follow those of the first, and each body
+ * stands in a branch on the program id (grid [N / 128] [M / 64]).
  */
 #include "src/pass/pass.h"
 
@@ -15,7 +18,8 @@ typedef struct tiler {
   const hl_kernel *src;
   hl_kernel *dst;
   hli_value *map;
-  uint32_t grids; /* seen so far: instance of the per-grid knobs */
+  hli_value pid;
+  uint32_t ranked; /* grids of rank >= 2 seen so far: instance of their knobs */
 } tiler;
 
 static void clone_body(tiler *t, hli_cursor *c, hli_block from);
@@ -139,44 +143,89 @@ static void decode_ids(hli_cursor *c, hli_value pid, const hli_value *count, con
   }
 }
 
-static hl_status open_grid(tiler *t, hli_cursor *c, hli_op loop) {
-  const hl_kernel *k = t->src;
-  const uint32_t rank = hli_attr_len(k, loop, 0);
-  const hli_block region = k->ops.data[loop].region;
+/* One top-level loop: its programs, and where they stand among those of the others. */
+typedef struct root {
+  hli_op loop;
+  uint32_t rank;
   hli_grid_axis axes[HL_MAX_RANK];
-  hli_value count[HL_MAX_RANK], ids[HL_MAX_RANK];
-  uint32_t order[HL_MAX_RANK];
-  if (t->grids++ > 0 || hli_operand_count(k, loop) > 2 * rank)
-    return hli_fail_at(t->env->diag, HL_ERR_UNSUPPORTED, k->ops.data[loop].file, k->ops.data[loop].line, 0,
-                       "kernel %s: several outermost tile loops, or values carried through one, are not supported",
-                       k->name);
-  for (uint32_t d = 0; d < rank; d++) {
-    hl_status s = grid_axis(t, loop, d, &axes[d]);
+  hli_value count[HL_MAX_RANK], total; /* total: of all programs, only where there are several roots */
+} root;
+
+static hl_status describe_root(tiler *t, hli_cursor *c, hli_op loop, root *r) {
+  *r = (root){.loop = loop, .rank = hli_attr_len(t->src, loop, 0)};
+  if (t->dst->grid.len + r->rank > HLI_MAX_GRID_AXES)
+    return hli_fail_at(t->env->diag, HL_ERR_LIMIT, c->file, c->line, 0,
+                       "kernel %s: the top-level loops have more than %d tiles together; make it several kernels",
+                       t->src->name, HLI_MAX_GRID_AXES);
+  for (uint32_t d = 0; d < r->rank; d++) {
+    hl_status s = grid_axis(t, loop, d, &r->axes[d]);
     if (s != HL_OK)
       return s;
-    count[d] = program_count(t, c, loop, d, &axes[d]);
+    r->count[d] = program_count(t, c, loop, d, &r->axes[d]);
   }
-  permutation((uint64_t)hli_config_value(t->env->config, HLI_KNOB_LOOP_ORDERS, 0, 0), rank, order);
-  for (uint32_t d = 0; d < rank; d++)
-    if (!hli_vec_push(t->dst->alloc, &t->dst->grid, axes[order[d]]))
-      t->dst->failed = true;
+  return HL_OK;
+}
+
+static hli_value program_id(tiler *t, hli_cursor *c) {
+  if (t->pid)
+    return t->pid;
   hli_op pid = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_PROGRAM_ID,
                                                .results = (hli_type[]){hli_type_scalar(c->k, HL_I64)},
                                                .result_count = 1});
   if (!pid)
-    return HL_OK; /* out of memory: reported at the end */
+    return 0; /* out of memory: reported at the end */
   hli_value_set_name(c->k, hli_result(c->k, pid, 0), "pid");
-  decode_ids(c, hli_result(c->k, pid, 0), count, order, rank,
-             hli_config_value(t->env->config, HLI_KNOB_L2_GROUPINGS, 0, 1), ids);
-  for (uint32_t d = 0; d < rank; d++) {
-    hli_value begin = add(c, mul(c, ids[d], i64(c, axes[d].block)), t->map[hli_operand(k, loop, d)]);
-    hli_value end = t->map[hli_operand(k, loop, rank + d)];
-    hli_value tile = hli_make_range(c, (hli_axis)hli_attr(k, loop, 0, d), begin, end);
+  return t->pid = hli_result(c->k, pid, 0);
+}
+
+/* Puts the loop's tiles and body at the cursor; `id` counts the root's own programs. */
+static void open_root(tiler *t, hli_cursor *c, const root *r, hli_value id) {
+  const hl_kernel *k = t->src;
+  const hli_block region = k->ops.data[r->loop].region;
+  const uint32_t knobs = r->rank > 1 ? t->ranked++ : HLI_MAX_ROOTS; /* a grid of one axis has none */
+  hli_value ids[HL_MAX_RANK] = {0};
+  uint32_t order[HL_MAX_RANK];
+  permutation((uint64_t)hli_config_value(t->env->config, HLI_KNOB_LOOP_ORDERS, knobs, 0), r->rank, order);
+  const bool later = t->dst->grid.len > 0;
+  for (uint32_t d = 0; d < r->rank; d++) {
+    hli_grid_axis axis = r->axes[order[d]];
+    axis.opens = later && d == 0;
+    if (!hli_vec_push(t->dst->alloc, &t->dst->grid, axis))
+      t->dst->failed = true;
+  }
+  decode_ids(c, id, r->count, order, r->rank, hli_config_value(t->env->config, HLI_KNOB_L2_GROUPINGS, knobs, 1), ids);
+  for (uint32_t d = 0; d < r->rank; d++) {
+    hli_value begin = add(c, mul(c, ids[d], i64(c, r->axes[d].block)), t->map[hli_operand(k, r->loop, d)]);
+    hli_value end = t->map[hli_operand(k, r->loop, r->rank + d)];
+    hli_value tile = hli_make_range(c, (hli_axis)hli_attr(k, r->loop, 0, d), begin, end);
     hli_value_set_name(c->k, tile, k->values.data[hli_block_arg(k, region, d)].name);
     t->map[hli_block_arg(k, region, d)] = tile;
   }
   clone_body(t, c, region);
-  return HL_OK;
+}
+
+static hli_op first_loop(const hl_kernel *k) {
+  hli_op op = hli_first(k, k->body);
+  while (op && k->ops.data[op].code != HLI_OP_TILE)
+    op = hli_next(k, op);
+  return op;
+}
+
+/* One of several: the body stands in a branch on the program id. */
+static void open_branch(tiler *t, hli_cursor *c, root *r, hli_value first, bool last) {
+  r->total = r->count[0];
+  for (uint32_t d = 1; d < r->rank; d++)
+    r->total = mul(c, r->total, r->count[d]);
+  const hli_value id = bin(c, HLI_OP_SUB, program_id(t, c), first);
+  hli_value mine = last ? bin(c, HLI_OP_GE, id, i64(c, 0)) : bin(c, HLI_OP_LT, id, r->total);
+  if (!last && r->loop != first_loop(t->src))
+    mine = bin(c, HLI_OP_AND, bin(c, HLI_OP_GE, id, i64(c, 0)), mine);
+  hli_for f = hli_make_branch(c, mine, NULL, 0);
+  if (!f.op)
+    return;
+  hli_cursor in = {.k = c->k, .block = f.body, .file = c->file, .line = c->line};
+  open_root(t, &in, r, id);
+  hli_make_yield(&in, NULL, 0);
 }
 
 /* ---- inner loops ---- */
@@ -227,6 +276,54 @@ static void clone_inner(tiler *t, hli_cursor *c, hli_op loop) {
   }
 }
 
+/* ---- for, if, while ---- */
+
+/* A constant condition has been folded: what is left becomes a `for` of at most one trip. */
+static hli_op open_if(tiler *t, hli_cursor *c, hli_op op, const hli_value *operands) {
+  const uint32_t n = t->src->ops.data[op].result_count;
+  return hli_make_branch(c, operands[0], operands + 1, n).op;
+}
+
+static hli_op open_for(tiler *t, hli_cursor *c, hli_op op, const hli_value *operands) {
+  const hl_kernel *k = t->src;
+  const hli_for f =
+      hli_make_for(c, operands[0], operands[1], operands[2], operands + 3, k->ops.data[op].result_count);
+  if (f.op && hli_attr_len(k, op, 0))
+    hli_op_set_attr(c->k, f.op, 0, (int64_t[]){hli_attr(k, op, 0, 0)}, 1);
+  return f.op;
+}
+
+static void clone_control(tiler *t, hli_cursor *c, hli_op op) {
+  const hl_kernel *k = t->src;
+  const hli_op_data *o = hli_op_get(k, op);
+  const hli_region_form form = hli_region_form_of(k, op);
+  const uint32_t count = hli_operand_count(k, op), n = o->result_count;
+  hli_value operands[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
+  for (uint32_t i = 0; i < count; i++)
+    operands[i] = t->map[hli_operand(k, op, i)];
+  const hli_op made = o->code == HLI_OP_IF    ? open_if(t, c, op, operands)
+                      : o->code == HLI_OP_FOR ? open_for(t, c, op, operands)
+                                              : hli_make_region(c, HLI_OP_WHILE, operands, count, n);
+  if (!made)
+    return;
+  const hli_block body = c->k->ops.data[made].region;
+  const uint32_t own = hli_region_form_of(c->k, made).args;
+  for (uint32_t i = 0; i < form.args; i++) /* the index of a for */
+    t->map[hli_block_arg(k, o->region, i)] = hli_block_arg(c->k, body, i);
+  for (uint32_t i = 0; i < n; i++)
+    t->map[hli_block_arg(k, o->region, form.args + i)] = hli_block_arg(c->k, body, own + i);
+  hli_cursor in = {.k = c->k, .block = body, .file = c->file, .line = c->line};
+  clone_body(t, &in, o->region);
+  const hli_op yield = k->blocks.data[o->region].last;
+  for (uint32_t i = 0; i < form.yields + n; i++)
+    next[i] = t->map[hli_operand(k, yield, i)];
+  hli_make_yield(&in, next, form.yields + n);
+  for (uint32_t i = 0; i < n; i++) {
+    t->map[hli_result(k, op, i)] = hli_result(c->k, made, i);
+    hli_value_set_name(c->k, hli_result(c->k, made, i), k->values.data[hli_result(k, op, i)].name);
+  }
+}
+
 /* ---- everything else ---- */
 
 /* Properties of a tile are arithmetic on its range from now on. */
@@ -260,13 +357,25 @@ static void clone_body(tiler *t, hli_cursor *c, hli_block from) {
       continue;
     if (code == HLI_OP_TILE)
       clone_inner(t, c, op);
+    else if (code == HLI_OP_FOR || code == HLI_OP_IF || code == HLI_OP_WHILE)
+      clone_control(t, c, op);
     else if (!clone_property(t, c, op))
       hli_op_clone(c, k, op, t->map);
   }
 }
 
+/* How many top-level loops stand behind `op`. */
+static uint32_t loops_behind(const hl_kernel *k, hli_op op) {
+  uint32_t n = 0;
+  for (op = op ? hli_next(k, op) : hli_first(k, k->body); op; op = hli_next(k, op))
+    n += k->ops.data[op].code == HLI_OP_TILE;
+  return n;
+}
+
 static hl_status clone_top(tiler *t, hli_cursor *c) {
   const hl_kernel *k = t->src;
+  const bool several = loops_behind(k, 0) > 1;
+  hli_value first = 0;
   for (hli_op op = hli_first(k, k->body); op && !c->k->failed; op = hli_next(k, op)) {
     c->file = hli_intern(c->k, hli_str(k->ops.data[op].file));
     c->line = k->ops.data[op].line;
@@ -274,9 +383,16 @@ static hl_status clone_top(tiler *t, hli_cursor *c) {
       hli_op_clone(c, k, op, t->map);
       continue;
     }
-    hl_status s = open_grid(t, c, op);
+    root r;
+    hl_status s = describe_root(t, c, op, &r);
     if (s != HL_OK)
       return s;
+    if (several) {
+      open_branch(t, c, &r, first ? first : i64(c, 0), loops_behind(k, op) == 0);
+      first = first ? add(c, first, r.total) : r.total;
+    } else {
+      open_root(t, c, &r, program_id(t, c));
+    }
   }
   return HL_OK;
 }

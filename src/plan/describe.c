@@ -94,10 +94,10 @@ static void describe_step(const hl_kernel *k, const hl_target *target, const hlc
   s->grain = HLI_MAX(k->launch.grain, 1u);
   s->scratch_bytes = k->launch.scratch_bytes;
   s->extent_count = k->grid.len;
-  for (uint32_t i = 0; i < k->grid.len && i < HL_MAX_RANK; i++) {
+  for (uint32_t i = 0; i < k->grid.len && i < HLR_MAX_EXTENTS; i++) {
     const hli_grid_axis *g = &k->grid.data[i];
     s->extents[i] = (hlr_extent){
-        .constant = g->constant, .dim = g->dim ? (int32_t)g->dim : HLR_DYNAMIC, .block = (int32_t)g->block};
+        .constant = g->constant, .dim = g->dim ? (int32_t)g->dim : HLR_DYNAMIC, .block = (int32_t)g->block, .opens = g->opens};
   }
   s->slot_count = describe_slots(k, s->slots);
 }

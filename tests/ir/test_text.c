@@ -159,7 +159,7 @@ static void test_names(void **state) {
   hl_kernel *k = hli_kernel_create(NULL, hli_str("names"), HLI_STAGE_LOOP);
   assert_non_null(k);
   k->scheduled = true;
-  assert_true(hli_vec_push(k->alloc, &k->grid, ((hli_grid_axis){1, 0, 1})));
+  assert_true(hli_vec_push(k->alloc, &k->grid, ((hli_grid_axis){.constant = 1, .block = 1})));
   hli_cursor c = {.k = k, .block = k->body};
   for (uint32_t i = 0; i < HLI_COUNT(given); i++) hli_value_set_name(k, hli_make_i64(&c, i), given[i]);
   char *text = test_print(k);

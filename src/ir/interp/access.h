@@ -12,6 +12,7 @@ typedef struct hli_reach {
   uint32_t param;      /* of a tensor */
   hli_itensor *tensor; /* or */
   hli_imemory *memory;
+  bool broadcasts; /* dimensions of size 1 broadcast along a tile: loads as the user wrote them */
 } hli_reach;
 
 hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t);

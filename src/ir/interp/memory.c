@@ -38,6 +38,8 @@ hl_status hli_reach_open(hli_machine *m, hli_op op, hli_reach *t) {
   t->rank = tensor ? t->tensor->rank : t->memory->rank;
   t->size = tensor ? t->tensor->size : t->memory->size;
   t->param = base->object;
+  t->broadcasts = tensor && m->k->stage == HLI_STAGE_TILE && !m->k->scheduled &&
+                  hli_op_get(m->k, op)->code == HLI_OP_LOAD && !t->access.mask;
   if (t->rank != t->access.rank)
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "%u indices for rank %u", t->access.rank, t->rank);
   return check_claims(m, op, &t->access);
@@ -74,7 +76,7 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
     *out = (int64_t)((uint64_t)index->data[0].i + (uint64_t)lane);
     return true;
   case 't':
-    *out = (int64_t)((uint64_t)index->begin + (uint64_t)lane);
+    *out = t->broadcasts && t->size[d] == 1 ? 0 : (int64_t)((uint64_t)index->begin + (uint64_t)lane);
     return lane < hli_span_of(index->begin, index->end);
   default:
     *out = lane;

@@ -39,12 +39,12 @@ static hl_status enter_carried(hli_machine *m, hli_op op, uint32_t first, uint32
 static hl_status next_carried(hli_machine *m, hli_op op, uint32_t arg) {
   const hli_block b = hli_op_get(m->k, op)->region;
   const hli_op yield = m->k->blocks.data[b].last;
-  const uint32_t n = hli_op_get(m->k, op)->result_count;
-  if (n && (!yield || hli_op_get(m->k, yield)->code != HLI_OP_YIELD || hli_operand_count(m->k, yield) != n))
+  const uint32_t n = hli_op_get(m->k, op)->result_count, own = hli_region_form_of(m->k, op).yields;
+  if (n && (!yield || hli_op_get(m->k, yield)->code != HLI_OP_YIELD || hli_operand_count(m->k, yield) != own + n))
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "the loop's region does not yield its %u carried values", n);
   hl_status s = HL_OK;
   for (uint32_t i = 0; i < n && !s; i++)
-    s = hli_ival_assign(m, hli_result(m->k, op, i), hli_operand(m->k, yield, i));
+    s = hli_ival_assign(m, hli_result(m->k, op, i), hli_operand(m->k, yield, own + i));
   for (uint32_t i = 0; i < n && !s; i++)
     s = hli_ival_assign(m, hli_block_arg(m->k, b, arg + i), hli_result(m->k, op, i));
   return s;
@@ -78,6 +78,22 @@ static hl_status exec_for(hli_machine *m, hli_op op) {
       break; /* i + step may not fit */
   }
   return s ? s : leave_carried(m, op, 1);
+}
+
+static hl_status exec_while(hli_machine *m, hli_op op) {
+  const hli_block b = hli_op_get(m->k, op)->region;
+  bool again = hli_ival_int(hli_ival_operand(m, op, 0)) != 0;
+  hl_status s = enter_carried(m, op, 1, 0);
+  while (again && !s) {
+    s = exec_region(m, op);
+    if (!s && hli_op_get(m->k, op)->code == HLI_OP_WHILE) /* before the carried values change under it */
+      again = hli_ival_int(hli_ival_operand(m, m->k->blocks.data[b].last, 0)) != 0;
+    else
+      again = false;
+    if (!s)
+      s = next_carried(m, op, 0);
+  }
+  return s ? s : leave_carried(m, op, 0);
 }
 
 /* Lanes of a tile loop's axis: the axis' own, the caller's, or a small uneven number. */
@@ -160,7 +176,7 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
   case HLI_FAM_DOT:
     return hli_exec_dot(m, op);
   case HLI_FAM_LOOP:
-    return code == HLI_OP_TILE ? exec_tile(m, op) : exec_for(m, op);
+    return code == HLI_OP_TILE ? exec_tile(m, op) : code == HLI_OP_FOR ? exec_for(m, op) : exec_while(m, op);
   case HLI_FAM_BUFFER:
     return hli_exec_buffer(m, op);
   case HLI_FAM_LANE:
@@ -193,15 +209,20 @@ static hl_status exec_block(hli_machine *m, hli_block b) {
 
 /* ---- programs ---- */
 
+/* The programs of all grids: each has the product of its axes. */
 static hl_status count_programs(hli_machine *m, int64_t *out) {
-  *out = 1;
+  int64_t before = 0, grid = 1;
   for (uint32_t i = 0; i < m->k->grid.len; i++) {
     const hli_grid_axis *g = &m->k->grid.data[i];
     const int64_t size = g->dim ? m->dims[g->dim] : g->constant;
-    if (size < 0 || g->block <= 0 || __builtin_mul_overflow(*out, size ? (size - 1) / g->block + 1 : 0, out))
+    if (g->opens)
+      before += grid, grid = 1;
+    if (size < 0 || g->block <= 0 || __builtin_mul_overflow(grid, size ? (size - 1) / g->block + 1 : 0, &grid) ||
+        grid > INT64_MAX / 2 - before)
       return hli_fail(m->diag, HL_ERR_BUILD, "kernel '%s': grid axis %u has size %lld and block %lld", m->k->name,
                       (unsigned)i, (long long)size, (long long)g->block);
   }
+  *out = before + grid;
   return HL_OK;
 }
 

@@ -19,6 +19,8 @@ bool ln_writes_memory(const ln *c, hli_op op) {
   return !o->dead && (o->code == HLI_OP_STORE || o->code == HLI_OP_ATOMIC);
 }
 
+bool ln_is_loop(uint16_t code) { return code == HLI_OP_FOR || code == HLI_OP_WHILE; }
+
 bool ln_is_used(const ln *c, hli_value v) { return c->use_at[v] != c->use_at[v + 1]; }
 
 bool ln_encloses(const ln *c, hli_block outer, hli_block inner) {
@@ -38,7 +40,7 @@ bool ln_is_lazy(const ln *c, hli_value v) {
   hli_op op = ln_def(c, v);
   if (!op) return false;
   uint16_t code = c->src->ops.data[op].code;
-  return code != HLI_OP_REDUCE && code != HLI_OP_ATOMIC && code != HLI_OP_DOT && code != HLI_OP_FOR;
+  return code != HLI_OP_REDUCE && code != HLI_OP_ATOMIC && code != HLI_OP_DOT && !ln_is_loop(code);
 }
 
 uint8_t ln_shared_var(const ln *c, hli_axis axis) {
@@ -147,8 +149,9 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
 /* A carried value: what its initial value or its next one says. */
 static hli_value trace_carried(ln *c, hli_op loop, uint32_t i, uint32_t d, uint32_t depth) {
   const hl_kernel *k = c->src;
-  hli_value r = trace(c, hli_operand(k, loop, 3 + i), d, depth);
-  return r ? r : trace(c, hli_operand(k, k->blocks.data[k->ops.data[loop].region].last, i), d, depth);
+  const hli_region_form form = hli_region_form_of(k, loop);
+  hli_value r = trace(c, hli_operand(k, loop, form.operands + i), d, depth);
+  return r ? r : trace(c, hli_operand(k, k->blocks.data[k->ops.data[loop].region].last, form.yields + i), d, depth);
 }
 
 static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth) {
@@ -159,9 +162,10 @@ static hli_value trace(ln *c, hli_value v, uint32_t d, uint32_t depth) {
   const hli_value_data *x = &c->src->values.data[v];
   hli_op loop = x->def ? x->def : x->owner ? c->src->blocks.data[x->owner].parent : 0;
   hli_value r = 0;
-  if (loop && c->src->ops.data[loop].code == HLI_OP_FOR)
-    r = x->def ? trace_carried(c, loop, x->index, d, depth + 1) : x->index ? trace_carried(c, loop, x->index - 1, d, depth + 1) : 0;
-  else if (x->def) r = trace_op(c, x->def, d, depth + 1);
+  if (loop && ln_is_loop(c->src->ops.data[loop].code)) {
+    const uint32_t own = x->def ? 0 : hli_region_form_of(c->src, loop).args;
+    r = x->index < own ? 0 : trace_carried(c, loop, x->index - own, d, depth + 1);
+  } else if (x->def) r = trace_op(c, x->def, d, depth + 1);
   return c->state[v].range[d] = r;
 }
 

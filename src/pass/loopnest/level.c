@@ -51,35 +51,62 @@ void ln_put(ln *c, hli_value v, ln_val x, const uint8_t *at) {
     s->memo_at[d] = c->var[at[d]].serial;
 }
 
-ln_val ln_open(ln *c, ln_val begin, ln_val end, ln_val step, hli_value *carried, uint32_t n, const char *name) {
+/* Steps into the region of a loop that has been made at the current level. */
+static void enter(ln *c, hli_op loop, uint32_t args, hli_value *carried, uint32_t n) {
   ln_level *outer = &c->level[c->top];
-  if (c->top + 1 >= LN_MAX_LEVELS) {
-    ln_fail(c, HL_ERR_LIMIT, "loops nest deeper than %d levels", LN_MAX_LEVELS);
-    return begin;
-  }
-  hli_for f = hli_make_for(&outer->at, begin.v, end.v, step.v, carried, n);
+  const hli_block body = c->dst->ops.data[loop].region;
+  outer->at.before = loop;
+  c->top++;
+  c->level[c->top] = (ln_level){.at = {.k = c->dst, .block = body, .file = outer->at.file, .line = outer->at.line}};
+  c->level[c->top].epoch = ++c->epoch;
+  for (uint32_t i = 0; i < n; i++)
+    carried[i] = hli_block_arg(c->dst, body, args + i);
+}
+
+static bool too_deep(ln *c) {
+  if (c->top + 1 >= LN_MAX_LEVELS) ln_fail(c, HL_ERR_LIMIT, "loops nest deeper than %d levels", LN_MAX_LEVELS);
+  return c->top + 1 >= LN_MAX_LEVELS;
+}
+
+ln_val ln_open(ln *c, ln_val begin, ln_val end, ln_val step, hli_value *carried, uint32_t n, const char *name) {
+  if (too_deep(c)) return begin;
+  hli_for f = hli_make_for(ln_at(c, c->top), begin.v, end.v, step.v, carried, n);
   if (!f.op || c->dst->failed) { /* out of memory: the block may lack arguments */
     ln_fail(c, HL_ERR_INTERNAL, "a loop could not be made");
     return begin;
   }
-  outer->at.before = f.op;
-  c->top++;
-  c->level[c->top] = (ln_level){.at = {.k = c->dst, .block = f.body, .file = outer->at.file, .line = outer->at.line}};
-  c->level[c->top].epoch = ++c->epoch;
-  for (uint32_t i = 0; i < n; i++)
-    carried[i] = hli_block_arg(c->dst, f.body, 1 + i);
+  enter(c, f.op, 1, carried, n);
   if (name && *name) hli_value_set_name(c->dst, f.iv, name);
   return (ln_val){f.iv, c->top};
 }
 
-void ln_close(ln *c, hli_value *carried, uint32_t n) {
+void ln_open_while(ln *c, ln_val cond, hli_value *carried, uint32_t n) {
+  hli_value operands[HLI_MAX_OPERANDS] = {cond.v};
+  if (ln_failed(c) || too_deep(c)) return;
+  for (uint32_t i = 0; i < n; i++)
+    operands[1 + i] = carried[i];
+  hli_op op = hli_make_region(ln_at(c, c->top), HLI_OP_WHILE, operands, 1 + n, n);
+  if (op && !c->dst->failed) enter(c, op, 0, carried, n);
+  else ln_fail(c, HL_ERR_INTERNAL, "a loop could not be made");
+}
+
+static void leave(ln *c, const hli_value *next, uint32_t count, hli_value *carried, uint32_t n) {
   if (ln_failed(c) || c->top == 0) return;
-  hli_make_yield(ln_at(c, c->top), carried, n);
+  hli_make_yield(ln_at(c, c->top), next, count);
   hli_op loop = c->dst->blocks.data[c->level[c->top].at.block].parent;
   c->top--;
   c->level[c->top].at.before = 0;
   for (uint32_t i = 0; i < n; i++)
     carried[i] = hli_result(c->dst, loop, i);
+}
+
+void ln_close(ln *c, hli_value *carried, uint32_t n) { leave(c, carried, n, carried, n); }
+
+void ln_close_while(ln *c, ln_val again, hli_value *carried, uint32_t n) {
+  hli_value next[HLI_MAX_OPERANDS] = {again.v};
+  for (uint32_t i = 0; i < n; i++)
+    next[1 + i] = carried[i];
+  leave(c, next, 1 + n, carried, n);
 }
 
 uint8_t ln_push_var(ln *c, ln_var v) {

@@ -20,7 +20,7 @@ static bool never_negative(const hl_kernel *k, hli_value v, int depth) {
   if (depth == 0) return false;
   if (!d->def) {
     hli_op loop = d->owner ? k->blocks.data[d->owner].parent : 0;
-    return loop && d->index == 0 && never_negative(k, hli_operand(k, loop, 0), depth - 1);
+    return loop && k->ops.data[loop].code == HLI_OP_FOR && d->index == 0 && never_negative(k, hli_operand(k, loop, 0), depth - 1);
   }
   uint32_t from = 0;
   switch (k->ops.data[d->def].code) {
@@ -186,7 +186,7 @@ static void settle_gathers(ln *c, access *x) {
 }
 
 static access begin_access(ln *c, hli_op op, const uint8_t *at) {
-  access x = {0};
+  access x = {.level = c->branch}; /* an index may lie outside where the branch is not taken */
   hli_access_get(c->src, op, &x.a);
   hli_value base = c->state[x.a.base].memo.v;
   x.rank = x.a.rank;

@@ -88,6 +88,7 @@ typedef struct ln {
   uint32_t stamp, epoch, serials;
   ln_level level[LN_MAX_LEVELS];
   uint32_t top;               /* innermost open level */
+  uint32_t branch;            /* level of the innermost open branch: accesses stay inside; 0: none */
   ln_var var[LN_MAX_VARS];
   uint32_t var_count;         /* 1 + open ones */
   uint8_t shared[HL_MAX_RANK]; /* variables of shared loops, outermost first */
@@ -111,6 +112,7 @@ void ln_inline_single_trips(hl_kernel *k);
 /* ---- facts.c: questions about the source */
 hli_op ln_def(const ln *c, hli_value v);                       /* 0: argument or parameter */
 bool ln_is_pointwise(hli_opcode code);
+bool ln_is_loop(uint16_t code);                                /* for, while */
 bool ln_encloses(const ln *c, hli_block outer, hli_block inner); /* or equal */
 ln_dim ln_value_dim(ln *c, hli_value v, uint32_t d, hli_block where);
 void ln_value_dims(ln *c, hli_value v, hli_block where, ln_dim *dims, uint32_t *rank);
@@ -136,6 +138,9 @@ void ln_put(ln *c, hli_value v, ln_val x, const uint8_t *at);  /* memo */
 ln_val ln_open(ln *c, ln_val begin, ln_val end, ln_val step, hli_value *carried, uint32_t n, const char *name);
 /* Closes it: `carried` are the next values, replaced by the loop's results. */
 void ln_close(ln *c, hli_value *carried, uint32_t n);
+/* The same for `while`: `again` is the next condition. */
+void ln_open_while(ln *c, ln_val cond, hli_value *carried, uint32_t n);
+void ln_close_while(ln *c, ln_val again, hli_value *carried, uint32_t n);
 uint8_t ln_push_var(ln *c, ln_var v);
 void ln_pop_var(ln *c);
 /* Runs `body` in a loop over the dimension, once per instance (main, rest, partial vector) of vector loops. */

@@ -29,7 +29,7 @@ static void walk(ln *c, hli_value v, visit_fn visit, void *ctx) {
 }
 
 static bool is_root_code(uint16_t code) {
-  return code == HLI_OP_STORE || code == HLI_OP_ATOMIC || code == HLI_OP_REDUCE || code == HLI_OP_DOT || code == HLI_OP_FOR;
+  return code == HLI_OP_STORE || code == HLI_OP_ATOMIC || code == HLI_OP_REDUCE || code == HLI_OP_DOT || ln_is_loop(code);
 }
 
 /* All values that a root evaluates: of a dot its operands, of a `for` everything inside. */
@@ -415,7 +415,7 @@ void ln_loads_from_memory(ln *c, const ln_roots *group) {
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots) {
   for (hli_op op = hli_first(c->src, block); op && !ln_failed(c); op = hli_next(c->src, op)) {
     const hli_op_data o = c->src->ops.data[op];
-    bool root = is_root_code(o.code) && (ln_writes_memory(c, op) || o.code == HLI_OP_FOR || ln_is_used(c, o.results));
+    bool root = is_root_code(o.code) && (ln_writes_memory(c, op) || ln_is_loop(o.code) || ln_is_used(c, o.results));
     if (root) add_root(c, roots, root_of(c, op, block));
     else if (o.code == HLI_OP_LOAD && ln_is_used(c, o.results) && must_keep_load(c, op, block))
       add_root(c, roots, root_of_value(c, LN_KEEP, o.results, 0, block));

@@ -49,7 +49,8 @@ static bool block_allows(const ln *c, hli_block b, hli_axis axis, hli_value rang
     case HLI_OP_STORE: ok = store_allows(c, op, axis, range); break;
     case HLI_OP_REDUCE: ok = reduce_allows(c, op, axis); break;
     case HLI_OP_DOT: ok = false; break;
-    case HLI_OP_FOR: ok = for_allows(c, op, axis); break;
+    case HLI_OP_FOR:
+    case HLI_OP_WHILE: ok = for_allows(c, op, axis); break;
     case HLI_OP_RANGE: ok = o->results == range || hli_attr(c->src, op, 0, 0) != (int64_t)axis; break;
     default: break;
     }
@@ -192,6 +193,7 @@ static bool dot_in_place(const ln *c, hli_block body, hli_value next, hli_value 
 }
 
 typedef struct carry {
+  hli_region_form form;
   uint32_t n, registers, buffered;
   uint32_t which[HLI_MAX_OPERANDS];        /* carried number of each register */
   hli_value v[HLI_MAX_OPERANDS];           /* LOOP values of the registers */
@@ -209,7 +211,7 @@ static void holds(ln *c, hli_value v, hli_value buffer, bool vector_tail) {
 static void start_carry(ln *c, hli_block block, hli_op op, carry *k) {
   hli_block body = c->src->ops.data[op].region;
   for (uint32_t i = 0; i < k->n && !ln_failed(c); i++) {
-    hli_value init = hli_operand(c->src, op, 3 + i), arg = hli_block_arg(c->src, body, 1 + i);
+    hli_value init = hli_operand(c->src, op, k->form.operands + i), arg = hli_block_arg(c->src, body, k->form.args + i);
     if (!needs_buffer(c, arg)) {
       k->which[k->registers] = i;
       k->v[k->registers++] = in_registers(c, init, arg);
@@ -228,12 +230,12 @@ static void bind_carry(ln *c, hli_op op, carry *k) {
   hli_op yield = c->src->blocks.data[body].last;
   uint8_t at[HL_MAX_RANK] = {0};
   for (uint32_t i = 0; i < k->registers; i++) {
-    hli_value arg = hli_block_arg(c->src, body, 1 + k->which[i]);
+    hli_value arg = hli_block_arg(c->src, body, k->form.args + k->which[i]);
     shared_vars(c, arg, at);
     ln_put(c, arg, (ln_val){k->v[i], c->top}, at);
   }
   for (uint32_t i = 0; i < k->n; i++) {
-    hli_value arg = hli_block_arg(c->src, body, 1 + i), next = hli_operand(c->src, yield, i);
+    hli_value arg = hli_block_arg(c->src, body, k->form.args + i), next = hli_operand(c->src, yield, k->form.yields + i);
     if (!needs_buffer(c, arg)) continue;
     const ln_state s = c->state[arg];
     holds(c, arg, s.buffer, s.vector_tail);
@@ -259,29 +261,44 @@ static void finish_carry(ln *c, hli_op op, const carry *k) {
     if (*name) hli_value_set_name(c->dst, k->v[i], name);
   }
   for (uint32_t i = 0; i < k->n; i++) {
-    const ln_state s = c->state[hli_block_arg(c->src, body, 1 + i)];
+    const ln_state s = c->state[hli_block_arg(c->src, body, k->form.args + i)];
     if (needs_buffer(c, hli_result(c->src, op, i))) holds(c, hli_result(c->src, op, i), s.buffer, s.vector_tail);
   }
 }
 
-static void emit_for(ln *c, hli_block block, hli_op op) {
-  carry k = {.n = c->src->ops.data[op].result_count};
-  ln_val bound[3];
-  for (uint32_t i = 0; i < 3 && !ln_failed(c); i++)
+/* Opens the `for` or `while`; k->v are the registers it carries. */
+static void open_loop(ln *c, hli_op op, carry *k, const ln_val *bound) {
+  hli_block body = c->src->ops.data[op].region;
+  if (c->src->ops.data[op].code == HLI_OP_WHILE) {
+    ln_open_while(c, bound[0], k->v, k->registers);
+    return;
+  }
+  hli_value iv = hli_block_arg(c->src, body, 0);
+  ln_val index = ln_open(c, bound[0], bound[1], bound[2], k->v, k->registers, c->src->values.data[iv].name);
+  if (!ln_failed(c)) ln_put(c, iv, index, NULL);
+}
+
+static void emit_loop(ln *c, hli_block block, hli_op op) {
+  carry k = {.form = hli_region_form_of(c->src, op), .n = c->src->ops.data[op].result_count};
+  ln_val bound[3] = {{0, 0}}, again = {0, 0};
+  for (uint32_t i = 0; i < k.form.operands && !ln_failed(c); i++)
     bound[i] = ln_eval(c, hli_operand(c->src, op, i), NULL);
   start_carry(c, block, op, &k);
   if (ln_failed(c)) return;
-  hli_block body = c->src->ops.data[op].region;
-  hli_value iv = hli_block_arg(c->src, body, 0);
-  ln_val index = ln_open(c, bound[0], bound[1], bound[2], k.v, k.registers, c->src->values.data[iv].name);
+  open_loop(c, op, &k, bound);
   if (ln_failed(c)) return;
-  ln_put(c, iv, index, NULL);
+  hli_block body = c->src->ops.data[op].region;
+  hli_op yield = c->src->blocks.data[body].last;
+  const uint32_t outer = c->branch;
+  if (hli_is_branch(c->src, op)) c->branch = c->top;
   bind_carry(c, op, &k);
   ln_block(c, body, k.next, k.target, k.buffered);
-  hli_op yield = c->src->blocks.data[body].last;
   for (uint32_t i = 0; i < k.registers && !ln_failed(c); i++)
-    k.v[i] = in_registers(c, hli_operand(c->src, yield, k.which[i]), hli_block_arg(c->src, body, 1 + k.which[i]));
-  ln_close(c, k.v, k.registers);
+    k.v[i] = in_registers(c, hli_operand(c->src, yield, k.form.yields + k.which[i]), hli_block_arg(c->src, body, k.form.args + k.which[i]));
+  if (k.form.yields) again = ln_eval(c, hli_operand(c->src, yield, 0), NULL);
+  c->branch = outer;
+  if (k.form.yields) ln_close_while(c, again, k.v, k.registers);
+  else ln_close(c, k.v, k.registers);
   if (!ln_failed(c)) finish_carry(c, op, &k);
 }
 
@@ -405,7 +422,7 @@ static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hl
     const ln_root first = roots.data[i];
     if (first.kind == LN_FOR || first.kind == LN_DOT) {
       keep_first(c, block, &first);
-      if (first.kind == LN_FOR) emit_for(c, block, first.op);
+      if (first.kind == LN_FOR) emit_loop(c, block, first.op);
       else emit_dot(c, block, &roots, i);
       i++;
       continue;
