@@ -484,7 +484,7 @@ static void test_malformed(void **state) {
   MALFORMED(p.steps[0].entry[0] = '\0', HL_ERR_ARG, "without an entry");
   MALFORMED(p.steps[0].threads = 0, HL_ERR_ARG, "0 threads");
   MALFORMED(p.steps[0].grain = 0, HL_ERR_ARG, "0 threads");
-  MALFORMED(p.steps[0].extent_count = 9, HL_ERR_ARG, "too many extents");
+  MALFORMED(p.steps[0].extent_count = HLR_MAX_EXTENTS + 1, HL_ERR_ARG, "too many extents");
   MALFORMED(p.steps[0].extents[0].block = 0, HL_ERR_ARG, "unsound extent");
   MALFORMED(p.steps[0].extents[0].dim = 4, HL_ERR_ARG, "unsound extent");
   MALFORMED(p.steps[0].extents[0].dim = -7, HL_ERR_ARG, "unsound extent");
