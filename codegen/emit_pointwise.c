@@ -15,6 +15,14 @@ static LLVMValueRef call(hlc_emit *e, const char *name, const LLVMValueRef *args
   return hlc_intrinsic(e, name, &t, 1, args, n);
 }
 
+/* Marks float arithmetic with what the kernel allows. */
+static LLVMValueRef allowed(const hlc_emit *e, LLVMValueRef v) {
+  unsigned flags = (e->k->allow & HL_ALLOW_CONTRACT ? LLVMFastMathAllowContract : 0u) |
+                   (e->k->allow & HL_ALLOW_APPROX_DIV ? LLVMFastMathAllowReciprocal : 0u);
+  if (flags && LLVMIsAInstruction(v)) LLVMSetFastMathFlags(v, flags);
+  return v;
+}
+
 /* ---- unary ---------------------------------------------------------------------------- */
 
 static LLVMValueRef emit_neg(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
@@ -54,10 +62,10 @@ static LLVMValueRef emit_is(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVM
 static LLVMValueRef emit_arithmetic(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
   bool f = is_float(d);
   switch (code) {
-  case HLI_OP_ADD: return f ? LLVMBuildFAdd(e->b, a[0], a[1], "") : LLVMBuildAdd(e->b, a[0], a[1], "");
-  case HLI_OP_SUB: return f ? LLVMBuildFSub(e->b, a[0], a[1], "") : LLVMBuildSub(e->b, a[0], a[1], "");
-  case HLI_OP_MUL: return f ? LLVMBuildFMul(e->b, a[0], a[1], "") : LLVMBuildMul(e->b, a[0], a[1], "");
-  default: return LLVMBuildFDiv(e->b, a[0], a[1], "");
+  case HLI_OP_ADD: return f ? allowed(e, LLVMBuildFAdd(e->b, a[0], a[1], "")) : LLVMBuildAdd(e->b, a[0], a[1], "");
+  case HLI_OP_SUB: return f ? allowed(e, LLVMBuildFSub(e->b, a[0], a[1], "")) : LLVMBuildSub(e->b, a[0], a[1], "");
+  case HLI_OP_MUL: return f ? allowed(e, LLVMBuildFMul(e->b, a[0], a[1], "")) : LLVMBuildMul(e->b, a[0], a[1], "");
+  default: return allowed(e, LLVMBuildFDiv(e->b, a[0], a[1], ""));
   }
 }
 /* NaN propagates, -0 is below +0. */

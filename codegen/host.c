@@ -48,7 +48,7 @@ static const char *const host_intrinsics[] = {
     "llvm.ceil",         "llvm.trunc",       "llvm.roundeven",     "llvm.maximum",       "llvm.minimum",
     "llvm.smax",         "llvm.smin",        "llvm.umax",          "llvm.umin",          "llvm.fptosi.sat",
     "llvm.fptoui.sat",   "llvm.masked.load", "llvm.masked.store",  "llvm.masked.gather", "llvm.masked.scatter",
-    "llvm.prefetch",     "llvm.x86.sse.sfence",
+    "llvm.prefetch",     "llvm.x86.sse.sfence", "llvm.x86.sse.stmxcsr", "llvm.x86.sse.ldmxcsr",
     "llvm.x86.avx512.mask.scalef.*", "llvm.x86.avx512.mask.range.*", "llvm.x86.avx512.mask.getexp.*",
     "llvm.x86.avx512.mask.getmant.*", "llvm.x86.avx512bf16.dpbf16ps.*", "llvm.x86.avx512.vpdpbusd.*",
     "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd", "llvm.x86.sse2.pmadd.wd", NULL,
@@ -81,6 +81,8 @@ static void machine_attributes(hlc_emit *e, LLVMValueRef fn) {
   hlc_fn_attr(e, fn, LLVMAttributeFunctionIndex, "min-legal-vector-width", width);
   hlc_fn_attr_enum(e, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
   hlc_fn_attr_enum(e, fn, LLVMAttributeFunctionIndex, "uwtable", 2);
+  if (e->k->allow & HL_ALLOW_FLUSH)
+    hlc_fn_attr(e, fn, LLVMAttributeFunctionIndex, "denormal-fp-math", "preserve-sign,preserve-sign");
   LLVMDisposeMessage(cpu);
   LLVMDisposeMessage(features);
 }
@@ -207,6 +209,24 @@ static void emit_program_loop(hlc_emit *e, LLVMTypeRef type, LLVMValueRef progra
   LLVMPositionBuilderAtEnd(e->b, after);
 }
 
+/* Where subnormals may be flushed the entry switches that on around its programs, which are a function of their own:
+ * no arithmetic moves across.  Returns where the caller's mode is kept, NULL where there is nothing to do. */
+static LLVMValueRef enter_flush(hlc_emit *e) {
+  enum { FLUSH = 0x8040 }; /* results, operands */
+  if (!(e->k->allow & HL_ALLOW_FLUSH) || strncmp(LLVMGetTarget(e->module), "x86_64", 6) != 0) return NULL;
+  LLVMValueRef saved = LLVMBuildAlloca(e->b, e->t_i32, "saved_mode"), mode = LLVMBuildAlloca(e->b, e->t_i32, "mode");
+  hlc_intrinsic(e, "llvm.x86.sse.stmxcsr", NULL, 0, &saved, 1);
+  LLVMValueRef bits = LLVMBuildOr(e->b, LLVMBuildLoad2(e->b, e->t_i32, saved, ""), hlc_i32(e, FLUSH), "");
+  LLVMBuildStore(e->b, bits, mode);
+  hlc_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &mode, 1);
+  return saved;
+}
+
+static void leave(hlc_emit *e, LLVMValueRef saved) {
+  if (saved) hlc_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &saved, 1);
+  LLVMBuildRetVoid(e->b);
+}
+
 static bool has_streaming_stores(hlc_emit *e) {
   for (hli_op op = 1; op < e->k->ops.len; op++)
     if (!e->k->ops.data[op].dead && e->k->ops.data[op].code == HLI_OP_FENCE) return true;
@@ -224,6 +244,7 @@ static void emit_entry(hlc_emit *e) {
   LLVMPositionBuilderAtEnd(e->b, entry);
   LLVMValueRef *fields = load_fields(e, LLVMGetParam(fn, 0));
   if (hlc_failed(e)) return;
+  LLVMValueRef saved = enter_flush(e);
   LLVMValueRef aligned = streams ? alignment_test(e, fields) : NULL;
   e->fn = fn;
   if (aligned) {
@@ -234,11 +255,11 @@ static void emit_entry(hlc_emit *e) {
     e->fn = fn;
     LLVMPositionBuilderAtEnd(e->b, plain);
     emit_program_loop(e, type, other, fields);
-    LLVMBuildRetVoid(e->b);
+    leave(e, saved);
     LLVMPositionBuilderAtEnd(e->b, fast);
   }
   emit_program_loop(e, type, program, fields);
-  LLVMBuildRetVoid(e->b);
+  leave(e, saved);
 }
 
 /* ---- compile -------------------------------------------------------------------------------------- */

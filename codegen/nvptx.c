@@ -191,6 +191,8 @@ static void declare_kernel(hlc_emit *e, const char *name) {
   if (e->k->launch.max_nreg)
     number_attribute(e, "nvvm.maxnreg", e->k->launch.max_nreg);
   hlc_fn_attr(e, e->fn, LLVMAttributeFunctionIndex, "target-cpu", e->target->cpu);
+  if (e->k->allow & HL_ALLOW_FLUSH)
+    hlc_fn_attr(e, e->fn, LLVMAttributeFunctionIndex, "denormal-fp-math-f32", "preserve-sign,preserve-sign");
   hlc_fn_attr_enum(e, e->fn, LLVMAttributeFunctionIndex, "nounwind", 0);
   for (uint32_t i = 0; i < e->field_count; i++)
     if (e->fields[i].kind == HLC_FIELD_PTR)

@@ -3,7 +3,7 @@
  *   exp(x)    2^n 2^f with n chosen by a saturating, downward-rounding fma: at most 2 ulp, subnormals kept
  *   exp2(x)   ex2.approx: 2 ulp
  *   x / y     x * (1 / y), y first scaled away from the ends of the range: at most 2 ulp.  What depends on
- *             the divisor alone is made once for all elements it divides.
+ *             the divisor alone is made once for all elements it divides.  Without the scaling where that is allowed
  *   rsqrt     rsqrt.approx: 2 ulp
  * Other dtypes take the generic form. */
 #include "codegen/nvptx.h"
@@ -53,6 +53,8 @@ static LLVMValueRef divide(hlc_emit *e, hli_opcode code, hl_dtype dtype, const L
   (void)code;
   if (dtype != HL_F32)
     return NULL;
+  if (e->k->allow & HL_ALLOW_APPROX_DIV)
+    return LLVMBuildFMul(e->b, args[0], call1(e, "llvm.nvvm.rcp.approx.ftz.f", args[1]), "");
   LLVMValueRef size = args[1];
   size = hlc_intrinsic(e, "llvm.fabs", &e->t_f32, 1, &size, 1);
   LLVMValueRef large = LLVMBuildFCmp(e->b, LLVMRealOGT, size, num(e, 0x1p126), "");

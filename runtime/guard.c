@@ -460,6 +460,36 @@ static hl_status wrong_count(const hl_plan *plan, size_t count, hl_diag *diag) {
                   prog->param_count, names, count);
 }
 
+/* "'M' is 5 (dimension 1 of 'x')" */
+static void size_words(const guard *g, uint32_t dim, char *out, size_t room) {
+  const hlr_program *prog = &g->plan->program;
+  uint32_t p = 0, axis = 0;
+  while (p < prog->param_count && !has_dim(&prog->params[p], dim, &axis))
+    p++;
+  if (p < prog->param_count)
+    (void)snprintf(out, room, "'%s' is %lld (dimension %u of '%s')", prog->dims[dim].name,
+                   (long long)g->bound->dims[dim], axis, prog->params[p].name);
+  else
+    (void)snprintf(out, room, "the limit is %lld", (long long)g->bound->dims[dim]);
+}
+
+static hl_status check_requires(const guard *g) {
+  static const char *const text[] = {"==", "!=", "<", "<=", ">", ">="};
+  const hlr_program *prog = &g->plan->program;
+  for (uint32_t i = 0; i < prog->require_count; i++) {
+    const hlr_require *r = &prog->requires_[i];
+    if (hli_sizes_compare(r->compare, g->bound->dims[r->a], g->bound->dims[r->b]))
+      continue;
+    char first[128], second[128];
+    size_words(g, r->a, first, sizeof first);
+    size_words(g, r->b, second, sizeof second);
+    return hli_fail(g->diag, HL_ERR_GUARD, "kernel '%s' requires %s %s %s, but %s and %s", prog->name,
+                    prog->dims[r->a].name, text[r->compare >= HL_EQ && r->compare <= HL_GE ? r->compare - HL_EQ : 0],
+                    prog->dims[r->b].name, first, second);
+  }
+  return HL_OK;
+}
+
 /* HL_CHECK_NONE: the caller vouches for everything that is not needed to go on. */
 static void trust_sizes(const guard *g) {
   const hlr_program *prog = &g->plan->program;
@@ -477,7 +507,9 @@ static hl_status check_all(const guard *g, hl_check check) {
     if (status)
       return status;
   }
-  hl_status status = check_overlap(g, ranges);
+  hl_status status = check_requires(g);
+  if (!status)
+    status = check_overlap(g, ranges);
   if (!status)
     status = check_workspace(g, g->bound->workspace, ranges);
   if (!status && g->plan->narrow)

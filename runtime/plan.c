@@ -114,6 +114,9 @@ static hl_status check_program(const hlr_program *p, hl_diag *diag) {
     else if (!dim_is_bound(p, d))
       status = bad(p, diag, "dimension that no tensor has", d);
   }
+  for (uint32_t i = 0; i < p->require_count && !status; i++)
+    if (!p->requires_ || p->requires_[i].a >= p->dim_count || p->requires_[i].b >= p->dim_count)
+      status = bad(p, diag, "unsound requirement", i);
   for (uint32_t s = 0; s < p->step_count && !status; s++)
     status = check_step(p, s, diag);
   return status;
@@ -134,6 +137,7 @@ static void copy_program(hl_plan *plan, const hlr_program *from) {
   hlr_program *to = &plan->program;
   *to = *from;
   to->dims = copy_array(arena, from->dims, from->dim_count, sizeof *to->dims);
+  to->requires_ = copy_array(arena, from->requires_, from->require_count, sizeof *to->requires_);
   to->params = copy_array(arena, from->params, from->param_count, sizeof *to->params);
   to->steps = copy_array(arena, from->steps, from->step_count, sizeof *to->steps);
   plan->states = hli_arena_array(arena, hlr_step_state, from->step_count);

@@ -18,6 +18,12 @@ typedef struct hlr_dim {
   int64_t multiple; /* the size is a multiple of this (>= 1) */
 } hlr_dim;
 
+/* Two sizes must compare so (hl_binary_op, HL_EQ .. HL_GE). */
+typedef struct hlr_require {
+  uint16_t a, b; /* index into hlr_program.dims */
+  uint8_t compare;
+} hlr_require;
+
 typedef struct hlr_param {
   char name[HLR_NAME];
   bool is_tensor;
@@ -74,7 +80,8 @@ typedef struct hlr_step {
 
 typedef struct hlr_program {
   char name[HLR_NAME];
-  uint32_t dim_count, param_count, step_count;
+  uint32_t dim_count, param_count, step_count, require_count;
+  hlr_require *requires_;
   hlr_dim *dims;
   hlr_param *params;
   hlr_step *steps;

@@ -66,6 +66,23 @@ HL_API hl_value hl_param_scalar(hl_builder *b, const char *name, hl_dtype dtype)
 HL_API void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec);
 HL_API void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q);
 
+/* ---- what may be less exact ---------------------------------------------------------- */
+
+/* By default every operation rounds once.  A kernel may allow its compiler to do with less; what is allowed is part of
+ * the kernel, its text and its digest. */
+enum {
+  HL_ALLOW_CONTRACT = 1,   /* a * b + c with one rounding */
+  HL_ALLOW_FLUSH = 2,      /* subnormal operands and results of floats become 0 */
+  HL_ALLOW_APPROX_DIV = 4, /* x / y as x * (1 / y): a few ulp, and 0 or NaN for |y| above 2^126 */
+  HL_ALLOW_TF32 = 8        /* hl_dot of f32 rounds its operands to tf32 where the target gains by it */
+};
+HL_API void hl_allow(hl_builder *b, uint32_t what); /* of these, or-ed; adds to what was allowed */
+
+/* ---- sizes that must fit ---------------------------------------------------------------- */
+
+/* Refuses to run unless `a cmp c` holds; cmp is HL_EQ .. HL_GE.  Constants are hl_dim_static. */
+HL_API void hl_require(hl_builder *b, hl_dim a, hl_binary_op cmp, hl_dim c);
+
 /* ---- tiles ------------------------------------------------------------------------- */
 
 /* Opens a loop over tiles of [0, extents[d]) and fills tiles[d].  The outermost one is the launch
@@ -271,6 +288,8 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tile_begin(b, ...) (hl_tile_begin)(hl_at(b), __VA_ARGS__)
 #define hl_tile_begin_ex(b, ...) (hl_tile_begin_ex)(hl_at(b), __VA_ARGS__)
 #define hl_tile_end(b, ...) (hl_tile_end)(hl_at(b), __VA_ARGS__)
+#define hl_allow(b, what) (hl_allow)(hl_at(b), what)
+#define hl_require(b, ...) (hl_require)(hl_at(b), __VA_ARGS__)
 #define hl_grid_begin(b, ...) (hl_grid_begin)(hl_at(b), __VA_ARGS__)
 #define hl_if_begin(b, ...) (hl_if_begin)(hl_at(b), __VA_ARGS__)
 #define hl_else(b, ...) (hl_else)(hl_at(b), __VA_ARGS__)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "hl/base.h"
+#include "hl/ops.h"
 
 #define HLI_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define HLI_MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -151,5 +152,17 @@ void hli_log(const hl_context *ctx, hl_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void hli_context_lock(hl_context *ctx);
 void hli_context_unlock(hl_context *ctx);
+
+/* compare: HL_EQ .. HL_GE of hl/ops.h */
+static inline bool hli_sizes_compare(int compare, int64_t a, int64_t b) {
+  switch (compare) {
+  case HL_EQ: return a == b;
+  case HL_NE: return a != b;
+  case HL_LT: return a < b;
+  case HL_LE: return a <= b;
+  case HL_GT: return a > b;
+  default: return a >= b;
+  }
+}
 
 #endif

@@ -50,6 +50,7 @@ void hl_kernel_destroy(hl_kernel *k) {
   hli_vec_free(a, &k->ints);
   hli_vec_free(a, &k->params);
   hli_vec_free(a, &k->grid);
+  hli_vec_free(a, &k->requires_);
   hli_arena_free(&k->arena);
   hli_release(a, k, sizeof *k);
 }
@@ -84,7 +85,8 @@ static bool copy_header(hl_kernel *n, const hl_kernel *k) {
   n->stage = k->stage;
   n->scheduled = k->scheduled;
   n->launch = k->launch;
-  return COPY_VEC(dims) && COPY_VEC(axes) && COPY_VEC(types) && COPY_VEC(layouts) && COPY_VEC(params) && COPY_VEC(grid);
+  n->allow = k->allow;
+  return COPY_VEC(requires_) && COPY_VEC(dims) && COPY_VEC(axes) && COPY_VEC(types) && COPY_VEC(layouts) && COPY_VEC(params) && COPY_VEC(grid);
 }
 
 hl_kernel *hli_kernel_clone(const hl_kernel *k) {

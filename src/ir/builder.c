@@ -200,6 +200,26 @@ void hl_dim_set_example(hl_builder *b, hl_dim dim, int64_t size) {
     hli_builder_complain(b, "hl_dim_set_example: wants a dimension and a size, not %lld", (long long)size);
 }
 
+void(hl_require)(hl_builder *b, hl_dim a, hl_binary_op cmp, hl_dim c) {
+  if (!b || b->diag.status != HL_OK)
+    return;
+  if (!dim_of(b, a) || !dim_of(b, c) || !hli_compare_text((uint8_t)cmp))
+    hli_builder_complain(b, "hl_require: wants two dimensions of this builder and a comparison, HL_EQ to HL_GE");
+  else if (b->k->requires_.len >= HLI_TEXT_PARAMS)
+    hli_builder_complain(b, "hl_require: more than %u requirements", HLI_TEXT_PARAMS);
+  else if (!hli_vec_push(b->alloc, &b->k->requires_, ((hli_require){a, c, (uint8_t)cmp})))
+    hli_builder_no_memory(b);
+}
+
+void(hl_allow)(hl_builder *b, uint32_t what) {
+  if (!b || b->diag.status != HL_OK)
+    return;
+  if (what & ~HLI_ALLOW_ALL)
+    hli_builder_complain(b, "hl_allow: %#x names nothing that can be allowed; use HL_ALLOW_*", what);
+  else
+    b->k->allow |= (uint8_t)what;
+}
+
 static hl_value add_param(hl_builder *b, const char *name, const hli_type_data *type, hl_access access) {
   hl_kernel *k = b->k;
   if (!is_name(name) || strlen(name) > 40)

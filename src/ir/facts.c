@@ -65,6 +65,26 @@ hli_opcode hli_reduce_combine(hl_reduce_op op) {
   return (unsigned)op < HL_REDUCE_COUNT ? reduces[op].combine : HLI_OP_NONE;
 }
 
+const char *hli_allow_text(uint32_t bit) {
+  switch (bit) {
+  case HL_ALLOW_CONTRACT:
+    return "contract";
+  case HL_ALLOW_FLUSH:
+    return "flush";
+  case HL_ALLOW_APPROX_DIV:
+    return "approx_div";
+  case HL_ALLOW_TF32:
+    return "tf32";
+  default:
+    return NULL;
+  }
+}
+
+const char *hli_compare_text(uint8_t compare) {
+  static const char *const text[] = {"==", "!=", "<", "<=", ">", ">="};
+  return compare >= HL_EQ && compare <= HL_GE ? text[compare - HL_EQ] : NULL;
+}
+
 const char *hli_reduce_text(hl_reduce_op op) {
   return (unsigned)op < HL_REDUCE_COUNT ? reduces[op].text : "none";
 }

@@ -180,6 +180,13 @@ typedef struct hli_launch {  /* facts of a scheduled or lowered kernel */
   uint32_t max_nreg;         /* LANE: 0 = the assembler's choice */
 } hli_launch;
 
+/* A condition on two sizes, checked when arguments are bound. */
+typedef struct hli_require { hli_dim a, b; uint8_t compare; } hli_require; /* compare: HL_EQ .. HL_GE */
+
+#define HLI_ALLOW_ALL 15u
+const char *hli_allow_text(uint32_t bit);      /* of HL_ALLOW_CONTRACT ..; NULL: no such bit */
+const char *hli_compare_text(uint8_t compare); /* "==" of HL_EQ ..; NULL: no comparison */
+
 struct hl_kernel {
   const hl_allocator *alloc;
   hli_arena arena;           /* names */
@@ -187,6 +194,7 @@ struct hl_kernel {
   uint8_t stage;             /* HLI_STAGE_* */
   bool scheduled;            /* TILE with blocks chosen and an explicit grid */
   bool failed;               /* out of memory somewhere */
+  uint8_t allow;             /* HL_ALLOW_* */
   HLI_VEC(hli_dim_data) dims;
   HLI_VEC(hli_axis_data) axes;
   HLI_VEC(hli_type_data) types;
@@ -198,6 +206,7 @@ struct hl_kernel {
   HLI_VEC(int64_t) ints;
   HLI_VEC(hli_param) params;
   HLI_VEC(hli_grid_axis) grid;
+  HLI_VEC(hli_require) requires_;
   hli_block body;
   hli_launch launch;
 };                           /* element 0 of dims..layouts is a dummy */
@@ -351,6 +360,9 @@ hl_status hli_infer(hl_kernel *k, const hli_op_desc *desc, hli_type *results, hl
 /* Verifies structure, types and stages.  On failure the message shows the op's printed line and what is wrong;
  * `listing` (may be NULL) gets the whole printed kernel with the complaints below their lines. */
 hl_status hli_verify(const hl_kernel *k, hl_diag *diag, hli_strbuf *listing);
+
+/* Do the sizes (by dimension, -1 unknown; NULL: those of k's dims) meet what the kernel requires? */
+hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *diag);
 
 /* ---- text ------------------------------------------------------------------------------------
  * print.c / parse.c.  parse(print(k)) prints the same bytes, at every stage.

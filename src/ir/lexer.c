@@ -112,7 +112,7 @@ hli_token hli_lexer_next(hli_lexer *l) {
     return number(l);
   if (is_name(c))
     return word(l);
-  if (!c || !strchr("{}[]()<>,:=/", c))
+  if (!c || !strchr("{}[]()<>,:=/!", c))
     return bad(l, "is not part of the text form");
   hli_token t = start(l, HLI_TOK_PUNCT);
   l->at++;

@@ -398,6 +398,40 @@ static bool launch_line(hli_parser *p) {
   return any || hli_parse_expected(p, "a launch fact: warps, shared, grain, scratch, max_nreg (in this order)");
 }
 
+/* ---- allow contract flush approx_div tf32; require M <= 4096 -------------------------------------- */
+
+static bool allow_line(hli_parser *p) {
+  if (p->k->allow)
+    return hli_parse_fail(p, &p->tok, "the kernel has two allow lines");
+  for (uint32_t bit = 1; bit <= HLI_ALLOW_ALL; bit <<= 1)
+    if (hli_parse_accept_word(p, hli_allow_text(bit)))
+      p->k->allow |= (uint8_t)bit;
+  return p->k->allow || hli_parse_expected(p, "what is allowed: contract, flush, approx_div, tf32 (in this order)");
+}
+
+/* == != < <= > >= */
+static bool compare_sign(hli_parser *p, uint8_t *out) {
+  static const char signs[] = "=!<>";
+  char sign = 0;
+  for (const char *s = signs; *s && !sign; s++)
+    if (hli_parse_accept(p, *s))
+      sign = *s;
+  const bool equal = sign && hli_parse_accept(p, '=');
+  if (!sign || ((sign == '=' || sign == '!') && !equal))
+    return hli_parse_expected(p, "a comparison: ==, !=, <, <=, > or >=");
+  *out = sign == '=' ? HL_EQ : sign == '!' ? HL_NE : sign == '<' ? (equal ? HL_LE : HL_LT) : equal ? HL_GE : HL_GT;
+  return true;
+}
+
+static bool require_line(hli_parser *p) {
+  hli_require r = {0};
+  if (p->k->requires_.len == HLI_TEXT_PARAMS)
+    return hli_parse_fail(p, &p->tok, "more than %u requirements", HLI_TEXT_PARAMS);
+  if (!hli_parse_dim(p, &r.a) || !compare_sign(p, &r.compare) || !hli_parse_dim(p, &r.b))
+    return false;
+  return hli_vec_push(p->k->alloc, &p->k->requires_, r) || hli_parse_memory(p);
+}
+
 /* ---- all lines -------------------------------------------------------------------------------------- */
 
 static bool layout_keyword(hli_parser *p) { return layout_line(p, false); }
@@ -409,13 +443,13 @@ bool hli_parse_head(hli_parser *p) {
     bool (*line)(hli_parser *);
   } lines[] = {{"dim", dim_line},           {"param", param_line},           {"axis", axis_line},
                {"layout", layout_keyword},  {"swizzle", swizzle_keyword},    {"grid", grid_line},
-               {"launch", launch_line}};
+               {"launch", launch_line},     {"allow", allow_line},           {"require", require_line}};
   while (!hli_parse_accept_word(p, "body")) {
     uint32_t i = 0;
     while (i < HLI_COUNT(lines) && !hli_parse_accept_word(p, lines[i].word))
       i++;
     if (i == HLI_COUNT(lines))
-      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch or body");
+      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch, allow, require or body");
     if (!lines[i].line(p) || !hli_parse_newline(p, "the declaration"))
       return false;
   }

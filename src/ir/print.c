@@ -504,6 +504,27 @@ static void put_launch(const printer *p) {
     puts_(p, "\n");
 }
 
+static void put_allow(const printer *p) {
+  if (!p->k->allow)
+    return;
+  puts_(p, "  allow");
+  for (uint32_t bit = 1; bit <= HLI_ALLOW_ALL; bit <<= 1)
+    if (p->k->allow & bit)
+      hli_sb_printf(p->out, " %s", hli_allow_text(bit));
+  puts_(p, "\n");
+}
+
+static void put_requires(const printer *p) {
+  for (uint32_t i = 0; i < p->k->requires_.len; i++) {
+    const hli_require *r = &p->k->requires_.data[i];
+    puts_(p, "  require ");
+    put_dim(p, r->a);
+    hli_sb_printf(p->out, " %s ", hli_compare_text(r->compare));
+    put_dim(p, r->b);
+    puts_(p, "\n");
+  }
+}
+
 static void put_head(const printer *p) {
   const hl_kernel *k = p->k;
   hli_sb_printf(p->out, "hl %d %s\nkernel @", HLI_TEXT_VERSION, hli_stage_text(k->stage));
@@ -522,6 +543,8 @@ static void put_head(const printer *p) {
     hli_print_layout(&k->layouts.data[i], p->out);
     puts_(p, "\n");
   }
+  put_requires(p);
+  put_allow(p);
   if (k->scheduled)
     put_grid(p);
   put_launch(p);

@@ -186,6 +186,13 @@ bool hli_verify_head(hli_verifier *v) {
   if (v->complaints.len == 0)
     for (uint32_t i = 0; i < k->params.len; i++)
       check_param(v, i);
+  for (uint32_t i = 0; i < k->requires_.len; i++) {
+    const hli_require *r = &k->requires_.data[i];
+    if (!r->a || r->a >= k->dims.len || !r->b || r->b >= k->dims.len || !hli_compare_text(r->compare))
+      hli_complain(v, 0, "requirement %u names no two dimensions or no comparison", i);
+  }
+  if (k->allow > HLI_ALLOW_ALL)
+    hli_complain(v, 0, "the kernel allows something that does not exist (%u)", k->allow);
   check_grid(v);
   return v->complaints.len == 0;
 }

@@ -27,7 +27,8 @@ static bool operands_ok(hli_verifier *v, hli_op op) {
 static bool carried(const hl_kernel *k, hli_op op, uint32_t *first, uint32_t *count) {
   *first = hli_region_form_of(k, op).operands;
   *count = hli_operand_count(k, op) - *first;
-  return (*first || !hli_op_facts(code)->regions) && *first <= hli_operand_count(k, op);
+  const bool region = hli_op_facts((hli_opcode)hli_op_get(k, op)->code)->regions != 0;
+  return (*first || !region) && *first <= hli_operand_count(k, op);
 }
 
 static bool results_ok(hli_verifier *v, hli_op op) {

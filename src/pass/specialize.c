@@ -185,6 +185,8 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   hl_status s = bind_dims(env, k);
   if (s != HL_OK)
     return s;
+  if ((s = hli_check_requires(k, NULL, env->diag)) != HL_OK)
+    return s;
   fix_strides(k);
   fold_sizes(k);
   if ((s = hli_pass_simplify(env, pk)) != HL_OK)

@@ -102,6 +102,15 @@ static void describe_step(const hl_kernel *k, const hl_target *target, const hlc
   s->slot_count = describe_slots(k, s->slots);
 }
 
+static bool describe_requires(const hl_kernel *k, hlr_program *p) {
+  p->requires_ = hli_calloc(k->alloc, HLI_MAX(k->requires_.len, 1u), sizeof *p->requires_);
+  for (uint32_t i = 0; p->requires_ && i < k->requires_.len; i++) {
+    const hli_require *r = &k->requires_.data[i];
+    p->requires_[p->require_count++] = (hlr_require){(uint16_t)r->a, (uint16_t)r->b, r->compare};
+  }
+  return p->requires_ != NULL;
+}
+
 hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_result *image, hl_diag *diag,
                        hlr_program **out) {
   const hl_allocator *a = k->alloc;
@@ -121,7 +130,7 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
     p->steps->slots = hli_calloc(a, HLI_MAX(slots, 1u), sizeof *p->steps->slots);
     p->steps->slot_count = slots;
   }
-  if (!p->dims || !p->params || !p->steps || !p->steps->slots) {
+  if (!describe_requires(k, p) || !p->dims || !p->params || !p->steps || !p->steps->slots) {
     hli_program_free(a, p);
     return hli_fail_memory(diag, "describing a launch");
   }
@@ -140,6 +149,7 @@ void hli_program_free(const hl_allocator *a, hlr_program *p) {
   for (uint32_t s = 0; p->steps && s < p->step_count; s++)
     hli_release(a, p->steps[s].slots, HLI_MAX(p->steps[s].slot_count, 1u) * sizeof *p->steps[s].slots);
   hli_release(a, p->steps, HLI_MAX(p->step_count, 1u) * sizeof *p->steps);
+  hli_release(a, p->requires_, HLI_MAX(p->require_count, 1u) * sizeof *p->requires_);
   hli_release(a, p->params, HLI_MAX(p->param_count, 1u) * sizeof *p->params);
   hli_release(a, p->dims, HLI_MAX(p->dim_count, 1u) * sizeof *p->dims);
   hli_release(a, p, sizeof *p);

@@ -117,5 +117,5 @@ hl_status hli_bind(hli_machine *m, const hl_arg *args, size_t count) {
     if (s)
       return s;
   }
-  return HL_OK;
+  return hli_check_requires(m->k, m->dims, m->diag);
 }
