@@ -5,7 +5,7 @@
 #include "codegen/host.h"
 #include "src/pass/loopnest.h"
 
-enum { ATTR_CACHE = 3, CACHE_STREAM = 1, STREAM_ALIGN = 64, STREAM_LEAST = 16 };
+enum { ATTR_CACHE = 3, CACHE_STREAM = 1, STREAM_ALIGN = 64, STREAM_LEAST = 64 };
 
 /* f16 and bf16 travel as 16-bit integers: masked accesses of them exist. */
 static LLVMTypeRef memory_type(hlc_emit *e, hl_dtype d) {
@@ -218,7 +218,8 @@ static void store_register(hlc_emit *e, const access *x, LLVMValueRef value, LLV
   hlc_intrinsic(e, x->contiguous ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, args, 3);
 }
 
-/* Non-temporal stores need at least 16-byte aligned pieces; the base is known to be aligned to 64 here. */
+/* Whole cache lines only: the base is known to be aligned to 64 here.  Smaller pieces would be stored one by one, and a
+ * line that is written in part past the cache and in part through it costs more than both. */
 static uint32_t streaming_align(hlc_emit *e, hli_op op, const access *x) {
   if (!hlc_host_of(e)->streaming || !is_streaming(e, op) || !x->contiguous) return 0;
   uint32_t align = offset_align(e, &x->a, hl_dtype_size(x->dtype));

@@ -275,7 +275,10 @@ void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   prepare(c, &t);
   if (ln_failed(c)) return;
   int64_t registers = c->unroll * (is_light(c, &t) ? 2 : 1);
-  if (t.vector < t.rank) t.lanes = ln_main_lanes(c, roots[0].dims[t.order[t.vector]], registers, widest(c, &t));
+  if (t.vector < t.rank) {
+    const ln_dim d = roots[0].dims[t.order[t.vector]];
+    t.lanes = ln_whole_lanes(c, d, ln_main_lanes(c, d, registers, widest(c, &t)), widest(c, &t));
+  }
   open_next(c, &t);
   for (uint32_t i = 0; i < n; i++) {
     if (roots[i].kind == LN_KEEP) ln_buffer_holds(c, roots[i].value);

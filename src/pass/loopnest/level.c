@@ -149,6 +149,16 @@ static ln_val or_nothing(const ln *c, ln_val begin) {
   return ln_const(c, begin, &x) && x == 0 ? (ln_val){0, 0} : begin;
 }
 
+static uint32_t step_serial(ln *c, const ln_var *v, int64_t begin, int64_t end) {
+  for (uint32_t i = 0; i < HLI_MIN(c->step_count, LN_STEPS); i++) {
+    const ln_step *s = &c->step[i];
+    if (s->dim.axis == v->dim.axis && s->dim.range == v->dim.range && s->lanes == v->lanes && s->begin == begin && s->end == end)
+      return s->serial;
+  }
+  c->step[c->step_count++ % LN_STEPS] = (ln_step){v->dim, v->lanes, begin, end, ++c->serials};
+  return c->serials;
+}
+
 /* One loop in steps of `step`; at most one known trip needs none. */
 static void one_loop(ln *c, ln_var v, ln_val begin, ln_val end, int64_t step, ln_carried carried, ln_body body, void *ctx) {
   int64_t b, e;
@@ -158,6 +168,7 @@ static void one_loop(ln *c, ln_var v, ln_val begin, ln_val end, int64_t step, ln
   v.index = begin;
   if (!single) v.index = ln_open(c, begin, end, ln_i64(c, step), carried.v, carried.n, axis_name(c, v.dim.axis));
   uint8_t id = ln_push_var(c, v);
+  if (single) c->var[id].serial = step_serial(c, &v, b, e);
   if (!ln_failed(c)) body(c, ctx, id);
   ln_pop_var(c);
   if (!single) ln_close(c, carried.v, carried.n);
@@ -187,15 +198,32 @@ static void masked_body(ln *c, void *ctx, uint8_t var) {
   p->body(c, p->ctx, var);
 }
 
+/* What is left of a known size behind the main loop: one vector, masked where it is not full.  With carried values it has
+ * the lanes of the main loop, whose accumulators it goes on with: one horizontal reduction, not two. */
+static void known_rest(ln *c, ln_var v, ln_val at, ln_val end, ln_carried main, ln_body body, void *ctx) {
+  int64_t b = 0, e = 0;
+  ln_const(c, at, &b);
+  ln_const(c, end, &e);
+  if (b >= e) return;
+  if (!main.n) v.lanes = (e - b + c->width - 1) / c->width * c->width;
+  partial p = {body, ctx, end};
+  one_loop(c, v, at, end, v.lanes, main, e - b == v.lanes ? body : masked_body, e - b == v.lanes ? ctx : &p);
+}
+
 void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried rest, ln_body body, void *ctx) {
   ln_bounds b = ln_range_bounds(c, d);
   if (ln_failed(c)) return;
   ln_var v = {.dim = d, .begin = or_nothing(c, b.begin), .lanes = lanes};
   ln_val at = b.begin;
   if (lanes > c->width) {
+    int64_t known;
     ln_val end = whole_end(c, at, b.end, lanes);
     one_loop(c, v, at, end, lanes, main, body, ctx);
     at = end;
+    if (ln_const(c, at, &known) && ln_const(c, b.end, &known)) {
+      known_rest(c, v, at, b.end, main, body, ctx);
+      return;
+    }
   }
   v.lanes = c->width;
   if (at.v != b.end.v) {
@@ -217,6 +245,19 @@ void ln_whole_vectors(ln *c, ln_dim d, int64_t lanes, ln_body body, void *ctx) {
   partial p = {body, ctx, b.end};
   one_loop(c, v, b.begin, end, lanes, none, body, ctx);
   if (end.v != b.end.v) one_loop(c, v, end, b.end, lanes, none, masked_body, &p);
+}
+
+/* Registers of a row that is walked over in one step. */
+#define WHOLE_REGISTERS 8
+
+int64_t ln_whole_lanes(const ln *c, ln_dim d, int64_t lanes, hl_dtype widest) {
+  const int64_t most = c->width * (hl_dtype_size(widest) == 8 ? WHOLE_REGISTERS / 2 : WHOLE_REGISTERS);
+  const hli_op range = d.range ? ln_def(c, d.range) : 0;
+  hli_scalar begin, end;
+  if (range && (!hli_const_value(c->src, hli_operand(c->src, range, 0), &begin) || !hli_const_value(c->src, hli_operand(c->src, range, 1), &end)))
+    return lanes;
+  const int64_t size = ln_bound(c, d);
+  return size > 0 && size <= most ? (size + c->width - 1) / c->width * c->width : lanes;
 }
 
 /* Lanes of a main loop of so many registers; not more than the dimension has, and registers of

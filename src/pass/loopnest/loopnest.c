@@ -17,7 +17,8 @@
  *                                                                  for %N = %c0, %n, %c64 {
  *                                                                    ... load, sub, store
  * Vectors of a main loop are several registers wide (the knob unroll); a loop over single registers and a
- * masked partial one follow where the size does not divide. */
+ * masked partial one follow where the size does not divide.  What is left of a size that is known is one masked
+ * vector; a short row of known size is nothing but one, and stays in registers from its first nest to its last. */
 #include <stdio.h>
 #include "src/pass/loopnest/nest.h"
 

@@ -16,6 +16,7 @@
 #define LN_MAX_LEVELS 48
 #define LN_MAX_ACCS 16
 #define LN_AHEAD 4
+#define LN_STEPS 8
 #define LN_NEVER (-1e30) /* score of a dimension that cannot be a vector */
 
 /* A LOOP value and the level at which it exists. */
@@ -38,6 +39,9 @@ typedef struct ln_var {
 } ln_var;
 
 typedef struct ln_level { hli_cursor at; uint32_t epoch; } ln_level;
+
+/* A step that needs no loop, [begin, end) of a dimension in so many lanes: whoever takes it again finds what was computed. */
+typedef struct ln_step { ln_dim dim; int64_t lanes, begin, end; uint32_t serial; } ln_step;
 
 /* What is known about one value of the source. */
 typedef struct ln_state {
@@ -93,6 +97,8 @@ typedef struct ln {
   uint32_t var_count;         /* 1 + open ones */
   uint8_t shared[HL_MAX_RANK]; /* variables of shared loops, outermost first */
   uint32_t shared_count;
+  ln_step step[LN_STEPS];     /* the latest ones */
+  uint32_t step_count;
   bool may_share;             /* no memory hazard forbids shared loops */
   hli_op first_buffer;        /* buffers stand before this op of the body */
   int64_t scratch;            /* bytes */
@@ -147,11 +153,14 @@ void ln_pop_var(ln *c);
 typedef void (*ln_body)(ln *c, void *ctx, uint8_t var);
 typedef struct ln_carried { hli_value *v; uint32_t n; } ln_carried;
 void ln_scalar_loop(ln *c, ln_dim d, ln_carried carried, ln_body body, void *ctx);
-/* `lanes` in the main loop, which carries `main`; then c->width lanes, carrying `rest`. */
+/* `lanes` in the main loop, which carries `main`; then c->width lanes, carrying `rest`.  Of a known size all that is left is
+ * one vector of up to `lanes`, carrying `main`. */
 void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried rest, ln_body body, void *ctx);
 /* `lanes` in all of them, the last one masked. */
 void ln_whole_vectors(ln *c, ln_dim d, int64_t lanes, ln_body body, void *ctx);
 int64_t ln_main_lanes(const ln *c, ln_dim d, int64_t registers, hl_dtype widest);
+/* The whole dimension in one step, where its size is known and small; else `lanes`. */
+int64_t ln_whole_lanes(const ln *c, ln_dim d, int64_t lanes, hl_dtype widest);
 typedef struct ln_bounds { ln_val begin, end; } ln_bounds;
 ln_bounds ln_range_bounds(ln *c, ln_dim d);                    /* end is clamped to the block */
 hli_value ln_lane_mask(ln *c, ln_val n, int64_t lanes, uint32_t *level);

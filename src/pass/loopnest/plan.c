@@ -333,11 +333,31 @@ static bool has_own_dims(ln *c, hli_value v, hli_block block) {
   return own;
 }
 
+/* Do all nests take v's elements in one and the same step?  Then they find it in registers. */
+static bool is_one_step(ln *c, hli_value v, hli_block block) {
+  const hli_type_data *t = hli_type_of(c->src, v);
+  uint32_t own = 0;
+  bool whole = true;
+  for (uint32_t d = 0; d < t->rank; d++) {
+    const uint8_t shared = ln_shared_var(c, t->dims[d]);
+    if (shared) {
+      whole &= !c->var[shared].lanes;
+      continue;
+    }
+    whole &= ln_whole_lanes(c, ln_value_dim(c, v, d, block), 0, HL_F64) > 0;
+    own++;
+  }
+  return whole && own == 1;
+}
+
 /* Values of this block that several groups want and that are costly. A `for` wants a value in every trip. */
 static void decide_kept(ln *c, hli_block block, ln_roots *roots) {
   for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op))
     for (uint32_t i = 0; i < c->src->ops.data[op].result_count; i++)
       c->state[hli_result(c->src, op, i)].wanted = 0, c->state[hli_result(c->src, op, i)].keep = false;
+  bool simple = true; /* a `for` or a dot takes steps of its own */
+  for (uint32_t i = 0; i < roots->len; i++)
+    simple &= is_simple(&roots->data[i]);
   for (uint32_t i = 0; i < roots->len;) {
     demand d = {block, roots->data[i].kind == LN_FOR ? 2 : 1};
     uint32_t group = roots->data[i].group;
@@ -351,6 +371,7 @@ static void decide_kept(ln *c, hli_block block, ln_roots *roots) {
     ln_state *s = &c->state[v];
     /* Only ops that cost something themselves: a broadcast of a kept value is free. */
     s->keep = s->wanted >= 2 && own_cost(c, v) && cost_of(c, v, 24) >= KEEP_COST && has_own_dims(c, v, block);
+    if (s->keep && simple && is_one_step(c, v, block)) s->keep = false;
   }
 }
 
