@@ -210,6 +210,12 @@ HL_API hl_value hl_unsqueeze(hl_builder *b, hl_value v, uint32_t axis); /* new a
 HL_API hl_value hl_squeeze(hl_builder *b, hl_value v, uint32_t axis);
 HL_API hl_value hl_transpose(hl_builder *b, hl_value v, const uint32_t *perm);
 
+/* v[:, None, :]: HL_ALL keeps an axis, HL_NEW adds one of size 1. */
+HL_API hl_value hl_subscript(hl_builder *b, hl_value v, const hl_value *index, uint32_t n);
+/* Element c of the result is v's at c with c[axis] replaced by index[c]; 0 where v has no such lane, negative ones among
+ * them.  The index has v's shape but for that axis.  CPU only: the GPU pipeline gives HL_ERR_UNSUPPORTED. */
+HL_API hl_value hl_gather(hl_builder *b, hl_value v, int32_t axis, hl_value index);
+
 /* Reduces the given axes (negative count from the end); keep: they stay with size 1. */
 HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
 HL_API hl_value hl_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
@@ -306,6 +312,8 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_slice_dim(b, ...) (hl_slice_dim)(hl_at(b), __VA_ARGS__)
 #define hl_atomic(b, ...) (hl_atomic)(hl_at(b), __VA_ARGS__)
 #define hl_atomic_ex(b, ...) (hl_atomic_ex)(hl_at(b), __VA_ARGS__)
+#define hl_subscript(b, ...) (hl_subscript)(hl_at(b), __VA_ARGS__)
+#define hl_gather(b, ...) (hl_gather)(hl_at(b), __VA_ARGS__)
 #define hl_store(b, ...) (hl_store)(hl_at(b), __VA_ARGS__)
 #define hl_store_masked(b, ...) (hl_store_masked)(hl_at(b), __VA_ARGS__)
 #define hl_const_f(b, x) (hl_const_f)(hl_at(b), x)

@@ -553,6 +553,39 @@ hl_value(hl_dot)(hl_builder *b, hl_value a, hl_value c, hl_value acc) {
   return (hl_dot_ex)(b, a, c, acc, HL_DTYPE_NONE);
 }
 
+hl_value(hl_gather)(hl_builder *b, hl_value v, int32_t axis, hl_value index) {
+  if (!hli_builder_is_value(b, v, "gather") || !hli_builder_is_value(b, index, "gather"))
+    return HL_POISON;
+  const char kind = hli_dtype_kind(hli_dtype_of(b->k, index));
+  const int64_t at = axis + (axis < 0 ? (int64_t)hli_type_of(b->k, v)->rank : 0);
+  if (kind != 'i' && kind != 'u')
+    return hli_builder_complain(b, "gather: the index is %s: it must be of integers",
+                                hl_dtype_text(hli_dtype_of(b->k, index)));
+  const hl_value operands[2] = {v, hli_builder_cast(b, index, HL_I64)};
+  return hli_builder_op(
+      b, &(hli_op_desc){.code = HLI_OP_GATHER, .operands = operands, .operand_count = 2, .attrs = &at, .attr_len = {1}},
+      0);
+}
+
+hl_value(hl_subscript)(hl_builder *b, hl_value v, const hl_value *index, uint32_t n) {
+  uint32_t kept = 0;
+  if (!hli_builder_is_value(b, v, "subscript"))
+    return HL_POISON;
+  const uint32_t rank = hli_type_of(b->k, v)->rank;
+  for (uint32_t i = 0; index && i < n; i++) {
+    kept += index[i] == HL_ALL;
+    if (index[i] != HL_ALL && index[i] != HL_NEW)
+      return hli_builder_complain(
+          b, "subscript: a value in a kernel takes HL_ALL and HL_NEW; use hl_gather along an axis");
+  }
+  if (!index || kept != rank)
+    return hli_builder_complain(b, "subscript: %u times HL_ALL for a value of rank %u", kept, rank);
+  for (uint32_t i = 0; i < n && v; i++)
+    if (index[i] == HL_NEW)
+      v = (hl_unsqueeze)(b, v, i);
+  return v;
+}
+
 hl_value hl_name(hl_builder *b, hl_value v, const char *name) {
   if (hli_builder_ok(b, v) && name)
     hli_value_set_name(b->k, v, name);

@@ -488,6 +488,7 @@ static const rule_fn rules[] = {
     [HLI_RULE_IN_BOUNDS] = rule_in_bounds,
     [HLI_RULE_LOAD] = hli_infer_access,
     [HLI_RULE_STORE] = hli_infer_access,
+    [HLI_RULE_GATHER] = hli_infer_gather,
     [HLI_RULE_ATOMIC] = hli_infer_access,
     [HLI_RULE_REDUCE] = rule_reduce,
     [HLI_RULE_DOT] = rule_dot,

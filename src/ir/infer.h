@@ -16,5 +16,6 @@ typedef struct infer {
 #define HLI_TYPE_WORDS 160
 const char *hli_type_words(hl_kernel *k, hli_type t, char buf[HLI_TYPE_WORDS]);
 hl_status hli_infer_access(infer *f);
+hl_status hli_infer_gather(infer *f);
 
 #endif

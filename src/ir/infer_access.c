@@ -1,4 +1,4 @@
-/* infer_access.c: the type rule of load, store, prefetch and async_copy. */
+/* infer_access.c: the type rules of load, store, atomic, prefetch and async_copy, and of gather. */
 #include "src/ir/infer.h"
 
 typedef struct operands {
@@ -202,4 +202,25 @@ hl_status hli_infer_access(infer *f) {
   default:
     return HL_OK;
   }
+}
+
+hl_status hli_infer_gather(infer *f) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  const hli_type_data v = *hli_type_of(f->k, f->d->operands[0]), i = *hli_type_of(f->k, f->d->operands[1]);
+  const int64_t axis = f->d->attrs[0];
+  if (v.kind != HLI_TYPE_VALUE || i.kind != HLI_TYPE_VALUE || i.dtype != HL_I64)
+    return hli_fail(f->diag, HL_ERR_BUILD, "gather: wants a value and an i64 tile value, not %s and %s",
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, a),
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[1]].type, b));
+  if (axis < 0 || axis >= v.rank)
+    return hli_fail(f->diag, HL_ERR_BUILD, "gather: axis %lld of a value of rank %u", (long long)axis, v.rank);
+  bool fits = v.rank == i.rank;
+  for (uint32_t d = 0; d < v.rank && fits; d++)
+    fits = d == axis || v.dims[d] == i.dims[d];
+  if (!fits)
+    return hli_fail(f->diag, HL_ERR_BUILD, "gather: the index %s must have the shape of %s but for axis %lld",
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[1]].type, a),
+                    hli_type_words(f->k, f->k->values.data[f->d->operands[0]].type, b), (long long)axis);
+  f->out[0] = hli_type_value(f->k, (hl_dtype)v.dtype, i.dims, i.rank);
+  return HL_OK;
 }

@@ -378,6 +378,53 @@ static void test_own_stores(void **state) {
   everywhere(build_own_stores, t, 2, 0);
 }
 
+/* ---- gathers of values ---- */
+
+/* y[i, k] = e[i, idx[i, k]] / sum of e[i, :], e = exp(x); columns first, too: z[i] = x[V - 1 - i], of a whole tile */
+static hl_kernel *build_value_gather(hl_context *ctx) {
+  hl_builder *b = begin(ctx, "value_gather");
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N"), v = hl_dim_named(b, "V");
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){m, n}, 2, HL_IN);
+  const hl_value idx = hl_param_tensor(b, "idx", HL_I32, (hl_dim[]){m, v}, 2, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", HL_F32, (hl_dim[]){m, v}, 2, HL_OUT);
+  const hl_value z = hl_param_tensor(b, "z", HL_F32, (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, I(hl_size(b, x, 0)), 1, &i);
+  const hl_value e = hl_exp(b, hl_load(b, x, I(i, HL_ALL), 2)), sum = hl_reduce_sum(b, e, 1, false);
+  const hl_value picked = hl_gather(b, e, -1, hl_load(b, idx, I(i, HL_ALL), 2));
+  hl_store(b, y, I(i, HL_ALL), 2, hl_div(b, picked, hl_subscript(b, sum, I(HL_ALL, HL_NEW), 2)));
+  const hl_value last = hl_sub(b, hl_size(b, x, 1), hl_const_i(b, 1));
+  const hl_value columns = hl_tile_index(b, i); /* any index will do: the row's own number, counted from the end */
+  const hl_value back = hl_subscript(b, hl_sub(b, last, columns), I(HL_ALL, HL_NEW), 2);
+  const hl_value spread = hl_add(b, back, hl_cast(b, hl_mul(b, e, hl_const_f(b, 0)), HL_I64)); /* [$i, $N] */
+  hl_store(b, z, I(i, HL_ALL), 2, hl_gather(b, hl_load(b, x, I(i, HL_ALL), 2), 1, spread));
+  hl_tile_end(b, NULL, NULL);
+  return every_finish(b);
+}
+
+static void test_value_gather(void **state) {
+  (void)state;
+  static double x[M * N], idx[M * V], y[M * V], z[M * N];
+  numbers(x, M * N);
+  for (int i = 0; i < M; i++) {
+    double sum = 0;
+    for (int j = 0; j < N; j++)
+      sum += exp(x[i * N + j]);
+    for (int j = 0; j < N; j++)
+      z[i * N + j] = x[i * N + N - 1 - i];
+    for (int j = 0; j < V; j++) {
+      const int at = (i * 3 + j * 17) % (N + 20) - 10;
+      idx[i * V + j] = at;
+      y[i * V + j] = at < 0 || at >= N ? 0 : exp(x[i * N + at]) / sum;
+    }
+  }
+  const every_tensor t[] = {{HL_F32, 2, {M, N}, x, NULL, 0},
+                            {HL_I32, 2, {M, V}, idx, NULL, 0},
+                            {HL_F32, 2, {M, V}, NULL, y, 1e-5},
+                            {HL_F32, 2, {M, N}, NULL, z, 0}};
+  everywhere(build_value_gather, t, 4, EVERY_NO_GPU);
+}
+
 /* ---- mistakes ---- */
 
 static hl_kernel *mistake(hl_context *ctx, int which) {
@@ -433,8 +480,23 @@ static hl_kernel *mistake(hl_context *ctx, int which) {
   case 12:
     (void)hl_slice_dim(b, hl_const_i(b, 0), hl_dim_named(b, "Z"), 1);
     break;
-  default:
+  case 13:
     (void)hl_slice_dim(b, v, k, 1);
+    break;
+  case 14:
+    (void)hl_gather(b, v, 2, id);
+    break;
+  case 15:
+    (void)hl_gather(b, v, 1, id);
+    break;
+  case 16:
+    (void)hl_gather(b, v, 1, v);
+    break;
+  case 17:
+    (void)hl_subscript(b, v, I(HL_ALL, HL_NEW), 2);
+    break;
+  default:
+    (void)hl_subscript(b, v, I(HL_ALL, id), 2);
     break;
   }
   hl_tile_end(b, NULL, NULL);
@@ -459,6 +521,11 @@ MISTAKE(10)
 MISTAKE(11)
 MISTAKE(12)
 MISTAKE(13)
+MISTAKE(14)
+MISTAKE(15)
+MISTAKE(16)
+MISTAKE(17)
+MISTAKE(18)
 
 static void test_mistakes(void **state) {
   (void)state;
@@ -475,15 +542,20 @@ static void test_mistakes(void **state) {
   build_fails(mistake_10, (const char *[]){"store", "other", "loads", NULL});
   build_fails(mistake_11, (const char *[]){"eviction hint 77", NULL});
   build_fails(mistake_12, (const char *[]){"no tensor", "dimension Z", NULL});
+  build_fails(mistake_14, (const char *[]){"gather: axis 2", "rank 2", NULL});
+  build_fails(mistake_15, (const char *[]){"gather", "shape", "but for axis 1", NULL});
+  build_fails(mistake_16, (const char *[]){"gather", "f32", "integers", NULL});
+  build_fails(mistake_17, (const char *[]){"1 times HL_ALL", "rank 2", NULL});
+  build_fails(mistake_18, (const char *[]){"HL_ALL and HL_NEW", "hl_gather", NULL});
   build_fails(mistake_13, (const char *[]){"first position", "integer scalar", NULL});
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_moved),       cmocka_unit_test(test_moved_store), cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_pairs),       cmocka_unit_test(test_scatter),     cmocka_unit_test(test_halves),
-      cmocka_unit_test(test_interleaved), cmocka_unit_test(test_axes),        cmocka_unit_test(test_masked_gather),
-      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_moved),       cmocka_unit_test(test_moved_store),  cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_pairs),       cmocka_unit_test(test_scatter),      cmocka_unit_test(test_halves),
+      cmocka_unit_test(test_interleaved), cmocka_unit_test(test_axes),         cmocka_unit_test(test_masked_gather),
+      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_value_gather), cmocka_unit_test(test_mistakes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

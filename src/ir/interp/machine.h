@@ -166,6 +166,7 @@ hl_status hli_exec_scalar(hli_machine *m, hli_op op);
 hl_status hli_exec_tile_op(hli_machine *m, hli_op op);
 hl_status hli_exec_reduce(hli_machine *m, hli_op op); /* mix.c */
 hl_status hli_exec_dot(hli_machine *m, hli_op op);
+hl_status hli_exec_gather(hli_machine *m, hli_op op);
 /* One reduction over elements that come one by one. */
 typedef struct hli_fold {
   hl_reduce_op op;

@@ -124,3 +124,25 @@ hl_status hli_exec_dot(hli_machine *m, hli_op op) {
   }
   return HL_OK;
 }
+
+/* ---- gather ---- */
+
+hl_status hli_exec_gather(hli_machine *m, hli_op op) {
+  const hli_value src = hli_operand(m->k, op, 0);
+  const hli_ival *v = &m->values[src], *index = hli_ival_operand(m, op, 1);
+  const uint32_t axis = (uint32_t)hli_attr(m->k, op, 0, 0);
+  hli_ival *r;
+  hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
+  if (s)
+    return s;
+  const int64_t valid = taking_part(m, src, axis);
+  int64_t c[HL_MAX_RANK] = {0}, at[HL_MAX_RANK];
+  for (int64_t e = 0; e < r->count; e++) {
+    memcpy(at, c, sizeof at);
+    at[axis] = index->data[e].i;
+    r->data[e] = at[axis] >= 0 && at[axis] < valid ? v->data[hli_row_major(at, v->size, v->rank)]
+                                                   : hli_scalar_from_bits((hl_dtype)r->dtype, 0);
+    (void)hli_next_coord(c, r->size, r->rank);
+  }
+  return HL_OK;
+}

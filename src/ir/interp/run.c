@@ -169,6 +169,8 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
     return hli_exec_scalar(m, op);
   case HLI_FAM_TILE:
     return hli_exec_tile_op(m, op);
+  case HLI_FAM_GATHER:
+    return hli_exec_gather(m, op);
   case HLI_FAM_ACCESS:
     return hli_exec_access(m, op);
   case HLI_FAM_REDUCE:

@@ -98,6 +98,33 @@ static ln_val eval_pointwise(ln *c, hli_op op, const uint8_t *at) {
   return out;
 }
 
+/* ---- gather --------------------------------------------------------------------------------- */
+
+/* The value at a variable of its own, which stands where the index says. */
+static ln_val eval_gather(ln *c, hli_op op, const uint8_t *at) {
+  const hli_value v = hli_operand(c->src, op, 0);
+  const uint32_t axis = (uint32_t)hli_attr(c->src, op, 0, 0);
+  const hl_dtype dtype = hli_dtype_of(c->src, v);
+  ln_dim dim = ln_value_dim(c, v, axis, c->src->ops.data[op].block);
+  ln_val index = ln_eval(c, hli_operand(c->src, op, 1), at), zero = {hli_make_const(ln_at(c, 0), dtype, 0), 0};
+  uint8_t inner[HL_MAX_RANK] = {0};
+  if (ln_failed(c)) return zero;
+  for (uint32_t d = 0; d < hli_type_of(c->src, v)->rank; d++)
+    inner[d] = at[d];
+  if (ln_lanes_of(c, index) || ln_bound(c, dim) < 0) ln_fail(c, HL_ERR_UNSUPPORTED, "a gather along an axis whose size is not known; give the dimension a size");
+  if (ln_failed(c) || ln_bound(c, dim) == 0) return zero;
+  ln_bounds b = ln_range_bounds(c, dim);
+  ln_val valid = ln_bin(c, HLI_OP_AND, ln_bin(c, HLI_OP_GE, index, ln_i64(c, 0)), ln_bin(c, HLI_OP_LT, index, ln_bin(c, HLI_OP_SUB, b.end, b.begin)));
+  ln_val safe = {hli_make_where(ln_at(c, valid.level), valid.v, index.v, ln_i64(c, 0).v), valid.level};
+  inner[axis] = ln_push_var(c, (ln_var){.dim = dim, .index = ln_bin(c, HLI_OP_ADD, b.begin, safe), .begin = b.begin});
+  ln_val x = ln_eval(c, v, inner);
+  ln_pop_var(c);
+  if (ln_failed(c)) return zero;
+  int64_t lanes = ln_lanes_of(c, x);
+  uint32_t level = HLI_MAX(x.level, valid.level);
+  return (ln_val){hli_make_where(ln_at(c, level), ln_splat(c, valid, lanes).v, x.v, ln_splat(c, zero, lanes).v), level};
+}
+
 /* ---- everything -------------------------------------------------------------------------------- */
 
 static ln_val not_ready(ln *c, hli_value v) {
@@ -122,6 +149,7 @@ static ln_val eval_op(ln *c, hli_value v, const uint8_t *at) {
   }
   case HLI_OP_TILE_INDEX:
   case HLI_OP_IN_BOUNDS: return eval_tile_index(c, op, at);
+  case HLI_OP_GATHER: return eval_gather(c, op, at);
   case HLI_OP_LOAD: return ln_load(c, op, at);
   case HLI_OP_BROADCAST:
   case HLI_OP_TRANSPOSE:

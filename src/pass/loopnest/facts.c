@@ -133,6 +133,7 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   case HLI_OP_LOAD: return trace_access(c, op, d, depth);
   case HLI_OP_TILE_INDEX:
   case HLI_OP_IN_BOUNDS: return hli_operand(k, op, 0);
+  case HLI_OP_GATHER: return trace(c, hli_operand(k, op, 1), d, depth);
   case HLI_OP_DOT: return trace(c, hli_operand(k, op, d == 0 ? 0 : 1), d == 0 ? 0 : 1, depth);
   case HLI_OP_BROADCAST:
   case HLI_OP_TRANSPOSE:

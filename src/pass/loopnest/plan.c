@@ -497,6 +497,8 @@ static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, 
     return;
   }
   uint16_t code = c->src->ops.data[op].code;
+  for (uint32_t d = 0; code == HLI_OP_GATHER && d < t->rank; d++) /* one by one */
+    if (at[d] && at[d] <= s->rank) s->score[at[d] - 1] += LN_NEVER;
   if (code == HLI_OP_LOAD) {
     score_access(c, s, op, at);
     score_indices(c, s, op, at, depth);

@@ -47,6 +47,7 @@ static bool block_allows(const ln *c, hli_block b, hli_axis axis, hli_value rang
     switch (o->code) {
     case HLI_OP_ATOMIC:
     case HLI_OP_STORE: ok = store_allows(c, op, axis, range); break;
+    case HLI_OP_GATHER: ok = times(c, hli_operand(c->src, op, 0), axis) == times(c, hli_result(c->src, op, 0), axis) && hli_type_of(c->src, hli_operand(c->src, op, 0))->dims[hli_attr(c->src, op, 0, 0)] != axis; break;
     case HLI_OP_REDUCE: ok = reduce_allows(c, op, axis); break;
     case HLI_OP_DOT: ok = false; break;
     case HLI_OP_FOR:
@@ -121,9 +122,9 @@ static void score_block(const ln *c, hli_block b, double *score) {
   }
 }
 
-static bool has_atomics(const ln *c, hli_block b) {
+static bool has_singles(const ln *c, hli_block b) {
   for (hli_op op = hli_first(c->src, b); op; op = hli_next(c->src, op))
-    if (c->src->ops.data[op].code == HLI_OP_ATOMIC || (c->src->ops.data[op].region && has_atomics(c, c->src->ops.data[op].region)))
+    if (c->src->ops.data[op].code == HLI_OP_ATOMIC || c->src->ops.data[op].code == HLI_OP_GATHER || (c->src->ops.data[op].region && has_singles(c, c->src->ops.data[op].region)))
       return true;
   return false;
 }
@@ -136,7 +137,7 @@ static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint
     ln_fail(c, HL_ERR_MEMORY, "out of memory");
     return n;
   }
-  if (has_atomics(c, block)) return n; /* they are done one by one */
+  if (has_singles(c, block)) return n; /* they are done one by one */
   score_block(c, block, score);
   for (uint32_t i = 0; i < n; i++)
     if (score[shared[i].axis] > 0 && ln_bound(c, shared[i]) != 1 && (best == n || score[shared[i].axis] >= score[shared[best].axis])) best = i;
