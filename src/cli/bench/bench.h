@@ -1,4 +1,4 @@
-/* bench.h: hl-bench's parts: options, timing, references, reports. */
+/* bench.h: hl-bench's parts: options, timing, references, reports, and its commands. */
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 
@@ -8,32 +8,53 @@
 
 /* ---- options ---- */
 
+typedef enum bench_cache { CACHE_USUAL, CACHE_COLD, CACHE_HOT } bench_cache;
+
 typedef struct bench_options {
   const char *who;
-  const char *device; /* "cpu", "cuda", "cuda:1" */
-  const char *filter; /* regular expression on names; NULL: all */
-  const char *config; /* as for hl run; NULL: default */
-  const char *json;   /* file; NULL: none */
-  const char *cublas; /* library file; NULL: the usual names */
+  const char *device;            /* "cpu", "cuda", "cuda:1" */
+  const char *filter;            /* regular expression on names; NULL: all */
+  const char *config;            /* as for hl run; NULL: default */
+  const char *json, *csv, *html; /* files; NULL: none */
+  const char *cublas;            /* library file; NULL: the usual names */
   cli_shape shape;
-  hl_dtype dtype;  /* NONE: each kernel's own list, see `all_dtypes` */
-  bool all_dtypes; /* else the first dtype of each kernel */
-  int threads;     /* CPU; 0: one, then all */
-  int pairs;       /* interleaved rounds */
-  double min_time; /* seconds of a sample; 0: 5 ms on the CPU, 1 ms on a GPU */
-  double timeout;  /* seconds a step may take */
+  hl_dtype dtype;    /* NONE: each kernel's own list, see `all_dtypes` */
+  bool all_dtypes;   /* else the first dtype of each kernel */
+  bench_cache cache; /* usual: hot on the CPU, cold on a GPU */
+  int threads;       /* CPU; 0: one, then all */
+  int pairs;         /* interleaved rounds, at most */
+  double min_time;   /* seconds of a sample; 0: 5 ms on the CPU, 1 ms on a GPU */
+  double max_noise;  /* rounds end when the intervals are this narrow: half their width over the median */
+  double max_time;   /* seconds of rounds for one kernel */
+  double timeout;    /* seconds a step may take */
   uint64_t seed;
-  int configs; /* check: random configurations */
+  int configs;        /* check: random configurations */
+  const char *target; /* compile: instead of the device's */
   int argc;
   char **argv; /* for the report */
 } bench_options;
 
-int bench_kernels(const bench_options *o); /* hl-bench */
-int bench_launch(const bench_options *o);  /* hl-bench launch */
-int bench_check(const bench_options *o);   /* hl-bench check */
+int bench_kernels(const bench_options *o);   /* hl-bench */
+int bench_launch(const bench_options *o);    /* hl-bench launch */
+int bench_check(const bench_options *o);     /* hl-bench check */
+int bench_compile(const bench_options *o);   /* hl-bench compile */
+int bench_coldstart(const bench_options *o); /* hl-bench coldstart */
+int bench_compare(int argc, char **argv);    /* hl-bench compare */
 
+/* select.c: what --filter, --dtype, --shape and --config ask for. */
+typedef struct bench_job {
+  const hl_example *example;
+  hl_dtype dtype;
+} bench_job;
 /* Does the name pass --filter?  The expression was checked before. */
 bool bench_selected(const bench_options *o, const char *name);
+/* The kernels and dtypes, to be freed; NULL after a message if there are none or --shape has a dimension of none. */
+bench_job *bench_select(const bench_options *o, size_t *count);
+/* The job's shape: --shape's sizes where the kernel has the dimension, else its own.  0 or an exit code. */
+int bench_shape(const bench_options *o, const bench_job *job, const hl_kernel *k, cli_shape *out);
+/* Can every job take --config?  0 or an exit code, after a message. */
+int bench_config_fits(const bench_options *o, const cli_place *place, const bench_job *jobs, size_t count);
+
 /* One line on stderr that the next one overwrites; only on a terminal. */
 __attribute__((format(printf, 1, 2))) void bench_progress(const char *format, ...);
 
@@ -50,7 +71,9 @@ typedef struct contestant {
   const char *name;
   hl_status (*run)(void *self, size_t i, hl_diag *diag);
   void *self;
-  double *seconds; /* per run, one figure per round */
+  bool machine;    /* what the machine can do, no competitor */
+  bool roof;       /* ... and the limit for this kernel */
+  double *seconds; /* per run, one figure per round; NAN: not sampled in this round */
 } contestant;
 
 /* How runs are timed: the clock of the place. */
@@ -66,22 +89,40 @@ typedef struct bench_clock {
 typedef struct interval {
   double median, low, high; /* 95 % */
 } interval;
-interval bench_median(const double *x, size_t n);
+interval bench_median(const double *x, size_t n); /* NANs are left out */
 /* Of a[i] / b[i]. */
 interval bench_ratio(const double *a, const double *b, size_t n);
+/* Half of the interval's width over its median. */
+double bench_noise(const interval *x);
 
-/* `rounds` rounds, in each of which every contestant is sampled for at least min_time; `sets` runs at least. */
-hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, size_t rounds, double min_time, size_t sets,
+typedef struct race_rules {
+  size_t most;      /* rounds */
+  double min_time;  /* seconds of a sample */
+  double max_noise; /* stops when the time of contestant 0 and all ratios to it are as sure as this ... */
+  double max_time;  /* ... or after so many seconds */
+  size_t sets;      /* runs of a sample at least */
+  bool warm;        /* one run before each sample that is not timed */
+} race_rules;
+
+typedef struct race_end {
+  size_t rounds;
+  double noise;        /* the widest of what max_noise is about */
+  const char *because; /* "noise", "time" or "rounds" */
+} race_end;
+
+/* Rounds in each of which every contestant is sampled; one that is very slow only in the first few. */
+hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, const race_rules *rules, race_end *end,
                      hl_diag *diag);
 
 /* ---- references on the CPU ---- */
 
 /* Moves `work` bytes in all, in the roof's mix of reads and writes, with some threads; from ROOF_FMA on: does `work`
- * operations in registers: fused multiply-adds of f32 or f64, dot products of bf16 pairs or int8 quadruples. */
+ * operations in registers: fused multiply-adds of f32 or f64, dot products of bf16 pairs or int8 quadruples. Successive
+ * runs use `sets` places in turn. */
 typedef enum roof_kind { ROOF_COPY, ROOF_TRIAD, ROOF_READ, ROOF_FMA, ROOF_FMA64, ROOF_BF16, ROOF_INT8 } roof_kind;
 typedef struct roof roof;
-roof *roof_create(roof_kind kind, double work, int threads); /* NULL: the roof is not built in */
-void roof_run(roof *r);
+roof *roof_create(roof_kind kind, double work, int threads, size_t sets); /* NULL: the roof is not built in */
+void roof_run(roof *r, size_t i);
 void roof_destroy(roof *r);
 const char *roof_name(roof_kind kind);
 roof_kind roof_for(double read, double written);
@@ -109,6 +150,8 @@ void blas_environment(char **argv);
 
 /* ---- report ---- */
 
+enum { BENCH_CONTESTANTS = 8 };
+
 typedef struct bench_result {
   const char *kernel, *dtype;
   char *shape, *config;
@@ -118,19 +161,46 @@ typedef struct bench_result {
   char words[1100];   /* why not */
   double frobenius, worst, checked_share;
   double compile_seconds, bytes, flops;
-  size_t sets, rounds, count; /* of contestants; [0] is hl */
+  size_t sets, count; /* of buffers; of contestants: [0] is hl */
+  race_end end;
   bool cold, graphs;
-  interval time[8], ratio[8]; /* ratio: time of the reference / time of hl */
-  const char *name[8];
+  double roof; /* share of what the machine can do, measured in the same rounds; NAN: not known */
+  const char *roof_name;
+  interval time[BENCH_CONTESTANTS], ratio[BENCH_CONTESTANTS]; /* ratio: time of the reference / time of hl */
+  const char *name[BENCH_CONTESTANTS];
+  bool machine[BENCH_CONTESTANTS];
 } bench_result;
 
+/* More than ten operations per byte: the arithmetic counts, not the memory. */
+bool bench_computes(const bench_result *r);
+
+/* What was measured so far, and the files that it goes to. */
+typedef struct bench_report {
+  const bench_options *o;
+  json j;
+  bench_result *results;
+  size_t count;
+  char machine[256], when[32];
+} bench_report;
+
+/* Opens the files for writing, so that a wrong name is found before anything is measured. */
+int report_open(bench_report *r, const bench_options *o);
 void report_head(void);
-void report_line(const bench_result *r);
-void report_json(json *j, const bench_result *r);
+/* Takes the result over, its texts included; prints its line, and writes the files so far, so that they outlive a
+ * kernel that never ends.  An exit code when they cannot be written. */
+int report_add(bench_report *r, bench_result *result);
+/* Writes the files.  Returns an exit code. */
+int report_close(bench_report *r);
+void report_free(bench_report *r);
+
 /* The block "environment". */
 void report_environment(json *j, const bench_options *o, hl_device *dev, const char *openblas, const char *cublas);
-/* Writes what there is, so that it outlives a kernel that never ends; `results` must be open. */
-void report_so_far(const bench_options *o, const json *j);
+/* Writes the JSON to --json, if there is one, and frees it. */
 int report_write(const bench_options *o, json *j);
+/* csv.c and html.c: the whole file as a text, to be freed. */
+char *report_csv(const bench_report *r);
+char *report_html(const bench_report *r);
+const char *report_time(double seconds, char *text, size_t size);        /* "4.53 ms" */
+const char *report_rate(const bench_result *r, char *text, size_t size); /* "44.4 GB/s" */
 
 #endif

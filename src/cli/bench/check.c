@@ -32,7 +32,7 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
     jw_number(&j, "worst_error_of_allowed", o->verdict.worst);
   }
   jw_close(&j, '}');
-  char *line = cli_format("r %s\t%s\t%s", verdict, cli_outcome_right(o) ? "" : cli_outcome_words(o), j.text);
+  char *line = cli_format("r %s\t%s\t%s", verdict, cli_outcome_right(o) ? "" : cli_outcome_words(o), j.out.text);
   for (char *p = line; *p; p++)
     if (*p == '\n')
       *p = ' ';

@@ -1,34 +1,13 @@
 /* json.c: a JSON writer. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/bench/json.h"
-#include "src/cli/common/words.h"
-
-static void put(json *j, const char *text, size_t n) {
-  if (j->length + n + 1 > j->capacity) {
-    const size_t cap = (j->length + n + 1) * 2;
-    char *more = cli_alloc(cap, 1);
-    if (j->length)
-      memcpy(more, j->text, j->length);
-    free(j->text);
-    j->text = more;
-    j->capacity = cap;
-  }
-  memcpy(j->text + j->length, text, n);
-  j->length += n;
-  j->text[j->length] = 0;
-}
-
-static void puts_(json *j, const char *text) {
-  put(j, text, strlen(text));
-}
 
 static void quote(json *j, const char *s) {
   char escape[8];
-  put(j, "\"", 1);
+  cli_text_put(&j->out, "\"", 1);
   for (; *s; s++) {
     const unsigned char c = (unsigned char)*s;
     if (c == '"' || c == '\\')
@@ -37,31 +16,31 @@ static void quote(json *j, const char *s) {
       snprintf(escape, sizeof escape, "\\u%04x", c);
     else
       snprintf(escape, sizeof escape, "%c", c);
-    puts_(j, escape);
+    cli_text_add(&j->out, escape);
   }
-  put(j, "\"", 1);
+  cli_text_put(&j->out, "\"", 1);
 }
 
 static void begin(json *j, const char *key) {
   if (j->comma)
-    puts_(j, ",");
-  if (j->length)
-    puts_(j, "\n");
+    cli_text_add(&j->out, ",");
+  if (j->out.length)
+    cli_text_add(&j->out, "\n");
   if (key) {
     quote(j, key);
-    puts_(j, ": ");
+    cli_text_add(&j->out, ": ");
   }
   j->comma = true;
 }
 
 void jw_open(json *j, const char *key, char bracket) {
   begin(j, key);
-  put(j, &bracket, 1);
+  cli_text_put(&j->out, &bracket, 1);
   j->comma = false;
 }
 
 void jw_close(json *j, char bracket) {
-  put(j, &bracket, 1);
+  cli_text_put(&j->out, &bracket, 1);
   j->comma = true;
 }
 
@@ -74,27 +53,27 @@ void jw_number(json *j, const char *key, double value) {
   char text[40];
   snprintf(text, sizeof text, isfinite(value) ? "%.9g" : "null", value);
   begin(j, key);
-  puts_(j, text);
+  cli_text_add(&j->out, text);
 }
 
 void jw_integer(json *j, const char *key, long long value) {
   char text[40];
   snprintf(text, sizeof text, "%lld", value);
   begin(j, key);
-  puts_(j, text);
+  cli_text_add(&j->out, text);
 }
 
 void jw_bool(json *j, const char *key, bool value) {
   begin(j, key);
-  puts_(j, value ? "true" : "false");
+  cli_text_add(&j->out, value ? "true" : "false");
 }
 
 void jw_raw(json *j, const char *key, const char *value) {
   begin(j, key);
-  puts_(j, value);
+  cli_text_add(&j->out, value);
 }
 
 void jw_free(json *j) {
-  free(j->text);
+  cli_text_free(&j->out);
   *j = (json){0};
 }

@@ -3,11 +3,11 @@
 #define CLI_JSON_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "src/cli/common/text.h"
 
 typedef struct json {
-  char *text;
-  size_t length, capacity;
+  cli_text out;
   bool comma; /* something stands before the next member */
 } json;
 

@@ -1,17 +1,18 @@
-/* report.c: the table on the standard output and the JSON file. */
+/* report.c: the table on the standard output, the JSON file, and the files' opening and writing. */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "src/cli/bench/bench.h"
 
-/* ---- table ---- */
+/* ---- figures as text ---- */
 
-static const char *time_text(double seconds, char *text, size_t size) {
+const char *report_time(double seconds, char *text, size_t size) {
   if (seconds < 1e-6)
     snprintf(text, size, "%.0f ns", seconds * 1e9);
   else if (seconds < 1e-3)
@@ -23,16 +24,15 @@ static const char *time_text(double seconds, char *text, size_t size) {
   return text;
 }
 
-/* More than ten operations per byte: the arithmetic counts, not the memory. */
-static bool computes(const bench_result *r) {
+bool bench_computes(const bench_result *r) {
   return r->flops > 10 * r->bytes;
 }
 
-static const char *rate_text(const bench_result *r, char *text, size_t size) {
+const char *report_rate(const bench_result *r, char *text, size_t size) {
   const double t = r->time[0].median;
-  if (computes(r) && r->flops / t >= 1e12)
+  if (bench_computes(r) && r->flops / t >= 1e12)
     snprintf(text, size, "%.1f TFLOP/s", r->flops / t * 1e-12);
-  else if (computes(r))
+  else if (bench_computes(r))
     snprintf(text, size, "%.1f GFLOP/s", r->flops / t * 1e-9);
   else if (r->bytes / t >= 1e12)
     snprintf(text, size, "%.2f TB/s", r->bytes / t * 1e-12);
@@ -41,21 +41,26 @@ static const char *rate_text(const bench_result *r, char *text, size_t size) {
   return text;
 }
 
+/* ---- table ---- */
+
 void report_head(void) {
-  printf("%-14s %-24s %-5s %4s %10s %14s  %-7s speed relative to references, median [95%% interval]\n", "kernel",
-         "shape", "dtype", "thr", "time", "rate", "verdict");
+  printf("%-14s %-24s %-5s %4s %10s %7s %14s %6s  %-7s speed relative to references, median [95%% interval]\n",
+         "kernel", "shape", "dtype", "thr", "time", "+-", "rate", "roof", "verdict");
 }
 
-void report_line(const bench_result *r) {
-  char time[32] = "", rate[40] = "", threads[12] = "-";
+static void report_line(const bench_result *r) {
+  char time[32] = "", rate[40] = "", threads[12] = "-", noise[16] = "", share[16] = "";
   if (r->threads)
     snprintf(threads, sizeof threads, "%d", r->threads);
   if (r->count) {
-    time_text(r->time[0].median, time, sizeof time);
-    rate_text(r, rate, sizeof rate);
+    report_time(r->time[0].median, time, sizeof time);
+    report_rate(r, rate, sizeof rate);
+    snprintf(noise, sizeof noise, "%.1f%%", 100 * bench_noise(&r->time[0]));
+    if (!isnan(r->roof))
+      snprintf(share, sizeof share, "%.0f%%", 100 * r->roof);
   }
-  printf("%-14s %-24s %-5s %4s %10s %14s  %-7s", r->kernel, r->shape ? r->shape : "", r->dtype, threads, time, rate,
-         r->status);
+  printf("%-14s %-24s %-5s %4s %10s %7s %14s %6s  %-7s", r->kernel, r->shape ? r->shape : "", r->dtype, threads, time,
+         noise, rate, share, r->status);
   for (size_t i = 1; i < r->count; i++)
     printf("%s %s %.3fx [%.3f, %.3f]", i > 1 ? "," : "", r->name[i], r->ratio[i].median, r->ratio[i].low,
            r->ratio[i].high);
@@ -75,7 +80,36 @@ static void interval_json(json *j, const char *key, const interval *x) {
   jw_close(j, '}');
 }
 
-void report_json(json *j, const bench_result *r) {
+static void figures_json(json *j, const bench_result *r) {
+  interval_json(j, "seconds", &r->time[0]);
+  jw_number(j, "bytes", r->bytes);
+  jw_number(j, "flops", r->flops);
+  jw_number(j, "gb_per_s", r->bytes / r->time[0].median * 1e-9);
+  jw_number(j, "gflop_per_s", r->flops / r->time[0].median * 1e-9);
+  if (!isnan(r->roof)) {
+    jw_number(j, "percent_of_roof", 100 * r->roof);
+    jw_text(j, "roof", r->roof_name);
+  }
+  jw_number(j, "compile_seconds", r->compile_seconds);
+  jw_integer(j, "pairs", (long long)r->end.rounds);
+  jw_number(j, "noise", r->end.noise);
+  jw_text(j, "ended_by", r->end.because);
+  jw_integer(j, "buffer_sets", (long long)r->sets);
+  jw_bool(j, "cold_cache", r->cold);
+  jw_text(j, "clocks", "sustained");
+  jw_text(j, "timer", r->graphs ? "events around a replayed graph" : "monotonic clock");
+  jw_open(j, "references", '[');
+  for (size_t i = 1; i < r->count; i++) {
+    jw_open(j, NULL, '{');
+    jw_text(j, "name", r->name[i]);
+    interval_json(j, "seconds", &r->time[i]);
+    interval_json(j, "speed_of_hl", &r->ratio[i]);
+    jw_close(j, '}');
+  }
+  jw_close(j, ']');
+}
+
+static void report_json(json *j, const bench_result *r) {
   jw_open(j, NULL, '{');
   jw_text(j, "kernel", r->kernel);
   jw_text(j, "shape", r->shape ? r->shape : "");
@@ -89,119 +123,89 @@ void report_json(json *j, const bench_result *r) {
   jw_number(j, "frobenius_error", r->frobenius);
   jw_number(j, "worst_error_of_allowed", r->worst);
   jw_number(j, "checked_share_of_rows", r->checked_share);
-  jw_number(j, "compile_seconds", r->compile_seconds);
-  if (r->count) {
-    interval_json(j, "seconds", &r->time[0]);
-    jw_number(j, "bytes", r->bytes);
-    jw_number(j, "flops", r->flops);
-    jw_number(j, "gb_per_s", r->bytes / r->time[0].median * 1e-9);
-    jw_number(j, "gflop_per_s", r->flops / r->time[0].median * 1e-9);
-    jw_integer(j, "pairs", (long long)r->rounds);
-    jw_integer(j, "buffer_sets", (long long)r->sets);
-    jw_bool(j, "cold_cache", r->cold);
-    jw_text(j, "clocks", "sustained");
-    jw_text(j, "timer", r->graphs ? "events around a replayed graph" : "monotonic clock");
-    jw_open(j, "references", '[');
-    for (size_t i = 1; i < r->count; i++) {
-      jw_open(j, NULL, '{');
-      jw_text(j, "name", r->name[i]);
-      interval_json(j, "seconds", &r->time[i]);
-      interval_json(j, "speed_of_hl", &r->ratio[i]);
-      jw_close(j, '}');
-    }
-    jw_close(j, ']');
-  }
+  if (r->count)
+    figures_json(j, r);
   jw_close(j, '}');
 }
 
-static void cpu_name(char *text, size_t size) {
-  char line[256];
-  FILE *f = fopen("/proc/cpuinfo", "r");
-  snprintf(text, size, "unknown");
-  while (f && fgets(line, sizeof line, f)) {
-    const char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) != 0 || !colon)
-      continue;
-    snprintf(text, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-    break;
-  }
-  if (f)
-    fclose(f);
+/* ---- files ---- */
+
+/* Creates the file and leaves what is in it: a run that fails early must not cost the last one's results. */
+static int can_write(const bench_options *o, const char *option, const char *path) {
+  if (!path || !strcmp(path, "-"))
+    return 0;
+  const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return cli_fail(o->who, "--%s: cannot write %s: %s", option, path, strerror(errno));
+  close(fd);
+  return 0;
 }
 
-/* The first line of a file, without its newline; "" if there is none. */
-static void first_line(const char *path, char *text, size_t size) {
-  FILE *f = fopen(path, "r");
-  text[0] = 0;
-  if (f && fgets(text, (int)size, f))
-    text[strcspn(text, "\n")] = 0;
-  if (f)
-    fclose(f);
-}
-
-static void command_line(json *j, const bench_options *o) {
-  jw_open(j, "command", '[');
-  for (int i = 0; i < o->argc; i++)
-    jw_text(j, NULL, o->argv[i]);
-  jw_close(j, ']');
-}
-
-void report_environment(json *j, const bench_options *o, hl_device *dev, const char *openblas, const char *cublas) {
-  char text[256];
-  struct utsname u;
-  hl_device_info info = {.size = sizeof info};
+int report_open(bench_report *r, const bench_options *o) {
   const time_t now = time(NULL);
   struct tm utc;
-  jw_open(j, "environment", '{');
-  jw_text(j, "libhl", hl_version());
-  if (getenv("HL_COMMIT")) /* the checkout it was built from, if the caller says so */
-    jw_text(j, "commit", getenv("HL_COMMIT"));
-  jw_text(j, "compiler", __VERSION__);
-  command_line(j, o);
-  if (gmtime_r(&now, &utc) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc))
-    jw_text(j, "date", text);
-  if (uname(&u) == 0) {
-    snprintf(text, sizeof text, "%s %s %s", u.sysname, u.release, u.machine);
-    jw_text(j, "system", text);
-  }
-  cpu_name(text, sizeof text);
-  jw_text(j, "cpu", text);
-  jw_integer(j, "processors", sysconf(_SC_NPROCESSORS_ONLN));
-  if (dev && hl_device_get_info(dev, &info) == HL_OK) {
-    jw_text(j, "device", info.name);
-    jw_text(j, "target", info.target);
-    jw_text(j, "driver", info.driver);
-    first_line("/proc/driver/nvidia/version", text, sizeof text);
-    if (info.id.type == HL_DEVICE_CUDA && text[0])
-      jw_text(j, "kernel_driver", text);
-    jw_integer(j, "units", info.units);
-    jw_integer(j, "last_level_cache_bytes", info.l2_bytes);
-    jw_integer(j, "memory_bytes", info.memory_bytes);
-  }
-  if (openblas[0])
-    jw_text(j, "openblas", openblas);
-  if (cublas[0])
-    jw_text(j, "cublas", cublas);
-  snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
-  jw_text(j, "seed", text);
-  jw_close(j, '}');
+  *r = (bench_report){.o = o};
+  if (gmtime_r(&now, &utc))
+    strftime(r->when, sizeof r->when, "%Y-%m-%d %H:%M UTC", &utc);
+  int code = can_write(o, "json", o->json);
+  if (!code)
+    code = can_write(o, "csv", o->csv);
+  return code ? code : can_write(o, "html", o->html);
 }
 
-void report_so_far(const bench_options *o, const json *j) {
-  if (!o->json || !strcmp(o->json, "-"))
-    return;
-  char *all = cli_format("%s]}\n", j->text);
-  cli_write_file(o->who, o->json, all, strlen(all));
-  free(all);
+static int write_text(const bench_options *o, const char *path, char *text) {
+  const int code = cli_write_file(o->who, path, text, strlen(text));
+  free(text);
+  return code;
+}
+
+/* `end` closes what is open in the JSON. */
+static int write_files(const bench_report *r, const char *end) {
+  const bench_options *o = r->o;
+  int code = o->json ? write_text(o, o->json, cli_format("%s%s\n", r->j.out.text, end)) : 0;
+  if (o->csv && !code)
+    code = write_text(o, o->csv, report_csv(r));
+  if (o->html && !code)
+    code = write_text(o, o->html, report_html(r));
+  return code;
+}
+
+static bool to_standard_output(const bench_options *o) {
+  return (o->json && !strcmp(o->json, "-")) || (o->csv && !strcmp(o->csv, "-")) || (o->html && !strcmp(o->html, "-"));
+}
+
+int report_add(bench_report *r, bench_result *result) {
+  bench_result *more = cli_alloc(r->count + 1, sizeof *more);
+  if (r->count)
+    memcpy(more, r->results, r->count * sizeof *more);
+  free(r->results);
+  r->results = more;
+  r->results[r->count++] = *result;
+  report_line(result);
+  report_json(&r->j, result);
+  return to_standard_output(r->o) ? 0 : write_files(r, "]}");
+}
+
+int report_close(bench_report *r) {
+  jw_close(&r->j, ']');
+  jw_close(&r->j, '}');
+  return write_files(r, "");
+}
+
+void report_free(bench_report *r) {
+  for (size_t i = 0; i < r->count; i++) {
+    free(r->results[i].shape);
+    free(r->results[i].config);
+  }
+  free(r->results);
+  jw_free(&r->j);
 }
 
 int report_write(const bench_options *o, json *j) {
-  const char newline = '\n';
   int code = 0;
   if (o->json) {
-    char *all = cli_format("%s%c", j->text, newline);
-    code = cli_write_file(o->who, o->json, all, j->length + 1);
-    free(all);
+    cli_text_add(&j->out, "\n");
+    code = cli_write_file(o->who, o->json, j->out.text, j->out.length);
   }
   jw_free(j);
   return code;

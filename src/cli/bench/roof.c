@@ -19,7 +19,8 @@ typedef struct worker {
 
 struct roof {
   roof_kind kind;
-  size_t bytes; /* of one array; operations */
+  size_t bytes;    /* of one array; operations */
+  size_t sets, at; /* arrays hold as many places; where the current run is, in bytes */
   char *to, *a, *b;
   int threads; /* the first worker is the caller */
   worker w[MOST];
@@ -57,7 +58,8 @@ static void do_part(worker *w) {
     w->sum += (double)roof_arithmetic(r->kind, (double)(w->end - w->begin)); /* operations here */
     return;
   }
-  roof_loop(r->kind, r->to + w->begin, r->a + w->begin, r->b + w->begin, w->end - w->begin, &w->sum);
+  const size_t at = r->at + w->begin;
+  roof_loop(r->kind, r->to + at, r->a + at, r->b + at, w->end - w->begin, &w->sum);
 }
 
 static void *worker_main(void *arg) {
@@ -88,7 +90,7 @@ static char *array(size_t bytes) {
   return p;
 }
 
-roof *roof_create(roof_kind kind, double work, int threads) {
+roof *roof_create(roof_kind kind, double work, int threads, size_t sets) {
   if (kind >= ROOF_FMA && !roof_has(kind))
     return NULL;
   roof *r = cli_alloc(1, sizeof *r);
@@ -96,9 +98,10 @@ roof *roof_create(roof_kind kind, double work, int threads) {
   const bool memory = kind < ROOF_FMA;
   r->kind = kind;
   r->bytes = ((size_t)(work / arrays) + 63) & ~(size_t)63;
-  r->a = array(memory ? r->bytes : 64);
-  r->to = kind == ROOF_COPY || kind == ROOF_TRIAD ? array(r->bytes) : r->a;
-  r->b = kind == ROOF_TRIAD ? array(r->bytes) : r->a;
+  r->sets = memory && sets ? sets : 1;
+  r->a = array(memory ? r->bytes * r->sets : 64);
+  r->to = kind == ROOF_COPY || kind == ROOF_TRIAD ? array(r->bytes * r->sets) : r->a;
+  r->b = kind == ROOF_TRIAD ? array(r->bytes * r->sets) : r->a;
   r->threads = threads < 1 ? 1 : threads > MOST ? MOST : threads;
   pthread_mutex_init(&r->lock, NULL);
   pthread_cond_init(&r->start, NULL);
@@ -116,8 +119,9 @@ roof *roof_create(roof_kind kind, double work, int threads) {
   return r;
 }
 
-void roof_run(roof *r) {
+void roof_run(roof *r, size_t i) {
   pthread_mutex_lock(&r->lock);
+  r->at = i % r->sets * r->bytes;
   r->round++;
   r->left = r->threads - 1;
   if (r->left)

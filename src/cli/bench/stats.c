@@ -15,12 +15,17 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* The interval is between two order statistics: the number of samples below the true median is binomial. */
-interval bench_median(const double *x, size_t n) {
+interval bench_median(const double *x, size_t all) {
   interval out = {NAN, NAN, NAN};
-  if (!n)
+  double *sorted = cli_alloc(all, sizeof *sorted);
+  size_t n = 0;
+  for (size_t i = 0; i < all; i++)
+    if (!isnan(x[i]))
+      sorted[n++] = x[i];
+  if (!n) {
+    free(sorted);
     return out;
-  double *sorted = cli_alloc(n, sizeof *sorted);
-  memcpy(sorted, x, n * sizeof *sorted);
+  }
   qsort(sorted, n, sizeof *sorted, ascending);
   const double half = 1.96 * sqrt((double)n) / 2;
   const double low = floor((double)n / 2 - half), high = ceil((double)n / 2 + half);
@@ -40,12 +45,18 @@ interval bench_ratio(const double *a, const double *b, size_t n) {
   return out;
 }
 
+double bench_noise(const interval *x) {
+  return x->median > 0 ? (x->high - x->low) / 2 / x->median : 0;
+}
+
 /* ---- the race ---- */
 
 /* What one sample of a contestant runs. */
 typedef struct load {
   contestant *c;
   size_t runs, next; /* runs per sample; the next run's number */
+  double least;      /* seconds of a sample, as calibrated */
+  bool slow;         /* takes so long that a few samples must do */
   cuda_graph *graph; /* recorded runs */
 } load;
 
@@ -113,6 +124,7 @@ static hl_status calibrate(const bench_clock *clock, load *l, double min_time, s
   const size_t most = clock->graphs ? MOST_RECORDED : MOST;
   while (s == HL_OK && l->runs < most) {
     s = sample(clock, l, diag, &seconds);
+    l->least = seconds;
     if (seconds >= min_time)
       break;
     const double more = seconds > 0 ? 1.2 * min_time / seconds : 10;
@@ -126,30 +138,69 @@ static hl_status calibrate(const bench_clock *clock, load *l, double min_time, s
   return s == HL_OK ? sample(clock, l, diag, &seconds) : s;
 }
 
-hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, size_t rounds, double min_time, size_t sets,
+/* A slow contestant's few samples are not waited for. */
+static double widest(const load *l, size_t count, size_t rounds) {
+  const interval own = bench_median(l[0].c->seconds, rounds);
+  double most = bench_noise(&own);
+  for (size_t i = 1; i < count; i++) {
+    const interval ratio = bench_ratio(l[i].c->seconds, l[0].c->seconds, rounds);
+    if (l[i].slow)
+      continue;
+    most = fmax(most, bench_noise(&ratio));
+  }
+  return most;
+}
+
+enum { LEAST = 11, LEAST_IN_TIME = 3, SLOW_ROUNDS = 5, SLOW_SHARE = 40 };
+
+/* Is it over after `rounds` rounds?  Noise is looked at now and then: it sorts all figures. */
+static bool over(const race_rules *rules, const load *l, size_t count, size_t rounds, double begin, race_end *end) {
+  end->rounds = rounds;
+  end->because = rounds >= rules->most ? "rounds" : NULL;
+  if (!end->because && rounds >= LEAST_IN_TIME && cli_now() - begin > rules->max_time)
+    end->because = "time";
+  if (!end->because && (rounds < LEAST || (rounds - LEAST) % 4 != 0))
+    return false;
+  end->noise = widest(l, count, rounds);
+  if (rounds >= LEAST && end->noise <= rules->max_noise)
+    end->because = "noise";
+  return end->because != NULL;
+}
+
+static hl_status one_sample(const bench_clock *clock, const race_rules *rules, load *l, size_t round, hl_diag *diag) {
+  double seconds = 0;
+  hl_status s = HL_OK;
+  l->c->seconds[round] = NAN;
+  if (l->slow && round >= SLOW_ROUNDS)
+    return HL_OK;
+  rest(clock);
+  if (rules->warm && !l->slow) {
+    s = start_runs(l, 1, diag); /* warms caches and threads after the others */
+    if (s == HL_OK)
+      s = wait(clock, diag);
+  }
+  if (s == HL_OK)
+    s = sample(clock, l, diag, &seconds);
+  l->c->seconds[round] = seconds / (double)l->runs;
+  return s;
+}
+
+hl_status bench_race(const bench_clock *clock, contestant *c, size_t count, const race_rules *rules, race_end *end,
                      hl_diag *diag) {
   load *loads = cli_alloc(count, sizeof *loads);
   hl_status s = HL_OK;
   for (size_t i = 0; s == HL_OK && i < count; i++) {
     loads[i].c = &c[i];
-    c[i].seconds = cli_alloc(rounds, sizeof *c[i].seconds);
+    c[i].seconds = cli_alloc(rules->most, sizeof *c[i].seconds);
     rest(clock);
-    s = calibrate(clock, &loads[i], min_time, sets, diag);
+    s = calibrate(clock, &loads[i], rules->min_time, rules->sets, diag);
+    loads[i].slow = i && loads[i].least > rules->max_time / SLOW_SHARE;
   }
-  for (size_t r = 0; s == HL_OK && r < rounds; r++)
-    for (size_t i = 0; s == HL_OK && i < count; i++) {
-      load *l = &loads[(i + r) % count]; /* nobody always comes first */
-      double seconds = 0;
-      rest(clock);
-      if (!clock->cuda) {
-        s = start_runs(l, 1, diag); /* warms caches and threads after the others */
-        if (s == HL_OK)
-          s = wait(clock, diag);
-      }
-      if (s == HL_OK)
-        s = sample(clock, l, diag, &seconds);
-      l->c->seconds[r] = seconds / (double)l->runs;
-    }
+  const double begin = cli_now();
+  *end = (race_end){0};
+  for (size_t r = 0; s == HL_OK && !over(rules, loads, count, r, begin, end); r++)
+    for (size_t i = 0; s == HL_OK && i < count; i++)
+      s = one_sample(clock, rules, &loads[(i + r) % count], r, diag); /* nobody always comes first */
   for (size_t i = 0; i < count; i++)
     cuda_graph_free(clock->cuda, loads[i].graph);
   free(loads);
