@@ -86,10 +86,10 @@ static contestant *enter(race *r, const char *name, hl_status (*run)(void *, siz
 }
 
 /* A limit of the machine; does it count as the kernel's roof? */
-static void enter_limit(race *r, const char *name, hl_status (*run)(void *, size_t, hl_diag *), bool roof) {
+static void enter_limit(race *r, const char *name, hl_status (*run)(void *, size_t, hl_diag *), bool is_roof) {
   contestant *c = enter(r, name, run);
   c->machine = true;
-  c->roof = roof;
+  c->roof = is_roof;
 }
 
 /* What the epilogue of a fused kernel costs: the product alone, by the plain kernel on the same tensors. */
