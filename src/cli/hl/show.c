@@ -27,7 +27,7 @@ int hl_cmd_list(int argc, char **argv) {
     if (o != 'h')
       return CLI_MISUSE;
     puts("usage: hl list\n\nPrints the kernels of the ladder: number, name, benchmark shape, dtypes, what they "
-         "compute.");
+         "compute.\n\n  -h, --help    this text");
     return 0;
   }
   if (optind < argc)

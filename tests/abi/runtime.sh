@@ -1,0 +1,19 @@
+#!/bin/sh
+# runtime.sh LIBHL-RT CC SOURCE SANITIZED: libhl-rt is small and needs little: at most 1 MB stripped, and of libraries
+# only libc's and libffi. A build with sanitizers says nothing about size: its sources are compiled anew without.
+set -eu
+library=$1 cc=$2 source=$3
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+if [ -n "${4:-}" ]; then
+    "$cc" -std=c11 -D_GNU_SOURCE= -DHL_BUILD=1 -O2 -fPIC -fvisibility=hidden -shared -I"$source" -I"$source/include" \
+        -Wl,--as-needed -Wl,--no-undefined -Wl,--version-script="$source/cmake/hl-rt.map" -o "$tmp/rt.so" \
+        "$source"/src/base/*.c "$source"/runtime/*.c -lffi -lpthread -ldl -lm
+    library=$tmp/rt.so
+fi
+strip -o "$tmp/stripped.so" "$library"
+size=$(wc -c <"$tmp/stripped.so")
+[ "$size" -le 1000000 ] || { echo "libhl-rt is $size bytes, stripped; 1000000 are allowed"; exit 1; }
+others=$(readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -Ev '^(libc|libm|libdl|libpthread|libffi|ld-linux-[a-z0-9-]*)\.so\.' || true)
+[ -z "$others" ] || { echo "libhl-rt needs $others"; exit 1; }
+echo "runtime: ok, $size bytes"
