@@ -10,6 +10,12 @@
  *   - The library never aborts, exits, prints or installs signal handlers.
  *   - Thread rules: contexts, devices and plans may be used from many threads;
  *     builders and configurations belong to one thread at a time.
+ * What holds for all functions
+ *   - Errors: hl_status and words in hl_diag, which may be NULL.  HL_ERR_MEMORY is possible wherever something is made.
+ *   - Threads: any thread may call them; objects of other threads as said above.
+ *   - Memory: pointers that come in are borrowed for the call unless a comment says longer; what _create, an out
+ *     parameter or hl_blob gives out is the caller's to destroy.
+ *   - Since: 0.1, all of them.
  */
 #ifndef HL_BASE_H
 #define HL_BASE_H
@@ -159,6 +165,7 @@ typedef struct hl_tensor {
   uint64_t byte_offset;
 } hl_tensor;
 
+/* DLPack's description of a dtype, with one lane; all 0 for HL_DTYPE_NONE. */
 HL_API hl_dl_dtype hl_dtype_to_dl(hl_dtype dtype);
 HL_API hl_dtype hl_dtype_from_dl(hl_dl_dtype dl); /* HL_DTYPE_NONE if unknown */
 

@@ -8,7 +8,12 @@
  * damage) never fails a plan or a launch; the context works without, and says why once in its log.  The functions here
  * fail with HL_ERR_IO and the same words where there is no cache.
  *
- * Any thread may call them. */
+ * Any thread may call them.
+ *
+ * Errors: HL_ERR_IO where there is no cache, HL_ERR_ARG for a key that names no record or several, HL_ERR_PARSE.
+ * Threads: any.
+ * Memory: strings of an entry belong to the list; lists and blobs are the caller's.
+ * Since: 0.1. */
 #ifndef HL_CACHE_H
 #define HL_CACHE_H
 
@@ -32,6 +37,7 @@ typedef struct hl_cache_info {
   uint64_t code;
   uint64_t bytes;    /* of all records and files */
 } hl_cache_info;
+/* Fills *info, whose size the caller has set; opens the cache if nothing did yet. */
 HL_API hl_status hl_cache_get_info(hl_context *ctx, hl_diag *diag, hl_cache_info *info);
 
 /* ---- looking ------------------------------------------------------------------------- */
@@ -55,7 +61,9 @@ typedef struct hl_cache_entry {
 
 /* What was there at the moment of the call, newest first.  Owned by the caller. */
 typedef struct hl_cache_list hl_cache_list;
+/* Reads what is there, newest first; HL_ERR_IO where there is no cache. */
 HL_API hl_status hl_cache_list_create(hl_context *ctx, hl_diag *diag, hl_cache_list **out);
+/* How many entries the list has. */
 HL_API uint32_t hl_cache_list_count(const hl_cache_list *list);
 /* HL_ERR_ARG past the end, or without out->size. */
 HL_API hl_status hl_cache_list_entry(const hl_cache_list *list, uint32_t index, hl_cache_entry *out);

@@ -1,5 +1,11 @@
 /* libhl: compile.h: from a kernel to lowered text, machine code and plans; the interpreter.
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ *
+ * Errors: HL_ERR_ARG for misuse; HL_ERR_CONFIG, HL_ERR_LIMIT and HL_ERR_UNSUPPORTED for what target or configuration
+ * cannot do; HL_ERR_COMPILE from LLVM or the assembler; HL_ERR_FORBIDDEN by the context's policy.
+ * Threads: any, several at a time.
+ * Memory: kernels, configurations, shapes and tensors are borrowed for the call; blobs and plans are the caller's.
+ * Since: 0.1. */
 #ifndef HL_COMPILE_H
 #define HL_COMPILE_H
 
@@ -81,6 +87,7 @@ typedef struct hl_dispatch_options {
 } hl_dispatch_options;
 #define HL_DISPATCH_OPTIONS_INIT {sizeof(hl_dispatch_options), 0, 0, false}
 
+/* Makes an empty table of plans for a kernel on a device; it compiles when a launch needs it. */
 HL_API hl_status hl_dispatch_create(hl_device *dev, const hl_kernel *k, const hl_dispatch_options *options,
                                     hl_diag *diag, hl_dispatch **out);
 /* hl_launch with the plan for these arguments.  Where a plan must be made first this can take long, and fails while a

@@ -1,5 +1,10 @@
 /* libhl: config.h: the search space of a kernel on a target, and one point in it.
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ *
+ * Errors: HL_ERR_ARG for misuse, HL_ERR_CONFIG with the legal values, HL_ERR_UNSUPPORTED with what there is.
+ * Threads: any; one configuration is used by one at a time.
+ * Memory: targets are never freed; configurations and blobs are the caller's.
+ * Since: 0.1. */
 #ifndef HL_CONFIG_H
 #define HL_CONFIG_H
 
@@ -15,6 +20,7 @@ extern "C" {
 typedef struct hl_target hl_target;
 /* "host", "x86-64-v3", "x86-64-v4", "nvptx:sm_80", "nvptx:sm_90a".  HL_ERR_UNSUPPORTED names what there is. */
 HL_API hl_status hl_target_find(hl_str name, hl_diag *diag, const hl_target **out);
+/* "host"; lives as long as the program. */
 HL_API hl_str hl_target_name(const hl_target *target);
 /* The i-th known target, NULL past the end. */
 HL_API const hl_target *hl_target_at(uint32_t i);
@@ -32,6 +38,7 @@ typedef struct hl_target_info {
   uint32_t registers;     /* CPU: vector registers; GPU: 32-bit registers of a thread, at most */
   uint32_t shared_bytes;  /* largest shared memory of a block; 0 on the CPU */
 } hl_target_info;
+/* Fills *info, whose size the caller has set. */
 HL_API hl_status hl_target_get_info(const hl_target *target, hl_target_info *info);
 
 /* ---- shapes ------------------------------------------------------------------- */

@@ -2,7 +2,12 @@
  * strategies (later).  Versioned apart from hl.h: HL_EXT_VERSION changes whenever a
  * table below does.  SPDX-License-Identifier: MIT
  *
- * To write a driver, start from runtime/null.c: it is complete and short. */
+ * To write a driver, start from runtime/null.c: it is complete and short.
+ *
+ * Errors: HL_ERR_ARG for misuse, or for a device that is not the null driver's.
+ * Threads: any.
+ * Memory: tables and names are borrowed as long as the context lives, records are copied out.
+ * Since: 0.1. */
 #ifndef HL_EXT_H
 #define HL_EXT_H
 
@@ -108,6 +113,7 @@ typedef struct hl_null_launch {
  * *total is the number of launches since the device was opened or last cleared. */
 HL_API hl_status hl_null_launches(hl_device *dev, hl_null_launch *records, size_t capacity,
                                   hl_diag *diag, size_t *total);
+/* Forgets the launches that were kept and counted. */
 HL_API hl_status hl_null_clear(hl_device *dev, hl_diag *diag);
 
 /* How long a launch takes on the virtual clock, in nanoseconds.  Called in the launching

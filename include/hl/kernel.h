@@ -8,7 +8,12 @@
  * Errors are sticky: a wrong call records one diagnostic (with the caller's file and line) and
  * returns HL_POISON; poison in gives poison out without further complaints; hl_builder_finish
  * returns the first one.  Every call `hl_x(b, ...)` is a macro that adds the location where it
- * matters (hl_at). */
+ * matters (hl_at).
+ *
+ * Errors: of the builder as above, HL_ERR_BUILD at the end; HL_ERR_PARSE from text.
+ * Threads: a builder is used by one thread at a time; kernels are immutable and used by any.
+ * Memory: arrays and names are copied; the kernel is the caller's, and must go before its context.
+ * Since: 0.1. */
 #ifndef HL_KERNEL_H
 #define HL_KERNEL_H
 
@@ -31,6 +36,7 @@ typedef uint32_t hl_dim;
 
 /* ---- builder ------------------------------------------------------------------ */
 
+/* Begins a kernel; its name is a C identifier of at most 40 characters. */
 HL_API hl_status hl_builder_create(hl_context *ctx, const char *kernel_name, hl_diag *diag, hl_builder **out);
 /* Abandons a kernel; not needed after hl_builder_finish. */
 HL_API void hl_builder_destroy(hl_builder *b);
@@ -46,6 +52,7 @@ HL_API hl_builder *hl_builder_at(hl_builder *b, const char *file, uint32_t line)
 HL_API hl_dim hl_dim_named(hl_builder *b, const char *name);  /* the same name gives the same dimension */
 HL_API hl_dim hl_dim_static(hl_builder *b, int64_t size);     /* a constant */
 HL_API void hl_dim_set_dynamic(hl_builder *b, hl_dim dim);    /* one compiled kernel for all sizes */
+/* States that every size of the dimension is a multiple of n > 0: launches guard it, code relies on it. */
 HL_API void hl_dim_set_multiple_of(hl_builder *b, hl_dim dim, int64_t n);
 HL_API void hl_dim_set_example(hl_builder *b, hl_dim dim, int64_t size); /* for benchmark, tuner, checks */
 
@@ -62,8 +69,11 @@ typedef struct hl_arg_spec {
 /* Default spec: NORMAL 0 1 for floats, INTEGER 0..7 for integers. */
 HL_API hl_value hl_param_tensor(hl_builder *b, const char *name, hl_dtype dtype, const hl_dim *dims,
                                 uint32_t rank, hl_access access);
+/* A scalar argument: i64 or f64 at the launch, rounded to the dtype. */
 HL_API hl_value hl_param_scalar(hl_builder *b, const char *name, hl_dtype dtype);
+/* How benchmark, tuner and checks fill the parameter. */
 HL_API void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec);
+/* Allows p and q to overlap in memory; without it a launch refuses what is written to overlap anything else. */
 HL_API void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q);
 
 /* ---- what may be less exact ---------------------------------------------------------- */
@@ -97,6 +107,7 @@ typedef struct hl_tile_options {
   hl_value *carried_in;      /* out: the values inside the loop, carried_count of them */
 } hl_tile_options;
 #define HL_TILE_OPTIONS_INIT {sizeof(hl_tile_options), 0, {0}, {0}, 0, 0, 0}
+/* The same with begins, limits on block sizes, and values that go around the loop. */
 HL_API void hl_tile_begin_ex(hl_builder *b, const hl_value *extents, uint32_t rank,
                              const hl_tile_options *options, hl_value *tiles);
 /* Closes the innermost loop: next values in, final values out (as many as were carried). */
@@ -147,6 +158,7 @@ HL_API hl_value hl_load_masked(hl_builder *b, hl_value tensor, const hl_value *i
                                hl_value mask, hl_value other); /* other: HL_POISON for 0 */
 /* Casts to the tensor's dtype. */
 HL_API void hl_store(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, hl_value v);
+/* Writes only the lanes where the mask (bool, broadcast to the indices) is true. */
 HL_API void hl_store_masked(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
                             hl_value v, hl_value mask);
 
@@ -158,8 +170,10 @@ typedef struct hl_access_options {
   hl_evict evict; /* a hint: FIRST it is not used again soon, LAST it is; ignored where the target has no such thing */
 } hl_access_options;
 #define HL_ACCESS_OPTIONS_INIT {sizeof(hl_access_options), HL_POISON, HL_POISON, HL_EVICT_NONE}
+/* hl_load with a mask and hints. */
 HL_API hl_value hl_load_ex(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n,
                            const hl_access_options *options);
+/* hl_store with a mask and hints. */
 HL_API void hl_store_ex(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, hl_value v,
                         const hl_access_options *options);
 
@@ -199,15 +213,24 @@ HL_API hl_value hl_atomic_ex(hl_builder *b, hl_atomic_op op, hl_value tensor, co
 
 HL_API hl_value hl_const_f(hl_builder *b, double x);  /* literal: promotes weakly */
 HL_API hl_value hl_const_i(hl_builder *b, int64_t x); /* literal: promotes weakly */
+/* A tile value of the tiles' shape, every lane x rounded to the dtype; rank 0: a scalar. */
 HL_API hl_value hl_full(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x);
+/* hl_full with 0. */
 HL_API hl_value hl_zeros(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype);
+/* Converts: to floats rounds to nearest even, floats to integers truncate and saturate (NaN: 0), integers wrap. */
 HL_API hl_value hl_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+/* One pointwise operation of HL_UNARY_LIST; hl_exp(b, x) is sugar for hl_unary(b, HL_EXP, x). */
 HL_API hl_value hl_unary(hl_builder *b, hl_unary_op op, hl_value a);
+/* One of HL_BINARY_LIST; shapes broadcast and dtypes promote as in PyTorch. */
 HL_API hl_value hl_binary(hl_builder *b, hl_binary_op op, hl_value a, hl_value c);
+/* a * c + d with one rounding. */
 HL_API hl_value hl_fma(hl_builder *b, hl_value a, hl_value c, hl_value d);
+/* a where cond (bool) is true, else c; all three broadcast. */
 HL_API hl_value hl_where(hl_builder *b, hl_value cond, hl_value a, hl_value c);
 HL_API hl_value hl_unsqueeze(hl_builder *b, hl_value v, uint32_t axis); /* new axis of size 1 before `axis` */
+/* Drops an axis of size 1. */
 HL_API hl_value hl_squeeze(hl_builder *b, hl_value v, uint32_t axis);
+/* Axis i of the result is axis perm[i] of v; one entry per axis. */
 HL_API hl_value hl_transpose(hl_builder *b, hl_value v, const uint32_t *perm);
 
 /* v[:, None, :]: HL_ALL keeps an axis, HL_NEW adds one of size 1. */
@@ -218,6 +241,7 @@ HL_API hl_value hl_gather(hl_builder *b, hl_value v, int32_t axis, hl_value inde
 
 /* Reduces the given axes (negative count from the end); keep: they stay with size 1. */
 HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+/* The sum over the axes divided by the number of their elements. */
 HL_API hl_value hl_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
 /* acc[m, n] + a[m, k] . c[k, n]; acc HL_POISON: zeros.  With a leading batch axis, the same on both, one such product
  * per index: acc[b, m, n] + a[b, m, k] . c[b, k, n]; an operand of rank 2 belongs to every index.  The batch axis gets
@@ -263,8 +287,12 @@ static inline hl_value hl_lerp(hl_builder *b, hl_value a, hl_value c, hl_value w
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 HL_API void hl_kernel_destroy(hl_kernel *k);
+/* Reads a kernel from text; `filename` (may be NULL) is for messages.  HL_ERR_PARSE and HL_ERR_BUILD have a line
+ * and column. */
 HL_API hl_status hl_kernel_parse(hl_context *ctx, hl_str text, const char *filename, hl_diag *diag, hl_kernel **out);
+/* The text that parses to the same kernel. */
 HL_API hl_status hl_kernel_print(const hl_kernel *k, hl_diag *diag, hl_blob **out);
+/* Lives as long as the kernel. */
 HL_API hl_str hl_kernel_name(const hl_kernel *k);
 /* 128-bit digest of the text form; equal on every machine. */
 HL_API void hl_kernel_digest(const hl_kernel *k, uint64_t out[2]);
@@ -281,7 +309,10 @@ typedef struct hl_param_info {
   int64_t dim_value[HL_MAX_RANK];   /* constant size, or -1 */
   int64_t dim_example[HL_MAX_RANK]; /* 0: none */
 } hl_param_info;
+/* Parameters in the order of a launch's arguments. */
 HL_API uint32_t hl_kernel_param_count(const hl_kernel *k);
+/* Describes the index-th parameter; out->size is set by the caller.  HL_ERR_ARG past the end.  Strings live as long
+ * as the kernel. */
 HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_info *out);
 
 #ifdef __cplusplus

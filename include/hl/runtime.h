@@ -13,7 +13,14 @@
  * After fork() the child may go on using and destroying everything that is on the CPU, or in memory: libhl notices,
  * and starts threads of its own.  Work that was enqueued and not done at the moment of the fork is done in the parent
  * only; wait for it before forking.  A GPU does not survive a fork: in the child its device can be closed, and what
- * was made from it destroyed, but every other call fails. */
+ * was made from it destroyed, but every other call fails.
+ *
+ * Errors: HL_ERR_ARG for misuse, HL_ERR_NO_DRIVER and HL_ERR_NO_DEVICE, HL_ERR_DRIVER with the vendor's code,
+ * HL_ERR_GUARD for arguments that do not fit the plan, HL_ERR_BUSY while a stream captures.
+ * Threads: any, but for events and prepared launches, which are used by one at a time.
+ * Memory: tensors, shapes and arguments are borrowed for the call, the data behind them until the work is done; sizes
+ * are in bytes, shapes and strides in elements.
+ * Since: 0.1. */
 #ifndef HL_RUNTIME_H
 #define HL_RUNTIME_H
 
@@ -52,6 +59,7 @@ typedef struct hl_device_info {
   int64_t l2_bytes;      /* last-level cache, 0 if unknown */
   int32_t clock_khz;     /* 0 if unknown */
 } hl_device_info;
+/* Fills *info, whose size the caller has set. */
 HL_API hl_status hl_device_get_info(hl_device *dev, hl_device_info *info);
 
 /* How many devices of this kind ("cpu", "cuda", "null") can be opened. */
@@ -63,13 +71,16 @@ HL_API hl_status hl_device_count(hl_context *ctx, const char *kind, hl_diag *dia
 HL_API hl_status hl_buffer_create(hl_device *dev, size_t bytes, hl_diag *diag, hl_buffer **out);
 HL_API void hl_buffer_destroy(hl_buffer *buf);
 HL_API void *hl_buffer_data(const hl_buffer *buf); /* device pointer */
+/* Bytes, as asked for. */
 HL_API size_t hl_buffer_size(const hl_buffer *buf);
 /* Ordered on the stream (NULL: the device's default stream); host memory must stay
  * valid until the stream has passed the copy. */
 HL_API hl_status hl_buffer_write(hl_buffer *buf, size_t offset, const void *src, size_t bytes,
                                  hl_stream *stream, hl_diag *diag);
+/* The other way; the bytes are there when the stream has passed the copy. */
 HL_API hl_status hl_buffer_read(hl_buffer *buf, size_t offset, void *dst, size_t bytes,
                                 hl_stream *stream, hl_diag *diag);
+/* Sets every byte. */
 HL_API hl_status hl_buffer_fill(hl_buffer *buf, uint8_t value, hl_stream *stream, hl_diag *diag);
 
 /* ---- streams and events ---------------------------------------------------- */
@@ -79,7 +90,9 @@ HL_API hl_status hl_stream_create(hl_device *dev, hl_diag *diag, hl_stream **out
 /* Wraps the caller's own stream (CUstream); it is not destroyed with the wrapper. */
 HL_API hl_status hl_stream_wrap(hl_device *dev, void *native, hl_diag *diag, hl_stream **out);
 HL_API void hl_stream_destroy(hl_stream *stream);
+/* The driver's own stream (CUstream); NULL on the CPU. */
 HL_API void *hl_stream_native(hl_stream *stream);
+/* Waits for everything submitted to the stream, and returns the first error of that. */
 HL_API hl_status hl_stream_synchronize(hl_stream *stream, hl_diag *diag);
 /* Waits for everything submitted to the device. */
 HL_API hl_status hl_device_synchronize(hl_device *dev, hl_diag *diag);
@@ -87,10 +100,12 @@ HL_API hl_status hl_device_synchronize(hl_device *dev, hl_diag *diag);
 /* An event is recorded and asked by one thread at a time. */
 HL_API hl_status hl_event_create(hl_device *dev, hl_diag *diag, hl_event **out);
 HL_API void hl_event_destroy(hl_event *ev);
+/* The event happens when the stream (NULL: the default one) has done what was submitted so far. */
 HL_API hl_status hl_event_record(hl_event *ev, hl_stream *stream, hl_diag *diag);
 /* Lets what comes later on the stream (NULL: the default one) wait for the event's last
  * record, without stopping the caller. */
 HL_API hl_status hl_stream_wait(hl_stream *stream, hl_event *ev, hl_diag *diag);
+/* Waits until the event has happened. */
 HL_API hl_status hl_event_synchronize(hl_event *ev, hl_diag *diag);
 /* Milliseconds between two completed events of one device; HL_ERR_BUSY before that. */
 HL_API hl_status hl_event_elapsed(hl_event *begin, hl_event *end, hl_diag *diag, float *ms);
@@ -133,11 +148,13 @@ HL_API hl_status hl_launch(const hl_plan *plan, hl_stream *stream, const hl_arg 
  * calls the driver (or the CPU entry).  Pointers and sizes are those of `args`
  * until hl_prepared_set changes one.  One thread at a time. */
 typedef struct hl_prepared hl_prepared;
+/* Checks the arguments and lays out the block.  The plan must outlive it; so must the tensors' memory. */
 HL_API hl_status hl_prepared_create(const hl_plan *plan, const hl_arg *args, size_t arg_count,
                                     const hl_launch_options *options, hl_diag *diag,
                                     hl_prepared **out);
 /* Replaces one argument; all are checked again.  On failure nothing has changed. */
 HL_API hl_status hl_prepared_set(hl_prepared *p, size_t index, const hl_arg *arg, hl_diag *diag);
+/* Enqueues it (stream NULL: the default one).  No check, no lock, no allocation. */
 HL_API hl_status hl_prepared_launch(hl_prepared *p, hl_stream *stream);
 HL_API void hl_prepared_destroy(hl_prepared *p);
 
@@ -150,6 +167,7 @@ HL_API void hl_prepared_destroy(hl_prepared *p);
 typedef void (*hl_function)(void);
 HL_API hl_status hl_plan_function(hl_plan *plan, hl_diag *diag, hl_function *out);
 
+/* Bytes of device memory that a launch needs (hl_launch_options.workspace); 0: none. */
 HL_API size_t hl_plan_workspace_size(const hl_plan *plan);
 HL_API void hl_plan_destroy(hl_plan *plan);
 

@@ -52,6 +52,10 @@ echo '#include "src/base/base.h"' | try 'example includes internals' includes.sh
 echo '#include "src/base/base.h"' | try 'program includes internals' includes.sh src/cli/hl/b.c
 echo '#include <ffi.h>' | try 'ffi outside runtime' includes.sh src/plan/b.c
 echo '#include "runtime/cuda_abi.h"' | try 'driver types elsewhere' includes.sh runtime/b.c
+{ echo '/* b.h: Errors: Threads: Memory: Since: */'; echo '/* ---- a heading ---- */'; echo 'HL_API int hl_f(int a,'; echo '                int b);'; } |
+    try 'function without words' docs.sh include/hl/b.h
+{ echo '/* b.h: Errors: Threads: Memory: */'; echo '/* Words. */'; echo 'HL_API int hl_f(int a);'; } |
+    try 'header without since' docs.sh include/hl/b.h
 echo 'int f(void);' | try 'test without assertion' asserts.sh tests/unit/test_b.c
 echo 'void f(void) { printf("x"); }' | try 'printf' words.sh src/base/b.c
 echo 'void f(void) { if (1) abort (); }' | try 'abort' words.sh runtime/b.c
