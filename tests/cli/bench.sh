@@ -17,6 +17,9 @@ expect 2 'wants default, random:SEED' "$bench" --config fast
 expect 2 "no knob .blocks.; knobs are" "$bench" --filter '^vector_add$' --config '{"blocks":[1]}'
 expect 2 'exclude each other' "$bench" --cold --hot
 expect 2 'wants a number from 0 to' "$bench" --max-noise x
+expect 2 'are for the times of kernels' "$bench" check --csv "$tmp/x"
+expect 1 'cannot write .*/none/x' "$bench" check --json "$tmp/none/x"
+expect 1 'cannot write .*/none/x' "$bench" launch --json "$tmp/none/x"
 expect 1 'HIP' "$bench" --device hip
 
 # What cannot be written is found before anything is measured.
@@ -75,6 +78,7 @@ expect 0 '1 kernels one after another: [0-9]+ ms' "$bench" compile --pairs 2 --f
 grep -q '"passes_seconds"' "$tmp/d.json" || { echo "d.json has no results"; bad=$((bad + 1)); }
 expect 0 'sum .* [0-9]+$' "$bench" compile --pairs 1 --filter '^sum$' --target nvptx:sm_90a
 expect 2 'known targets' "$bench" compile --pairs 1 --target riscv
+expect 0 '^plan, found +[0-9.]+' "$bench" cache --pairs 2
 expect 0 '^sum +f32 +filled .*plan [0-9.]+' "$bench" coldstart --pairs 1 --filter '^sum$'
 expect 0 '^cpu: 0*[1-9][0-9]* right, 0 wrong, 0 errors, 0 hung' "$bench" check --filter 'vector_add' --dtype f32 --configs 1 --json "$tmp/c.json"
 grep -q '"right"' "$tmp/c.json" || { echo "c.json has no results"; bad=$((bad + 1)); }

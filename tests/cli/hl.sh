@@ -7,7 +7,7 @@ expect 0 '^usage: hl' "$hl" --help
 expect 2 '^usage: hl' "$hl"
 expect 0 '^hl 0\.' "$hl" --version
 expect 2 "no command 'lits'; did you mean 'list'" "$hl" lits
-for command in list show space compile opt run info; do
+for command in list show space compile opt run info cache; do
     expect 0 "^usage: hl $command" "$hl" $command --help
     expect 2 'no option --nosuch' "$hl" $command --nosuch
 done
@@ -89,5 +89,36 @@ expect 2 'how large is M\? give --shape M=SIZE' "$hl" run "$tmp/k.hl"
 expect 1 'HIP' "$hl" run --device hip softmax
 expect 1 "'gpuu'|gpuu" "$hl" run --device gpuu softmax
 expect 2 'its own target' "$hl" run --target host softmax
+
+# cache
+cache() { "$hl" cache "$@"; }
+HL_CACHE_DIR=$tmp/store
+expect 0 'store: 0 configurations, 0 compiled kernels' cache list
+expect 0 '^ok: ' "$hl" run --check --shape M=7,N=65 softmax
+expect 0 'store: 0 configurations, 1 compiled kernels' cache list
+expect 0 '^[0-9a-f]{12}  code .* softmax  M=7 N=65  ' cache list
+expect 0 'store: 0 configurations, 1 compiled kernels' "$hl" info
+key=$("$hl" cache list | awk '$2 == "code" { print $1 }')
+expect 0 '"softmax"' cache show "$key"
+expect 0 '"softmax"' cache show "$(echo "$key" | cut -c1-6)"
+expect 1 . cache show 0123456789abcdef0123456789abcdef
+expect 2 'wants one KEY' cache show
+expect 0 . cache export --code -o "$tmp/export.json"
+expect 0 '^imported 0' cache import --dir "$tmp/other" "$tmp/export.json"
+expect 0 '^imported 1' cache import --dir "$tmp/other" --code "$tmp/export.json"
+expect 0 'other: 0 configurations, 1 compiled kernels' cache list --dir "$tmp/other"
+expect 1 . cache import "$tmp/k.hl"
+expect 1 'cannot open' cache import "$tmp/none.json"
+expect 2 'wants either keys, or one of' cache drop
+expect 2 'wants either keys, or one of' cache drop --all --code
+expect 0 '^dropped 1' cache drop "$key"
+expect 1 . cache drop "$key"
+expect 0 'store: 0 configurations, 0 compiled kernels' cache list
+expect 0 '^dropped 1' cache drop --all --dir "$tmp/other"
+expect 2 'takes no --code' cache list --code
+expect 2 "no action 'lits'; did you mean 'list'" cache lits
+expect 2 'wants list, show, drop' cache
+expect 1 . cache list --dir "$tmp/k.hl/x"
+HL_CACHE_DIR=$tmp/cache
 
 finish

@@ -5,6 +5,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 bad=0
 count=0
+HL_CACHE_DIR=$tmp/cache # the user's own is left alone
+export HL_CACHE_DIR
 
 # expect CODE WORDS COMMAND...: the command ends with CODE, and what it prints on either stream has a line that
 # matches the extended regular expression WORDS.

@@ -16,7 +16,7 @@ has() {
     done <"$tmp/options"
 }
 
-for command in list show space compile opt run info; do
+for command in list show space compile opt run info cache; do
     has hl.1 "$hl" $command
     grep -q "^\.Cm $command\$" "$man/hl.1" || { echo "hl.1 lacks the command $command"; bad=$((bad + 1)); }
 done

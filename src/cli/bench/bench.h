@@ -34,12 +34,13 @@ typedef struct bench_options {
   char **argv; /* for the report */
 } bench_options;
 
-int bench_kernels(const bench_options *o);   /* hl-bench */
-int bench_launch(const bench_options *o);    /* hl-bench launch */
-int bench_check(const bench_options *o);     /* hl-bench check */
-int bench_compile(const bench_options *o);   /* hl-bench compile */
-int bench_coldstart(const bench_options *o); /* hl-bench coldstart */
-int bench_compare(int argc, char **argv);    /* hl-bench compare */
+int bench_kernels(const bench_options *o);     /* hl-bench */
+int bench_launch(const bench_options *o);      /* hl-bench launch */
+int bench_check(const bench_options *o);       /* hl-bench check */
+int bench_compile(const bench_options *o);     /* hl-bench compile */
+int bench_coldstart(const bench_options *o);   /* hl-bench coldstart */
+int bench_cache_costs(const bench_options *o); /* hl-bench cache */
+int bench_compare(int argc, char **argv);      /* hl-bench compare */
 
 /* select.c: what --filter, --dtype, --shape and --config ask for. */
 typedef struct bench_job {
@@ -183,8 +184,9 @@ typedef struct bench_report {
   char machine[256], when[32];
 } bench_report;
 
-/* Opens the files for writing, so that a wrong name is found before anything is measured. */
-int report_open(bench_report *r, const bench_options *o);
+/* Can the files be written?  Found before anything is measured: 0, or an exit code after a message. */
+int report_check_files(const bench_options *o);
+void report_begin(bench_report *r, const bench_options *o);
 void report_head(void);
 /* Takes the result over, its texts included; prints its line, and writes the files so far, so that they outlive a
  * kernel that never ends.  An exit code when they cannot be written. */

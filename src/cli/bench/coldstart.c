@@ -214,20 +214,16 @@ int bench_coldstart(const bench_options *o) {
   if (begin)
     return child_main(o, begin);
   json j = {0};
-  bench_report files;
   size_t count = 0;
   bench_job *jobs = bench_select(o, &count);
   if (!jobs)
     return CLI_MISUSE;
-  int code = report_open(&files, o);
-  if (!code) {
-    jw_open(&j, NULL, '{');
-    report_environment(&j, o, NULL, "", "");
-    code = measure(o, jobs, count, &j);
-    jw_close(&j, '}');
-    const int written = report_write(o, &j);
-    code = code ? code : written;
-  }
+  jw_open(&j, NULL, '{');
+  report_environment(&j, o, NULL, "", "");
+  int code = measure(o, jobs, count, &j);
+  jw_close(&j, '}');
+  const int written = report_write(o, &j);
+  code = code ? code : written;
   free(jobs);
   return code;
 }

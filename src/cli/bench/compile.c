@@ -148,7 +148,9 @@ static double together(shop *s, int threads) {
 
 static int open_place(const bench_options *o, cli_place *place) {
   hl_diag diag = {0};
-  hl_status s = hl_context_create(NULL, &diag, &place->ctx);
+  hl_context_options c = HL_CONTEXT_OPTIONS_INIT;
+  c.cache_dir = ""; /* nothing is found that another run has made */
+  hl_status s = hl_context_create(&c, &diag, &place->ctx);
   if (s == HL_OK && o->target)
     return cli_target_parse(o->who, o->target, &place->target);
   if (s == HL_OK)
@@ -182,13 +184,10 @@ static int measure(shop *s, json *j) {
 int bench_compile(const bench_options *o) {
   shop s = {.o = o, .rounds = o->pairs < ROUNDS ? (size_t)o->pairs : ROUNDS};
   json j = {0};
-  bench_report files;
   bench_job *jobs = bench_select(o, &s.count);
   if (!jobs)
     return CLI_MISUSE;
-  int code = report_open(&files, o);
-  if (!code)
-    code = open_place(o, &s.place);
+  int code = open_place(o, &s.place);
   s.pieces = cli_alloc(s.count, sizeof *s.pieces);
   for (size_t i = 0; !code && i < s.count; i++) {
     s.pieces[i].job = &jobs[i];
@@ -210,7 +209,6 @@ int bench_compile(const bench_options *o) {
   }
   free(s.pieces);
   free(jobs);
-  report_free(&files);
   hl_device_close(s.place.dev);
   hl_context_destroy(s.place.ctx);
   return code;

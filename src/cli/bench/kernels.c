@@ -139,20 +139,18 @@ int bench_kernels(const bench_options *o) {
   const bool cpu = strcmp(o->device, "cpu") == 0;
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   const int threads[2] = {cpu ? (o->threads ? o->threads : 1) : 0, cpu && !o->threads && cores > 1 ? (int)cores : 0};
-  bench_report report = {0};
+  bench_report report;
   size_t count = 0;
   bench_job *jobs = bench_select(o, &count);
   if (!jobs)
     return CLI_MISUSE;
-  int code = report_open(&report, o);
-  if (!code) {
-    blas *b = cpu ? blas_open() : NULL;
-    if (cpu && !b)
-      fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
-    jw_open(&report.j, NULL, '{');
-    code = bench_sessions(&report, b, threads, jobs, count);
-    blas_close(b);
-  }
+  report_begin(&report, o);
+  blas *b = cpu ? blas_open() : NULL;
+  if (cpu && !b)
+    fprintf(stderr, "%s: no OpenBLAS (libopenblas.so.0) to compare with\n", o->who);
+  jw_open(&report.j, NULL, '{');
+  int code = bench_sessions(&report, b, threads, jobs, count);
+  blas_close(b);
   if (report.count && (!code || code == CLI_FAILED)) {
     const int written = report_close(&report);
     code = code ? code : written;

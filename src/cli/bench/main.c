@@ -12,7 +12,8 @@ static const char help[] =
     "       hl-bench check [options]     every kernel, dtype and odd shape in several configurations, right or not\n"
     "       hl-bench launch [options]    what a launch costs over a bare driver call\n"
     "       hl-bench compile [options]   how long kernels take to compile, alone and all at once\n"
-    "       hl-bench coldstart [options] from the start of a process to its first result, without and with the store\n"
+    "       hl-bench coldstart [options] from the start of a process to its first result, without and with the cache\n"
+    "       hl-bench cache [options]     what the cache costs: opening, putting, finding\n"
     "       hl-bench compare A B         two files of --json: what became slower\n\n"
     "A kernel is first run once on fresh random data, its outputs poisoned with NaN, and compared with a reference in\n"
     "double precision; only when it is right is it timed.  Timing is interleaved: in every round each contestant runs\n"
@@ -177,7 +178,8 @@ static const command commands[] = {{"", "hl-bench", bench_kernels},
                                    {"launch", "hl-bench launch", bench_launch},
                                    {"check", "hl-bench check", bench_check},
                                    {"compile", "hl-bench compile", bench_compile},
-                                   {"coldstart", "hl-bench coldstart", bench_coldstart}};
+                                   {"coldstart", "hl-bench coldstart", bench_coldstart},
+                                   {"cache", "hl-bench cache", bench_cache_costs}};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int no_command(const char *who, const char *word) {
@@ -199,6 +201,11 @@ static int run(const command *c, bench_options *o, int argc, char **argv) {
     return no_command(o->who, argv[optind]);
   if (!strncmp(o->device, "hip", 3))
     return cli_fail(o->who, "device '%s': AMD GPUs (HIP) are not built in yet", o->device);
+  if ((o->csv || o->html) && c->run != bench_kernels)
+    return cli_misuse(o->who, "--csv and --html are for the times of kernels; this command has --json");
+  const int code = report_check_files(o);
+  if (code)
+    return code;
   if (!strcmp(o->device, "cpu") && c->run == bench_kernels)
     blas_environment(o->argv);
   if (c->run != bench_check && c->run != bench_coldstart)

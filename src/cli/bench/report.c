@@ -141,16 +141,19 @@ static int can_write(const bench_options *o, const char *option, const char *pat
   return 0;
 }
 
-int report_open(bench_report *r, const bench_options *o) {
+int report_check_files(const bench_options *o) {
+  int code = can_write(o, "json", o->json);
+  if (!code)
+    code = can_write(o, "csv", o->csv);
+  return code ? code : can_write(o, "html", o->html);
+}
+
+void report_begin(bench_report *r, const bench_options *o) {
   const time_t now = time(NULL);
   struct tm utc;
   *r = (bench_report){.o = o};
   if (gmtime_r(&now, &utc))
     strftime(r->when, sizeof r->when, "%Y-%m-%d %H:%M UTC", &utc);
-  int code = can_write(o, "json", o->json);
-  if (!code)
-    code = can_write(o, "csv", o->csv);
-  return code ? code : can_write(o, "html", o->html);
 }
 
 static int write_text(const bench_options *o, const char *path, char *text) {

@@ -12,6 +12,7 @@ int hl_cmd_compile(int argc, char **argv);
 int hl_cmd_opt(int argc, char **argv);
 int hl_cmd_run(int argc, char **argv);
 int hl_cmd_info(int argc, char **argv);
+int hl_cmd_cache(int argc, char **argv);
 
 /* What show, space, compile, opt and run have in common: a context, one kernel and its options. */
 typedef struct hl_job {

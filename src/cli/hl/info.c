@@ -1,4 +1,4 @@
-/* info.c: hl info: versions, targets with their limits and passes, devices, the folder of the store. */
+/* info.c: hl info: versions, targets with their limits and passes, devices, the cache. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 static const char info_help[] =
     "usage: hl info\n\n"
     "Prints the versions, the targets that kernels can be compiled for with their limits and passes, the devices of\n"
-    "this machine, and the limits of the library.\n\n"
+    "this machine, the cache, and the limits of the library.\n\n"
     "  -h, --help    this text\n";
 
 static void print_target(const hl_target *t) {
@@ -63,6 +63,16 @@ static void print_devices(hl_context *ctx) {
   }
 }
 
+static void print_cache(hl_context *ctx) {
+  hl_diag diag = {0};
+  hl_cache_info i = {.size = sizeof i};
+  if (hl_cache_get_info(ctx, &diag, &i) == HL_OK)
+    printf("cache\n  %s: %llu configurations, %llu compiled kernels, %.1f MB%s\n", i.path, (unsigned long long)i.tuning,
+           (unsigned long long)i.code, (double)i.bytes * 1e-6, i.writable ? "" : ", read only");
+  else
+    printf("cache\n  none: %s\n", diag.message);
+}
+
 int hl_cmd_info(int argc, char **argv) {
   static const struct option table[] = {{"help", no_argument, 0, 'h'}, {0}};
   for (int o; (o = cli_next_option("hl info", argc, argv, table)) != -1;) {
@@ -84,6 +94,7 @@ int hl_cmd_info(int argc, char **argv) {
   for (uint32_t i = 0; (t = hl_target_at(i)); i++)
     print_target(t);
   print_devices(ctx);
+  print_cache(ctx);
   printf("limits\n  %d dimensions of a tensor, %u kernels in `hl list`\n", HL_MAX_RANK, hl_example_count);
   hl_context_destroy(ctx);
   return 0;

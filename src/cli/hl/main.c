@@ -18,7 +18,8 @@ static const command commands[] = {
     {"compile", hl_cmd_compile, "lower a kernel for a target: IR, LLVM, assembly, object"},
     {"opt", hl_cmd_opt, "run passes on a kernel's text"},
     {"run", hl_cmd_run, "run a kernel on a device and check the result"},
-    {"info", hl_cmd_info, "version, targets and devices"},
+    {"cache", hl_cmd_cache, "what is kept between runs: list, show, drop, export, import"},
+    {"info", hl_cmd_info, "versions, targets, devices, the cache"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
