@@ -21,13 +21,13 @@
 static hl_status cuda_count(hl_context *ctx, hl_diag *diag, int32_t *out) {
   (void)ctx;
   cuda_api api;
-  hl_status status = cuda_api_open(&api, diag);
+  hl_status status = hlr_cuda_api_open(&api, diag);
   if (status)
     return status;
   int count = 0;
   CUresult result = api.DeviceGetCount(&count);
   if (result)
-    return cuda_fail(&api, result, "counting the GPUs", diag);
+    return hlr_cuda_fail(&api, result, "counting the GPUs", diag);
   *out = count;
   return HL_OK;
 }
@@ -65,7 +65,7 @@ static void query_info(cuda_device *dev, int32_t index) {
 }
 
 static hl_status open_device(cuda_device *dev, int32_t index, hl_diag *diag) {
-  hl_status status = cuda_api_open(&dev->api, diag);
+  hl_status status = hlr_cuda_api_open(&dev->api, diag);
   if (status)
     return status;
   int count = 0;
@@ -78,7 +78,7 @@ static hl_status open_device(cuda_device *dev, int32_t index, hl_diag *diag) {
   if (!result)
     result = dev->api.DevicePrimaryCtxRetain(&dev->context, dev->device);
   if (result)
-    return cuda_fail(&dev->api, result, "opening the GPU", diag);
+    return hlr_cuda_fail(&dev->api, result, "opening the GPU", diag);
   query_info(dev, index);
   return HL_OK;
 }
@@ -123,7 +123,7 @@ static hl_status cuda_alloc(void *self, size_t bytes, hl_diag *diag, void **ptr)
   if (result) {
     char doing[96];
     (void)snprintf(doing, sizeof doing, "allocating %zu bytes on the GPU", bytes);
-    return cuda_fail(&dev->api, result, doing, diag);
+    return hlr_cuda_fail(&dev->api, result, doing, diag);
   }
   *ptr = (void *)(uintptr_t)address;
   return HL_OK;
@@ -141,21 +141,21 @@ static hl_status cuda_fill(void *self, void *stream, void *dst, uint8_t value, s
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.MemsetD8Async(address_of(dst), value, bytes, stream));
-  return result ? cuda_fail(&dev->api, result, "filling a buffer", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "filling a buffer", diag) : HL_OK;
 }
 
 static hl_status cuda_upload(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.MemcpyHtoDAsync(address_of(dst), src, bytes, stream));
-  return result ? cuda_fail(&dev->api, result, "copying to the GPU", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "copying to the GPU", diag) : HL_OK;
 }
 
 static hl_status cuda_download(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.MemcpyDtoHAsync(dst, address_of(src), bytes, stream));
-  return result ? cuda_fail(&dev->api, result, "copying from the GPU", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "copying from the GPU", diag) : HL_OK;
 }
 
 static hl_status cuda_check_pointer(void *self, const void *ptr, size_t bytes, hl_diag *diag) {
@@ -195,7 +195,7 @@ static hl_status cuda_stream_create(void *self, hl_diag *diag, void **stream) {
   CUresult result;
   CUDA_CALL(dev, result, dev->api.StreamCreate(&made, CUDA_STREAM_NON_BLOCKING));
   if (result)
-    return cuda_fail(&dev->api, result, "creating a stream", diag);
+    return hlr_cuda_fail(&dev->api, result, "creating a stream", diag);
   *stream = made;
   return HL_OK;
 }
@@ -211,14 +211,14 @@ static hl_status cuda_stream_sync(void *self, void *stream, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.StreamSynchronize(stream));
-  return result ? cuda_fail(&dev->api, result, "waiting for a stream", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "waiting for a stream", diag) : HL_OK;
 }
 
 static hl_status cuda_device_sync(void *self, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.CtxSynchronize());
-  return result ? cuda_fail(&dev->api, result, "waiting for the GPU", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "waiting for the GPU", diag) : HL_OK;
 }
 
 static bool cuda_capturing(void *self, void *stream) {
@@ -238,7 +238,7 @@ static hl_status cuda_event_create(void *self, hl_diag *diag, void **event) {
   CUresult result;
   CUDA_CALL(dev, result, dev->api.EventCreate(&made, 0));
   if (result)
-    return cuda_fail(&dev->api, result, "creating an event", diag);
+    return hlr_cuda_fail(&dev->api, result, "creating an event", diag);
   *event = made;
   return HL_OK;
 }
@@ -254,21 +254,21 @@ static hl_status cuda_event_record(void *self, void *event, void *stream, hl_dia
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.EventRecord(event, stream));
-  return result ? cuda_fail(&dev->api, result, "recording an event", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "recording an event", diag) : HL_OK;
 }
 
 static hl_status cuda_event_sync(void *self, void *event, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.EventSynchronize(event));
-  return result ? cuda_fail(&dev->api, result, "waiting for an event", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "waiting for an event", diag) : HL_OK;
 }
 
 static hl_status cuda_event_wait(void *self, void *event, void *stream, hl_diag *diag) {
   const cuda_device *dev = self;
   CUresult result;
   CUDA_CALL(dev, result, dev->api.StreamWaitEvent(stream, event, 0));
-  return result ? cuda_fail(&dev->api, result, "letting a stream wait", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "letting a stream wait", diag) : HL_OK;
 }
 
 static hl_status cuda_event_elapsed(void *self, void *begin, void *end, hl_diag *diag, float *ms) {
@@ -279,7 +279,7 @@ static hl_status cuda_event_elapsed(void *self, void *begin, void *end, hl_diag 
     return HL_OK;
   if (result == 400) /* CUDA's word for "never recorded" */
     return hli_fail(diag, HL_ERR_BUSY, "both events must be recorded before their distance is known");
-  return cuda_fail(&dev->api, result, "measuring between two events", diag);
+  return hlr_cuda_fail(&dev->api, result, "measuring between two events", diag);
 }
 
 const hl_driver hlr_cuda_driver = {
@@ -306,8 +306,8 @@ const hl_driver hlr_cuda_driver = {
     .event_sync = cuda_event_sync,
     .event_wait = cuda_event_wait,
     .event_elapsed = cuda_event_elapsed,
-    .load_kernel = cuda_load,
-    .unload_kernel = cuda_unload,
-    .launch = cuda_launch,
+    .load_kernel = hlr_cuda_load,
+    .unload_kernel = hlr_cuda_unload,
+    .launch = hlr_cuda_launch,
     .check_pointer = cuda_check_pointer,
 };

@@ -16,7 +16,7 @@ static const symbol_row symbols[] = {
 #undef CUDA_OPT
 };
 
-hl_status cuda_api_open(cuda_api *api, hl_diag *diag) {
+hl_status hlr_cuda_api_open(cuda_api *api, hl_diag *diag) {
   char why[256] = "";
   void *library = hlr_os_library("libcuda.so.1", why, sizeof why);
   if (!library)
@@ -36,7 +36,7 @@ hl_status cuda_api_open(cuda_api *api, hl_diag *diag) {
   if (result == CUDA_NO_DEVICE)
     return hli_fail(diag, HL_ERR_NO_DEVICE,
                     "the CUDA driver finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES, or use \"cpu\"");
-  return result ? cuda_fail(api, result, "initialising CUDA", diag) : HL_OK;
+  return result ? hlr_cuda_fail(api, result, "initialising CUDA", diag) : HL_OK;
 }
 
 /* ---- errors ----------------------------------------------------------------------------- */
@@ -91,7 +91,7 @@ static const error_row errors[] = {
     {912, HL_ERR_LIMIT, "so many blocks of a cluster do not fit on the GPU together: choose a smaller cluster"},
 };
 
-hl_status cuda_fail(const cuda_api *api, CUresult result, const char *doing, hl_diag *diag) {
+hl_status hlr_cuda_fail(const cuda_api *api, CUresult result, const char *doing, hl_diag *diag) {
   const char *name = NULL, *text = NULL, *advice = "see the driver's documentation of this code";
   if (api->GetErrorName(result, &name) || !name)
     name = "unknown code";

@@ -88,10 +88,10 @@ typedef struct cuda_device {
 } cuda_device;
 
 /* Loads the driver, fills the table and initialises CUDA. */
-hl_status cuda_api_open(cuda_api *api, hl_diag *diag);
+hl_status hlr_cuda_api_open(cuda_api *api, hl_diag *diag);
 
 /* Words for a failed call: what was done, the driver's name for it, and the way out. */
-hl_status cuda_fail(const cuda_api *api, CUresult result, const char *doing, hl_diag *diag);
+hl_status hlr_cuda_fail(const cuda_api *api, CUresult result, const char *doing, hl_diag *diag);
 
 /* Makes the device's context current for a scope; cheap if it is already. */
 typedef struct cuda_scope {
@@ -113,8 +113,8 @@ static inline void cuda_leave(const cuda_device *dev, cuda_scope scope) {
 }
 
 /* cuda_kernel.c */
-hl_status cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function);
-void cuda_unload(void *self, void *function);
-hl_status cuda_launch(void *self, void *stream, const hl_driver_launch *launch, hl_diag *diag);
+hl_status hlr_cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function);
+void hlr_cuda_unload(void *self, void *function);
+hl_status hlr_cuda_launch(void *self, void *stream, const hl_driver_launch *launch, hl_diag *diag);
 
 #endif

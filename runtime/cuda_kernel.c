@@ -51,7 +51,7 @@ static hl_status load_module(const cuda_device *dev, const hl_driver_kernel *k, 
   char doing[192];
   (void)snprintf(doing, sizeof doing, "loading kernel '%.64s' with %s", k->entry, dev->info.driver);
   hl_diag local;
-  hl_status status = cuda_fail(&dev->api, result, doing, &local);
+  hl_status status = hlr_cuda_fail(&dev->api, result, doing, &local);
   if (log[0])
     hli_log(dev->ctx, HL_LOG_ERROR, "the driver's compiler on kernel '%s': %s", k->entry, log);
   (void)hli_fail(diag, status, "%.*s%s%.*s", HL_DIAG_TEXT / 2, local.message, log[0] ? "\n" : "", HL_DIAG_TEXT / 2 - 8,
@@ -94,17 +94,17 @@ static hl_status load_current(const cuda_device *dev, const hl_driver_kernel *k,
     return status;
   CUresult result = dev->api.ModuleGetFunction(&out->function, out->module, k->entry);
   if (result)
-    status = cuda_fail(&dev->api, result, "finding the kernel's entry in its image", diag);
+    status = hlr_cuda_fail(&dev->api, result, "finding the kernel's entry in its image", diag);
   if (!status)
     status = check_function(dev, k, out->function, diag);
   if (!status && (result = set_up(dev, k, out->function)))
-    status = cuda_fail(&dev->api, result, "setting the kernel's attributes", diag);
+    status = hlr_cuda_fail(&dev->api, result, "setting the kernel's attributes", diag);
   if (status)
     (void)dev->api.ModuleUnload(out->module);
   return status;
 }
 
-hl_status cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function) {
+hl_status hlr_cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, void **function) {
   const cuda_device *dev = self;
   hl_status status = check_kernel(dev, kernel, diag);
   if (status)
@@ -113,7 +113,7 @@ hl_status cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, v
   if (!k)
     return hli_fail_memory(diag, "loading a kernel");
   cuda_scope scope = cuda_enter(dev);
-  status = scope.result ? cuda_fail(&dev->api, scope.result, "making the GPU's context current", diag)
+  status = scope.result ? hlr_cuda_fail(&dev->api, scope.result, "making the GPU's context current", diag)
                         : load_current(dev, kernel, k, diag);
   cuda_leave(dev, scope);
   if (status) {
@@ -124,7 +124,7 @@ hl_status cuda_load(void *self, const hl_driver_kernel *kernel, hl_diag *diag, v
   return HL_OK;
 }
 
-void cuda_unload(void *self, void *function) {
+void hlr_cuda_unload(void *self, void *function) {
   const cuda_device *dev = self;
   cuda_kernel *k = function;
   cuda_scope scope = cuda_enter(dev);
@@ -156,7 +156,7 @@ static CUresult launch_cluster(const cuda_device *dev, const cuda_kernel *k, CUs
   return dev->api.LaunchKernelEx(&config, k->function, (void **)(uintptr_t)l->fields, NULL);
 }
 
-hl_status cuda_launch(void *self, void *stream, const hl_driver_launch *l, hl_diag *diag) {
+hl_status hlr_cuda_launch(void *self, void *stream, const hl_driver_launch *l, hl_diag *diag) {
   const cuda_device *dev = self;
   const cuda_kernel *k = l->function;
   cuda_scope scope = cuda_enter(dev);
@@ -167,5 +167,5 @@ hl_status cuda_launch(void *self, void *stream, const hl_driver_launch *l, hl_di
     result = dev->api.LaunchKernel(k->function, (unsigned)l->programs, 1, 1, l->threads, 1, 1, l->shared_bytes, stream,
                                    (void **)(uintptr_t)l->fields, NULL);
   cuda_leave(dev, scope);
-  return result ? cuda_fail(&dev->api, result, "launching a kernel", diag) : HL_OK;
+  return result ? hlr_cuda_fail(&dev->api, result, "launching a kernel", diag) : HL_OK;
 }

@@ -13,7 +13,7 @@ if(HL_SANITIZE)
   set(sanitize "-fsanitize=${HL_SANITIZE}")
 endif()
 hl_gate(abi.consumer consumer.sh ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER} "${sanitize}")
-hl_gate(abi.runtime runtime.sh $<TARGET_FILE:hl-rt> ${CMAKE_C_COMPILER} ${CMAKE_SOURCE_DIR} "${HL_SANITIZE}")
+hl_gate(abi.runtime runtime.sh $<TARGET_FILE:hl-rt> $<TARGET_FILE:hl-rt-static> ${CMAKE_C_COMPILER} ${CMAKE_SOURCE_DIR} "${HL_SANITIZE}")
 hl_gate(abi.two-llvms two_llvms.sh $<TARGET_FILE:hl> $<TARGET_FILE:hl-rt> $<TARGET_FILE:hl-codegen> ${CMAKE_C_COMPILER}
   ${CMAKE_SOURCE_DIR} "${sanitize}")
 set_tests_properties(abi.consumer abi.two-llvms PROPERTIES TIMEOUT 900 ENVIRONMENT
