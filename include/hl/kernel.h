@@ -206,6 +206,7 @@ typedef struct hl_atomic_options {
  * gives what was there before.  Indices as in hl_load.  The tensor is HL_INOUT, of 32- or 64-bit integers, f16, bf16, f32 or
  * f64 (and, or, xor: integers).  The order in which programs come is not specified. */
 HL_API hl_value hl_atomic(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n, hl_value v);
+/* The same with a mask, a memory order, and what HL_ATOMIC_CAS expects. */
 HL_API hl_value hl_atomic_ex(hl_builder *b, hl_atomic_op op, hl_value tensor, const hl_value *index, uint32_t n,
                              hl_value v, const hl_atomic_options *options);
 
