@@ -17,7 +17,10 @@ expect 2 'wants default, random:SEED' "$bench" --config fast
 expect 2 "no knob .blocks.; knobs are" "$bench" --filter '^vector_add$' --config '{"blocks":[1]}'
 expect 2 'exclude each other' "$bench" --cold --hot
 expect 2 'wants a number from 0 to' "$bench" --max-noise x
-expect 2 'are for the times of kernels' "$bench" check --csv "$tmp/x"
+expect 2 'hl-bench check: takes no --csv' "$bench" check --csv "$tmp/x"
+expect 2 'hl-bench launch: takes no --shape' "$bench" launch --shape N=3
+expect 2 'hl-bench: takes no --configs' "$bench" --configs 3
+expect 2 "no device 'interp'" "$bench" --device interp
 expect 1 'cannot write .*/none/x' "$bench" check --json "$tmp/none/x"
 expect 1 'cannot write .*/none/x' "$bench" launch --json "$tmp/none/x"
 expect 1 'HIP' "$bench" --device hip

@@ -87,7 +87,10 @@ expect 0 '^ok: ' "$hl" run --check --shape M=7,N=65 "$tmp/k.hl"
 expect 0 '^not checked' "$hl" run --check --device null --shape M=7,N=65 softmax
 expect 2 'how large is M\? give --shape M=SIZE' "$hl" run "$tmp/k.hl"
 expect 1 'HIP' "$hl" run --device hip softmax
-expect 1 "'gpuu'|gpuu" "$hl" run --device gpuu softmax
+expect 2 "no device 'gpuu'; did you mean 'cpu'" "$hl" run --device gpuu softmax
+expect 2 "no device 'accelerator'; there are cpu, .* interp" "$hl" run --device accelerator softmax
+expect 2 "no device 'cuad'; did you mean 'cuda'" "$hl" run --device cuad softmax
+expect 2 "no device 'cuda:x'; " "$hl" run --device cuda:x softmax
 expect 2 'its own target' "$hl" run --target host softmax
 
 # cache

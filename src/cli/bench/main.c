@@ -172,15 +172,34 @@ static int take(bench_options *o, int option) {
 typedef struct command {
   const char *name, *who;
   int (*run)(const bench_options *o);
+  const char *takes; /* options, each between blanks */
 } command;
 
-static const command commands[] = {{"", "hl-bench", bench_kernels},
-                                   {"launch", "hl-bench launch", bench_launch},
-                                   {"check", "hl-bench check", bench_check},
-                                   {"compile", "hl-bench compile", bench_compile},
-                                   {"coldstart", "hl-bench coldstart", bench_coldstart},
-                                   {"cache", "hl-bench cache", bench_cache_costs}};
+static const command commands[] = {
+    {"", "hl-bench", bench_kernels,
+     " filter device shape dtype config threads pairs min-time timeout json cublas seed csv html cold hot max-noise "
+     "max-time "},
+    {"launch", "hl-bench launch", bench_launch, " device config threads pairs timeout json seed "},
+    {"check", "hl-bench check", bench_check, " filter device dtype timeout json configs seed "},
+    {"compile", "hl-bench compile", bench_compile,
+     " filter device target shape dtype config threads pairs timeout json "},
+    {"coldstart", "hl-bench coldstart", bench_coldstart, " filter device dtype pairs json "},
+    {"cache", "hl-bench cache", bench_cache_costs, " device pairs timeout json "}};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* Is the option one that the command has a use for? */
+static int check_use(const command *c, int option) {
+  for (const struct option *o = table; o->name; o++) {
+    if (o->val != option || option == 'h')
+      continue;
+    char *word = cli_format(" %s ", o->name);
+    const bool takes = strstr(c->takes, word) != NULL;
+    free(word);
+    if (!takes)
+      return cli_misuse(c->who, "takes no --%s", o->name);
+  }
+  return 0;
+}
 
 static int no_command(const char *who, const char *word) {
   const char *names[COMMANDS] = {"compare"};
@@ -193,17 +212,17 @@ static int no_command(const char *who, const char *word) {
 
 static int run(const command *c, bench_options *o, int argc, char **argv) {
   for (int option; (option = cli_next_option(o->who, argc, argv, table)) != -1;) {
-    const int code = take(o, option);
+    int code = check_use(c, option);
+    if (!code)
+      code = take(o, option);
     if (code)
       return code < 0 ? 0 : code;
   }
   if (optind < argc)
     return no_command(o->who, argv[optind]);
-  if (!strncmp(o->device, "hip", 3))
-    return cli_fail(o->who, "device '%s': AMD GPUs (HIP) are not built in yet", o->device);
-  if ((o->csv || o->html) && c->run != bench_kernels)
-    return cli_misuse(o->who, "--csv and --html are for the times of kernels; this command has --json");
-  const int code = report_check_files(o);
+  int code = cli_device_check(o->who, o->device, false);
+  if (!code)
+    code = report_check_files(o);
   if (code)
     return code;
   if (!strcmp(o->device, "cpu") && c->run == bench_kernels)

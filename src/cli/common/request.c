@@ -204,6 +204,22 @@ char *cli_shape_text(const cli_shape *s) {
 
 /* ---- targets and configurations ---- */
 
+int cli_device_check(const char *who, const char *name, bool interp) {
+  static const char *const kinds[] = {"cpu", "cuda", "null", "interp"};
+  const size_t count = interp ? 4 : 3, n = strcspn(name, ":");
+  const char *number = name[n] ? name + n + 1 : "0";
+  if (!strncmp(name, "hip", 3))
+    return cli_fail(who, "device '%s': AMD GPUs (HIP) are not built in yet", name);
+  for (size_t i = 0; i < count; i++)
+    if (strlen(kinds[i]) == n && !strncmp(kinds[i], name, n) && number[0] &&
+        strspn(number, "0123456789") == strlen(number))
+      return 0;
+  const char *near = cli_nearest(name, kinds, count);
+  return near ? cli_misuse(who, "there is no device '%s'; did you mean '%s'?", name, near)
+              : cli_misuse(who, "there is no device '%s'; there are cpu, cuda, cuda:1 ..., null%s", name,
+                           interp ? " and interp" : "");
+}
+
 int cli_target_parse(const char *who, const char *text, const hl_target **out) {
   hl_diag diag = {0};
   const char *names[64];

@@ -43,6 +43,8 @@ void cli_shape_sizes(const hl_example *e, const cli_shape *s, int64_t *size);
 /* "M=33 N=65" */
 char *cli_shape_text(const cli_shape *s);
 
+/* Is it the name of a device, whether or not it is here?  0, or an exit code after a message. */
+int cli_device_check(const char *who, const char *name, bool interp);
 int cli_target_parse(const char *who, const char *text, const hl_target **out);
 
 /* "default" or NULL, "random:SEED", JSON, or @FILE with JSON. */

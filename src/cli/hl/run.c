@@ -128,13 +128,14 @@ static const int64_t *usual_sizes(const request *r) {
 static int open_place(const request *r, cli_place *place) {
   hl_diag diag = {0};
   hl_status s = HL_OK;
+  const int bad = cli_device_check(r->job.who, r->device, true);
   *place = (cli_place){.ctx = r->job.ctx};
+  if (bad)
+    return bad;
   if (!strcmp(r->device, "interp"))
     return r->target_name ? cli_target_parse(r->job.who, r->target_name, &place->target) : 0;
   if (r->target_name)
     return cli_misuse(r->job.who, "--target goes with --device interp; a device has its own target");
-  if (!strncmp(r->device, "hip", 3))
-    return cli_fail(r->job.who, "device '%s': AMD GPUs (HIP) are not built in yet", r->device);
   s = hl_device_open(r->job.ctx, r->device, &diag, &place->dev);
   if (s == HL_OK)
     s = cli_device_target(place->dev, &diag, &place->target);
