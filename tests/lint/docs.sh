@@ -1,6 +1,7 @@
 #!/bin/sh
 # docs.sh SOURCE: every exported function has words. Each HL_API declaration has a comment of its own, directly above it or
-# behind it; definitions of one line may stand between, and what destroys an object needs none. What holds for all functions of a header, its opening comment
+# behind it; definitions of one line may stand between; what destroys an object, or ends what a begin has
+# words for, needs none. What holds for all functions of a header, its opening comment
 # says: "Errors:", "Threads:", "Memory:" (who owns what) and "Since:".
 set -eu
 cd "$1"
@@ -14,7 +15,7 @@ bad=$(for header in include/hl/*.h; do
         pending != "" && /;/ {
             name = pending
             sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
-            if (!had && name !~ /_(destroy|close|release)$/)
+            if (!had && name !~ /_(destroy|close|release|else|end)$/)
                 print header ":" line ": " name ": no comment says what it does"
             pending = ""
         }
