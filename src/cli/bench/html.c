@@ -45,11 +45,12 @@ static void words(cli_text *t, const char *s) {
 
 /* ---- roofline ---- */
 
-enum { WIDTH = 860, HEIGHT = 420, LEFT = 62, RIGHT = 170, TOP = 16, BOTTOM = 44, MOST_POINTS = 256 };
+enum { WIDTH = 860, LEAST_HEIGHT = 420, LEFT = 62, RIGHT = 170, TOP = 16, BOTTOM = 44, MOST_POINTS = 256 };
 
 typedef struct plot {
   double x0, x1, y0, y1; /* decades */
   double memory, peak;   /* bytes and operations per second; 0: not measured */
+  int height;            /* of the picture: every kernel has a line of words */
 } plot;
 
 static double place_x(const plot *p, double intensity) {
@@ -57,7 +58,7 @@ static double place_x(const plot *p, double intensity) {
 }
 
 static double place_y(const plot *p, double rate) {
-  return HEIGHT - BOTTOM - (log10(rate) - p->y0) / (p->y1 - p->y0) * (HEIGHT - TOP - BOTTOM);
+  return p->height - BOTTOM - (log10(rate) - p->y0) / (p->y1 - p->y0) * (p->height - TOP - BOTTOM);
 }
 
 static bool has_point(const bench_result *r, int threads) {
@@ -67,6 +68,7 @@ static bool has_point(const bench_result *r, int threads) {
 /* The best that a reference did in this run. */
 static void measure(const bench_report *r, int threads, plot *p) {
   double low = INFINITY, high = 0, least = INFINITY, most = 0;
+  int n = 0;
   *p = (plot){0};
   for (size_t k = 0; k < r->count; k++) {
     const bench_result *x = &r->results[k];
@@ -78,6 +80,7 @@ static void measure(const bench_report *r, int threads, plot *p) {
       if (strstr(x->name[i], "peak"))
         p->peak = fmax(p->peak, x->flops / x->time[i].median);
     }
+    n++;
     low = fmin(low, x->flops / x->bytes);
     high = fmax(high, x->flops / x->bytes);
     least = fmin(least, x->flops / x->time[0].median);
@@ -85,6 +88,7 @@ static void measure(const bench_report *r, int threads, plot *p) {
   }
   if (high <= 0)
     return;
+  p->height = TOP + BOTTOM + 14 * n > LEAST_HEIGHT ? TOP + BOTTOM + 14 * n : LEAST_HEIGHT;
   if (p->memory > 0 && p->peak > 0) {
     high = fmax(high, 4 * p->peak / p->memory);
     most = fmax(most, p->peak);
@@ -115,9 +119,9 @@ static void axes(cli_text *t, const plot *p) {
     const double x = place_x(p, pow(10, d));
     decade(text, sizeof text, d);
     cli_text_format(t, "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", x, TOP, x,
-                    HEIGHT - BOTTOM);
+                    p->height - BOTTOM);
     cli_text_format(t, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x,
-                    HEIGHT - BOTTOM + 17, text);
+                    p->height - BOTTOM + 17, text);
   }
   for (double d = p->y0; d <= p->y1; d++) {
     const double y = place_y(p, pow(10, d));
@@ -127,11 +131,11 @@ static void axes(cli_text *t, const plot *p) {
                     text);
   }
   cli_text_format(t, "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">operations per byte moved</text>\n",
-                  (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8);
+                  (LEFT + WIDTH - RIGHT) / 2, p->height - 8);
   cli_text_format(t,
                   "<text class=\"soft\" transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\">operations "
                   "per second</text>\n",
-                  (TOP + HEIGHT - BOTTOM) / 2);
+                  (TOP + p->height - BOTTOM) / 2);
 }
 
 static void roofs(cli_text *t, const plot *p) {
@@ -143,7 +147,7 @@ static void roofs(cli_text *t, const plot *p) {
   const double top = fmin(p->memory * knee, pow(10, p->y1));
   knee = top / p->memory;
   cli_text_format(t, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1f", place_x(p, left),
-                  fmin(place_y(p, p->memory * left), HEIGHT - BOTTOM), place_x(p, knee), place_y(p, top));
+                  fmin(place_y(p, p->memory * left), p->height - BOTTOM), place_x(p, knee), place_y(p, top));
   if (p->peak > 0 && knee < right)
     cli_text_format(t, "H%d", WIDTH - RIGHT);
   cli_text_add(t, "\"/>\n");
@@ -175,10 +179,10 @@ static void points(cli_text *t, const bench_report *r, int threads, const plot *
       list[n++] = (point){x, place_x(p, x->flops / x->bytes), place_y(p, x->flops / x->time[0].median), 0};
   }
   qsort(list, n, sizeof *list, by_height);
-  const double step = fmin(14, (double)(HEIGHT - TOP - BOTTOM) / (double)(n ? n : 1));
+  const double step = fmin(14, (double)(p->height - TOP - BOTTOM) / (double)(n ? n : 1));
   for (size_t i = 0; i < n; i++)
     list[i].label = fmax(list[i].y, i ? list[i - 1].label + step : TOP + 22);
-  double limit = HEIGHT - BOTTOM;
+  double limit = p->height - BOTTOM;
   for (size_t i = n; i-- > 0; limit = list[i].label - step)
     list[i].label = fmin(list[i].label, limit);
   for (size_t i = 0; i < n; i++) {
@@ -204,7 +208,7 @@ static void roofline(cli_text *t, const bench_report *r, int threads) {
   cli_text_format(t,
                   "<div class=\"scroll\"><svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" "
                   "aria-label=\"Roofline\">\n",
-                  WIDTH, HEIGHT, WIDTH, HEIGHT);
+                  WIDTH, p.height, WIDTH, p.height);
   axes(t, &p);
   roofs(t, &p);
   points(t, r, threads, &p);
@@ -288,10 +292,10 @@ char *report_html(const bench_report *r) {
   cli_text_add(&t, "<h1>hl-bench</h1>\n<p>");
   words(&t, r->machine);
   cli_text_format(&t, " &middot; libhl %s &middot; %s", hl_version(), r->when);
-  cli_text_add(&t,
-               "</p>\n<p>Medians of interleaved rounds; the lines in the bars are 95 % intervals. Bars to the right: "
-               "libhl is faster. The roof of a kernel is what a copy, triad or read of as many bytes takes, or its "
-               "operations in registers, measured in the same rounds.</p>\n");
+  cli_text_add(&t, "</p>\n<p>Medians of interleaved rounds; the lines in the bars are 95 % intervals. Bars to the "
+                   "right: libhl is faster; grey ones stand beside what the machine can do. The roof of a kernel is "
+                   "what a copy, triad or read of as many bytes takes, or its "
+                   "operations in registers, measured in the same rounds.</p>\n");
   for (size_t k = 0; k < r->count; k++) {
     const int threads = r->results[k].threads;
     int i = 0;
