@@ -102,8 +102,8 @@ static pair gelu_argument(const math *m, val a) {
 static val gelu_tanh(const math *m, val x) {
   val a = hlm_clamp(m, magnitude(m, x), 0, m->is_double ? 32 : 16), one = num(m, 1);
   val tail = exp_of(m, gelu_argument(m, a)), below = mad(m, tail, num(m, UNSHIFT), one);
-  val negative = mul(m, quotient(m, mul(m, x, tail), below), num(m, UNSHIFT));
-  return select_if(m, LLVMRealOLT, x, 0, negative, mul(m, x, quotient(m, one, below)));
+  val q = quotient(m, select_if(m, LLVMRealOLT, x, 0, mul(m, x, tail), x), below); /* one division is enough */
+  return select_if(m, LLVMRealOLT, x, 0, mul(m, q, num(m, UNSHIFT)), q);
 }
 
 val hlc_math_error(hlc_emit *e, hli_opcode code, hl_dtype dtype, const val *a) {

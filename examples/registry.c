@@ -28,7 +28,10 @@
   X(addmm_relu)                                                                                                        \
   X(matmul_bias_gelu)                                                                                                  \
   X(bmm)                                                                                                               \
-  X(broadcast_matmul)
+  X(broadcast_matmul)                                                                                                  \
+  X(matmul_layernorm)                                                                                                  \
+  X(squeeze_excitation)                                                                                                \
+  X(squeeze_excitation_bwd)
 
 #define X(name) extern const hl_example hl_example_##name;
 LADDER(X)
