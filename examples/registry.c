@@ -27,6 +27,7 @@
   X(matmul_tn)                                                                                                         \
   X(addmm_relu)                                                                                                        \
   X(matmul_bias_gelu)                                                                                                  \
+  X(silu_matmul)                                                                                                       \
   X(bmm)                                                                                                               \
   X(broadcast_matmul)                                                                                                  \
   X(matmul_layernorm)                                                                                                  \
