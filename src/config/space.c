@@ -111,6 +111,10 @@ static bool fill(hli_space *s, const hl_kernel *k, const hl_target *target, cons
   const int64_t stages[] = {1, 2, 3, 4, 5, 6};
   if (!add_axes(s, k, target, f, HLI_AXIS_FULL) || !add_powers(s, HLI_KNOB_NUM_WARPS, 0, 1, target->max_warps, 4))
     return false;
+  const int64_t types[] = {0, 1, 2};
+  if (!add_entry(s, HLI_KNOB_PID_TYPE, 0, types, HLI_COUNT(types), 0) ||
+      !add_powers(s, HLI_KNOB_NUM_SM_MULTIPLIER, 0, 1, 8, 1))
+    return false;
   return !f->has_dot || add_entry(s, HLI_KNOB_NUM_STAGES, 0, stages, HLI_COUNT(stages), 3);
 }
 

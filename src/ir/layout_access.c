@@ -88,10 +88,17 @@ static bool divides(int64_t divisor, int64_t multiple_known) {
   return multiple_known == 0 || multiple_known % divisor == 0;
 }
 
-/* The body, or the branch of one of several grids: where grid tiles begin. */
+/* The body, or what stands around grid tiles in it: the loop of a persistent kernel, the branch of one of several
+ * grids. */
 static bool in_root(const hl_kernel *k, hli_block b) {
-  const hli_op parent = k->blocks.data[b].parent;
-  return b == k->body || (k->ops.data[parent].block == k->body && hli_is_branch(k, parent));
+  while (b != k->body) {
+    const hli_op loop = k->blocks.data[b].parent;
+    if (!hli_is_branch(k, loop) &&
+        (k->ops.data[loop].code != HLI_OP_FOR || !hli_depends_on_program(k, hli_operand(k, loop, 0))))
+      return false;
+    b = k->ops.data[loop].block;
+  }
+  return true;
 }
 
 /* Is begin < end for certain?  Grid tiles and induction variables exist only below their end; of others the
@@ -110,8 +117,12 @@ static bool begins_inside(const hl_kernel *k, hli_value begin, hli_value end) {
 
 bool hli_depends_on_program(const hl_kernel *k, hli_value v) {
   const hli_op op = k->values.data[v].def;
-  if (!op)
-    return false;
+  if (!op) { /* the index of a persistent kernel's loop */
+    const hli_value_data *d = &k->values.data[v];
+    const hli_op loop = d->owner ? k->blocks.data[d->owner].parent : 0;
+    return loop && d->index == 0 && k->ops.data[loop].code == HLI_OP_FOR && k->ops.data[loop].block == k->body &&
+           hli_depends_on_program(k, hli_operand(k, loop, 0));
+  }
   if (k->ops.data[op].code == HLI_OP_PROGRAM_ID)
     return true;
   for (uint32_t i = 0; i < hli_operand_count(k, op); i++)

@@ -1,7 +1,8 @@
 /* tile.c: makes a TILE kernel *scheduled*: every axis gets its block, the outermost tile loop becomes the
  * grid and a program id, inner tile loops become `for` over blocks.
  *
- * Expects specialised TILE without ':' indices (roll).  Owner of block_sizes, loop_orders and l2_groupings.
+ * Expects specialised TILE without ':' indices (roll).  Owner of block_sizes, loop_orders, l2_groupings,
+ * pid_type and num_sm_multiplier.
  *
  *   tile %c0, %n {axes = [$i]} (%i : tile<$i>) {        grid [N / 128]
  *     ...                                         ->    %pid = program_id
@@ -9,7 +10,10 @@
  *                                                       %i = range %b, %n {axis = $i}
  *
  * Several outermost loops are one launch: the programs of the second follow those of the first, and each body
- * stands in a branch on the program id (grid [N / 128] [M / 64]).
+ * stands in a branch on the program id (grid [N / 128] [M / 64]).  With pid_type 1 or 2 there are only as many
+ * programs as the machine holds, and a loop over tiles around it all:
+ *
+ *   grid [132 / 1];  for %pid, %tiles, %c132 (%id : i64) { ... %i = range (mul %id, %c128), %n ... }
  */
 #include "src/pass/pass.h"
 
@@ -19,6 +23,8 @@ typedef struct tiler {
   hl_kernel *dst;
   hli_value *map;
   hli_value pid;
+  bool persistent; /* the grid is not the roots' */
+  uint32_t grid_axes; /* of all roots */
   uint32_t ranked; /* grids of rank >= 2 seen so far: instance of their knobs */
 } tiler;
 
@@ -148,12 +154,12 @@ typedef struct root {
   hli_op loop;
   uint32_t rank;
   hli_grid_axis axes[HL_MAX_RANK];
-  hli_value count[HL_MAX_RANK], total; /* total: of all programs, only where there are several roots */
+  hli_value count[HL_MAX_RANK];
 } root;
 
 static hl_status describe_root(tiler *t, hli_cursor *c, hli_op loop, root *r) {
   *r = (root){.loop = loop, .rank = hli_attr_len(t->src, loop, 0)};
-  if (t->dst->grid.len + r->rank > HLI_MAX_GRID_AXES)
+  if ((t->grid_axes += r->rank) > HLI_MAX_GRID_AXES)
     return hli_fail_at(t->env->diag, HL_ERR_LIMIT, c->file, c->line, 0,
                        "kernel %s: the top-level loops have more than %d tiles together; make it several kernels",
                        t->src->name, HLI_MAX_GRID_AXES);
@@ -187,7 +193,7 @@ static void open_root(tiler *t, hli_cursor *c, const root *r, hli_value id) {
   uint32_t order[HL_MAX_RANK];
   permutation((uint64_t)hli_config_value(t->env->config, HLI_KNOB_LOOP_ORDERS, knobs, 0), r->rank, order);
   const bool later = t->dst->grid.len > 0;
-  for (uint32_t d = 0; d < r->rank; d++) {
+  for (uint32_t d = 0; d < r->rank && !t->persistent; d++) {
     hli_grid_axis axis = r->axes[order[d]];
     axis.opens = later && d == 0;
     if (!hli_vec_push(t->dst->alloc, &t->dst->grid, axis))
@@ -204,27 +210,72 @@ static void open_root(tiler *t, hli_cursor *c, const root *r, hli_value id) {
   clone_body(t, c, region);
 }
 
-static hli_op first_loop(const hl_kernel *k) {
-  hli_op op = hli_first(k, k->body);
-  while (op && k->ops.data[op].code != HLI_OP_TILE)
-    op = hli_next(k, op);
-  return op;
+/* a op b, a constant if both are. */
+static hli_value folded(hli_cursor *c, hli_opcode op, hli_value a, hli_value b) {
+  hli_scalar args[2];
+  if (hli_const_value(c->k, a, &args[0]) && hli_const_value(c->k, b, &args[1]))
+    return i64(c, hli_scalar_eval(op, HL_I64, HL_I64, args, true).i);
+  return bin(c, op, a, b);
 }
 
-/* One of several: the body stands in a branch on the program id. */
-static void open_branch(tiler *t, hli_cursor *c, root *r, hli_value first, bool last) {
-  r->total = r->count[0];
-  for (uint32_t d = 1; d < r->rank; d++)
-    r->total = mul(c, r->total, r->count[d]);
-  const hli_value id = bin(c, HLI_OP_SUB, program_id(t, c), first);
-  hli_value mine = last ? bin(c, HLI_OP_GE, id, i64(c, 0)) : bin(c, HLI_OP_LT, id, r->total);
-  if (!last && r->loop != first_loop(t->src))
+/* All programs of the first `n` roots. */
+static hli_value total_of(hli_cursor *c, const root *roots, uint32_t n) {
+  hli_value sum = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    hli_value all = roots[i].count[0];
+    for (uint32_t d = 1; d < roots[i].rank; d++)
+      all = folded(c, HLI_OP_MUL, all, roots[i].count[d]);
+    sum = sum ? folded(c, HLI_OP_ADD, sum, all) : all;
+  }
+  return sum ? sum : i64(c, 0);
+}
+
+/* Root r of several: its body stands in a branch on the id. */
+static void open_branch(tiler *t, hli_cursor *c, const root *roots, uint32_t n, uint32_t r, hli_value id) {
+  if (r)
+    id = bin(c, HLI_OP_SUB, id, total_of(c, roots, r));
+  hli_value mine = r + 1 < n ? bin(c, HLI_OP_LT, id, total_of(c, &roots[r], 1)) : bin(c, HLI_OP_GE, id, i64(c, 0));
+  if (r && r + 1 < n)
     mine = bin(c, HLI_OP_AND, bin(c, HLI_OP_GE, id, i64(c, 0)), mine);
   hli_for f = hli_make_branch(c, mine, NULL, 0);
   if (!f.op)
     return;
   hli_cursor in = {.k = c->k, .block = f.body, .file = c->file, .line = c->line};
-  open_root(t, &in, r, id);
+  open_root(t, &in, &roots[r], id);
+  hli_make_yield(&in, NULL, 0);
+}
+
+static void open_roots(tiler *t, hli_cursor *c, const root *roots, uint32_t n, hli_value id) {
+  if (n == 1)
+    open_root(t, c, &roots[0], id);
+  for (uint32_t r = 0; r < n && n > 1; r++)
+    open_branch(t, c, roots, n, r, id);
+}
+
+/* As many programs as the machine holds at once, each with a loop over tiles: a run of neighbours, or every so
+ * many-th. */
+static void open_persistent(tiler *t, hli_cursor *c, const root *roots, uint32_t n, bool run) {
+  hli_scalar known;
+  const hli_value total = total_of(c, roots, n);
+  int64_t programs = hli_config_value(t->env->config, HLI_KNOB_NUM_SM_MULTIPLIER, 0, 1) * t->env->target->units;
+  if (hli_const_value(c->k, total, &known))
+    programs = HLI_MIN(programs, HLI_MAX(known.i, 0));
+  if (!hli_vec_push(t->dst->alloc, &t->dst->grid, ((hli_grid_axis){.constant = programs, .block = 1})))
+    t->dst->failed = true;
+  const hli_value pid = program_id(t, c), all = i64(c, HLI_MAX(programs, 1)), one = i64(c, 1);
+  hli_value begin = pid, end = total;
+  if (run) {
+    const hli_value length = quo(c, add(c, total, bin(c, HLI_OP_SUB, all, one)), all);
+    begin = mul(c, pid, length);
+    end = bin(c, HLI_OP_MIN, add(c, begin, length), total);
+  }
+  hli_for f = hli_make_for(c, begin, end, run ? one : all, NULL, 0);
+  if (!f.op)
+    return;
+  hli_value_set_name(c->k, f.iv, "id");
+  hli_cursor in = {.k = c->k, .block = f.body, .file = c->file, .line = c->line};
+  t->persistent = true;
+  open_roots(t, &in, roots, n, f.iv);
   hli_make_yield(&in, NULL, 0);
 }
 
@@ -364,18 +415,11 @@ static void clone_body(tiler *t, hli_cursor *c, hli_block from) {
   }
 }
 
-/* How many top-level loops stand behind `op`. */
-static uint32_t loops_behind(const hl_kernel *k, hli_op op) {
-  uint32_t n = 0;
-  for (op = op ? hli_next(k, op) : hli_first(k, k->body); op; op = hli_next(k, op))
-    n += k->ops.data[op].code == HLI_OP_TILE;
-  return n;
-}
-
+/* What stands between the roots comes first: it is pure, and they give nothing back. */
 static hl_status clone_top(tiler *t, hli_cursor *c) {
   const hl_kernel *k = t->src;
-  const bool several = loops_behind(k, 0) > 1;
-  hli_value first = 0;
+  root roots[HLI_MAX_ROOTS];
+  uint32_t n = 0;
   for (hli_op op = hli_first(k, k->body); op && !c->k->failed; op = hli_next(k, op)) {
     c->file = hli_intern(c->k, hli_str(k->ops.data[op].file));
     c->line = k->ops.data[op].line;
@@ -383,17 +427,15 @@ static hl_status clone_top(tiler *t, hli_cursor *c) {
       hli_op_clone(c, k, op, t->map);
       continue;
     }
-    root r;
-    hl_status s = describe_root(t, c, op, &r);
+    hl_status s = n < HLI_MAX_ROOTS ? describe_root(t, c, op, &roots[n++]) : HL_ERR_INTERNAL;
     if (s != HL_OK)
       return s;
-    if (several) {
-      open_branch(t, c, &r, first ? first : i64(c, 0), loops_behind(k, op) == 0);
-      first = first ? add(c, first, r.total) : r.total;
-    } else {
-      open_root(t, c, &r, program_id(t, c));
-    }
   }
+  const int64_t type = hli_config_value(t->env->config, HLI_KNOB_PID_TYPE, 0, 0);
+  if (type)
+    open_persistent(t, c, roots, n, type == 1);
+  else
+    open_roots(t, c, roots, n, program_id(t, c));
   return HL_OK;
 }
 

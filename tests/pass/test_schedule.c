@@ -104,6 +104,11 @@ static void test_goldens(void **state) {
                "pass/schedule/matmul_grouped.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}",
                "tile", "pass/schedule/matmul_order.hl");
+  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[1],\"pid_type\":1}", "tile",
+               "pass/schedule/matmul_run.hl");
+  check_golden("matmul", mkn, "nvptx:sm_90a",
+               "{\"block_sizes\":[16,16,32],\"l2_groupings\":[1],\"pid_type\":2,\"num_sm_multiplier\":2}", "tile",
+               "pass/schedule/matmul_interleaved.hl");
 }
 
 /* ---- meaning ---- */

@@ -76,7 +76,8 @@ static void test_canonical(void **state) {
   assert_int_equal(hl_config_print(c, NULL, &a), HL_OK);
   assert_string_equal(
       hl_blob_data(a),
-      "{\"block_sizes\":[64,128,32],\"loop_orders\":[0],\"l2_groupings\":[8],\"num_warps\":8,\"num_stages\":3}");
+      "{\"block_sizes\":[64,128,32],\"loop_orders\":[0],\"l2_groupings\":[8],\"pid_type\":0,\"num_sm_multiplier\":1,"
+      "\"num_warps\":8,\"num_stages\":3}");
   assert_int_equal(hl_config_parse(k, shape, 3, target_of("nvptx:sm_90a"), hli_str(hl_blob_data(a)), NULL, &again),
                    HL_OK);
   assert_int_equal(hl_config_print(again, NULL, &b), HL_OK);
