@@ -18,6 +18,10 @@ def rate_text(row):
     return f"{row['gb_per_s'] / 1e3:.2f} TB/s" if row["gb_per_s"] >= 1e3 else f"{row['gb_per_s']:.1f} GB/s"
 
 
+def roof_text(row):
+    return f"{row['percent_of_roof']:.0f} % of {row['roof']}" if "percent_of_roof" in row else ""
+
+
 def reference_text(ref):
     s = ref["speed_of_hl"]
     return f"{ref['name']} {s['median']:.3f} [{s['low']:.3f}, {s['high']:.3f}]"
@@ -37,14 +41,14 @@ def main(paths):
         groups.setdefault(key, []).append((path, data))
     for (device, driver, version), files in groups.items():
         print(f"\n## {device}\n\n{driver}; libhl {version}\n")
-        print("| kernel | shape | dtype | threads | time | rate | relative to |\n| --- | --- | --- | --- | --- | --- | --- |")
+        print("| kernel | shape | dtype | threads | time | rate | roof | relative to |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
         for _, data in files:
             for row in data["results"]:
                 if "seconds" not in row:
                     continue
                 refs = ", ".join(reference_text(r) for r in row.get("references", []))
                 print(f"| {row['kernel']} | {row['shape']} | {row['dtype']} | {row.get('threads') or '-'} | "
-                      f"{time_text(row['seconds']['median'])} | {rate_text(row)} | {refs} |")
+                      f"{time_text(row['seconds']['median'])} | {rate_text(row)} | {roof_text(row)} | {refs} |")
         print("\nCommands:\n")
         for path, data in files:
             print(f"    {' '.join(data['environment']['command'])}    # {path.split('/')[-1]}")
