@@ -267,7 +267,13 @@ static bool place_axes(hl_builder *b, hl_value tensor, const hl_value *index, ui
   hli_axis gathered[HL_MAX_RANK];
   uint32_t count = 0, d = 0;
   for (uint32_t i = 0; i < n; i++) {
-    if (index[i] != HL_NEW) {
+    /* the whole of a dimension of size 1 is its one element along an axis of size 1, which broadcasts */
+    const bool single = index[i] == HL_ALL && b->k->dims.data[hli_type_of(b->k, tensor)->dims[d]].value == 1;
+    if (single) {
+      x->kind[d] = 's';
+      x->value[x->count++] = x->given[d] = (hl_const_i)(b, 0);
+      d++;
+    } else if (index[i] != HL_NEW) {
       if (!want_axes(b, tensor, d, x, gathered, &count))
         return false;
       if (x->kind[d] == '1')

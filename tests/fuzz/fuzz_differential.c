@@ -311,7 +311,9 @@ static int child(shared *at, uint64_t runs) {
   hl_diag d = {0};
   const char *target = getenv("HL_FUZZ_TARGET");
   w.interpret = target && target[0];
-  if (hl_context_create(NULL, &d, &w.ctx) != HL_OK ||
+  hl_context_options options = HL_CONTEXT_OPTIONS_INIT;
+  options.cache_dir = ""; /* every kernel is new */
+  if (hl_context_create(&options, &d, &w.ctx) != HL_OK ||
       hl_target_find(hli_str(w.interpret ? target : "host"), &d, &w.target) != HL_OK ||
       hl_device_open(w.ctx, "cpu", &d, &w.dev) != HL_OK) {
     (void)fprintf(stderr, "fuzz: %s\n", d.message);

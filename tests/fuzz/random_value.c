@@ -48,24 +48,53 @@ fuzz_term fuzz_full(fuzz_gen *g, const fuzz_space *s, fuzz_term t) {
 
 /* ---- leaves ---- */
 
+/* An index along axis a: the tile itself, moved, or elements that its positions pick. */
+static hl_value index_along(fuzz_gen *g, const fuzz_space *s, uint32_t a, bool *gathered) {
+  const uint32_t what = s->full[a] ? 8 : fuzz_below(&g->r, 12);
+  if (what > 3)
+    return s->full[a] ? HL_ALL : s->tile[a];
+  hl_value i = hl_tile_index(g->b, s->tile[a]);
+  const hl_value c = hl_const_i(g->b, (int64_t)fuzz_below(&g->r, 9) - 4);
+  if (what > 1 || *gathered)
+    return hl_add(g->b, i, c);
+  *gathered = true; /* one a load: several would share their axes */
+  i = what ? hl_mul(g->b, i, hl_const_i(g->b, 5)) : hl_sub(g->b, hl_const_i(g->b, 6), i);
+  return hl_and(g->b, i, hl_const_i(g->b, 15));
+}
+
+/* Loads, at times only where a position of one of its axes is small. */
+static hl_value load_masked(fuzz_gen *g, const fuzz_space *s, const fuzz_input *p, const hl_value *index,
+                            const uint32_t *axis, uint32_t n) {
+  const uint32_t at = fuzz_below(&g->r, n ? n : 1);
+  if (!n || fuzz_below(&g->r, 10) || s->full[axis[at]])
+    return hl_load(g->b, p->v, index, p->rank);
+  hl_value mask = hl_tile_index(g->b, s->tile[axis[at]]);
+  mask = hl_lt(g->b, hl_and(g->b, mask, hl_const_i(g->b, 7)), hl_const_i(g->b, 1 + fuzz_below(&g->r, 7)));
+  for (uint32_t i = 0; i < n; i++)
+    if (i != at)
+      mask = hl_unsqueeze(g->b, mask, i);
+  return hl_load_masked(g->b, p->v, index, p->rank, mask, fuzz_below(&g->r, 2) ? hl_const_i(g->b, 1) : HL_POISON);
+}
+
 static fuzz_term load(fuzz_gen *g, const fuzz_space *s) {
   const fuzz_input *p = &g->input[fuzz_below(&g->r, g->inputs)];
   hl_value index[FUZZ_DIMS];
   uint32_t axis[FUZZ_DIMS], perm[FUZZ_DIMS], n = 0;
   fuzz_term t = {.bound = p->dtype == HL_BOOL ? 1 : 3};
+  bool gathered = false;
   for (uint32_t d = 0; d < p->rank; d++) {
     uint32_t a = 0;
     while (a < s->count && s->dim[a] != p->dim[d])
       a++;
-    if (a == s->count || (s->full[a] && p->one[d])) {
+    if (a == s->count) {
       index[d] = hl_const_i(g->b, fuzz_below(&g->r, 2) ? 0 : -1);
       continue;
     }
-    index[d] = s->full[a] ? HL_ALL : s->tile[a];
+    index[d] = p->one[d] ? s->full[a] ? HL_ALL : s->tile[a] : index_along(g, s, a, &gathered);
     axis[n++] = a;
     t.mask |= 1u << a;
   }
-  t.v = hl_load(g->b, p->v, index, p->rank);
+  t.v = load_masked(g, s, p, index, axis, n);
   bool moved = false;
   for (uint32_t i = 0; i < n; i++) { /* perm[j]: where the j-th axis of the space comes from */
     uint32_t to = 0;
