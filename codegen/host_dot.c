@@ -97,6 +97,23 @@ static LLVMValueRef dot_register(hlc_emit *e, hl_dtype x, hl_dtype y, LLVMValueR
   return x == HL_I8 && y == HL_U8 ? dot_int8(e, b, a, acc) : NULL;
 }
 
+/* The first `lanes` lanes of a vector; beyond its own they are poison. */
+static LLVMValueRef with_lanes(hlc_emit *e, LLVMValueRef x, uint32_t lanes) {
+  const uint32_t have = hlc_lanes(x);
+  LLVMValueRef mask[16];
+  for (uint32_t l = 0; l < lanes && l < HLI_COUNT(mask); l++)
+    mask[l] = l < have ? hlc_i32(e, (int32_t)l) : LLVMGetPoison(e->t_i32);
+  return have == lanes ? x : LLVMBuildShuffleVector(e->b, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(mask, lanes), "");
+}
+
+/* The instructions have 4, 8 or 16 lanes: a register of fewer (sums of two rows, say) works in the first ones. */
+static LLVMValueRef dot_lanes(hlc_emit *e, hl_dtype x, hl_dtype y, LLVMValueRef a, LLVMValueRef b, LLVMValueRef acc) {
+  const uint32_t lanes = hlc_lanes(acc), wide = lanes <= 4 ? 4 : lanes <= 8 ? 8 : lanes <= 16 ? 16 : lanes;
+  if (wide == lanes || wide > 16) return dot_register(e, x, y, a, b, acc);
+  LLVMValueRef sum = dot_register(e, x, y, with_lanes(e, a, wide), with_lanes(e, b, wide), with_lanes(e, acc, wide));
+  return sum ? with_lanes(e, sum, lanes) : NULL;
+}
+
 void hlc_host_group_dot(hlc_emit *e, hli_op op) {
   const hl_dtype x = (hl_dtype)hli_attr(e->k, op, 0, 0), y = (hl_dtype)hli_attr(e->k, op, 1, 0);
   hlc_regs in[3];
@@ -104,7 +121,7 @@ void hlc_host_group_dot(hlc_emit *e, hli_op op) {
     in[i] = hlc_get(e, hli_operand(e->k, op, i));
   LLVMValueRef *out = hlc_new_regs(e, in[2].n);
   for (uint32_t r = 0; r < in[2].n && !hlc_failed(e); r++) {
-    out[r] = dot_register(e, x, y, in[0].r[r], in[1].r[r], in[2].r[r]);
+    out[r] = dot_lanes(e, x, y, in[0].r[r], in[1].r[r], in[2].r[r]);
     if (!out[r])
       hlc_fail(e, HL_ERR_INTERNAL, "no instruction adds up groups of %s and %s in %u lanes", hl_dtype_text(x), hl_dtype_text(y), hlc_lanes(in[2].r[r]));
   }

@@ -159,7 +159,10 @@ static void form_dot(fuzz_gen *g) {
   grid.count = 2;
   output(g, &grid, 3, fuzz_below(&g->r, 4) == 0);
   open_tiles(g, &grid, 2);
-  const hl_dtype d = dtypes[fuzz_below(&g->r, HLI_COUNT(dtypes))], acc = d == HL_F64 ? HL_F64 : hli_dtype_kind(d) == 'f' ? HL_F32 : HL_I32;
+  const hl_dtype d = dtypes[fuzz_below(&g->r, HLI_COUNT(dtypes))], acc = d == HL_F64                ? HL_F64
+                                                                         : hli_dtype_kind(d) == 'f' ? HL_F32
+                                                                         : d == HL_U8               ? HL_U32
+                                                                                                    : HL_I32;
   hl_value first = hl_zeros(g->b, grid.tile, 2, acc), in, out, k;
   hl_tile_options o = HL_TILE_OPTIONS_INIT;
   o.carried = &first, o.carried_count = 1, o.carried_in = &in;

@@ -200,12 +200,14 @@ static void test_indices(void **state) {
   hl_tile_begin(b, (hl_value[]){hl_size(b, out, 0), hl_size(b, out, 1)}, 2, t);
   hl_value v = hl_load(b, row, t, 2);
   hl_value last = hl_load(b, row, (hl_value[]){hl_const_i(b, -1), t[1]}, 2);
-  hl_store(b, out, t, 2, hl_add(b, v, last));
+  hl_value whole = hl_load(b, row, (hl_value[]){HL_ALL, t[1]}, 2); /* has size 1 there, so it broadcasts */
+  hl_store(b, out, t, 2, hl_add(b, hl_add(b, v, last), whole));
   hl_tile_end(b, NULL, NULL);
   if (hl_builder_finish(b, &d, &k) != HL_OK)
     fail_msg("%s", d.message);
   assert_int_equal(hli_type_of(k, v)->rank, 2);
   assert_int_equal(hli_type_of(k, last)->rank, 1);
+  assert_int_equal(hli_type_of(k, whole)->rank, 2);
   hl_kernel_destroy(k);
 }
 
