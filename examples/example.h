@@ -51,6 +51,7 @@ typedef struct hl_example {
   /* The obvious C loop on f32 (timed by hl-bench as a reference), in the kernel's parameter order. */
   void (*plain)(void *const *args, const int64_t *size);
   const hl_example_gemm *gemm; /* NULL: no matrix product */
+  bool whole_rows;             /* a program holds whole rows of a product: a GPU takes them up to some length */
 } hl_example;
 
 extern const hl_example *const hl_examples[];

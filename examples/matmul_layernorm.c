@@ -62,7 +62,8 @@ static int64_t reduction(const int64_t *size) {
 static const hl_example_shape odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 60, 40}}, {{0}}};
 static const hl_example_gemm gemm = {.m = 0, .k = 1, .n = 2, .x = 0, .y = 1, .out = 4};
 
-const hl_example hl_example_matmul_layernorm = {.number = 30,
+const hl_example hl_example_matmul_layernorm = {.whole_rows = true,
+                                                .number = 30,
                                                 .name = "matmul_layernorm",
                                                 .summary = "layer norm of the rows of a matrix product",
                                                 .dims = {"M", "K", "N"},

@@ -57,7 +57,8 @@ static void plain(void *const *args, const int64_t *size) {
   }
 }
 
-const hl_example hl_example_squeeze_excitation = {.number = 31,
+const hl_example hl_example_squeeze_excitation = {.whole_rows = true,
+                                                  .number = 31,
                                                   .name = "squeeze_excitation",
                                                   .summary = "x * sigmoid(relu(x . a) . b)",
                                                   .dims = {"M", "N", "K"},

@@ -60,7 +60,8 @@ static void plain(void *const *args, const int64_t *size) {
   GRADIENT(product_loop)
 }
 
-const hl_example hl_example_squeeze_excitation_bwd = {.number = 31,
+const hl_example hl_example_squeeze_excitation_bwd = {.whole_rows = true,
+                                                      .number = 31,
                                                       .name = "squeeze_excitation_bwd",
                                                       .summary =
                                                           "gradient of squeeze_excitation for x and the hidden layer",
