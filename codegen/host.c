@@ -40,6 +40,7 @@ static const hlc_op_fn host_ops[HLI_OP_COUNT] = {
     [HLI_OP_IOTA] = hlc_host_iota,           [HLI_OP_REDUCE] = hlc_host_reduce,
     [HLI_OP_GROUP] = hlc_host_group,         [HLI_OP_GROUP_DOT] = hlc_host_group_dot,
     [HLI_OP_TRANSPOSE_LANES] = hlc_host_transpose_lanes,
+    [HLI_OP_WINDOW] = hlc_host_window,
 };
 
 /* All of these have instructions or inline expansions on x86-64 with AVX2 and on AArch64. */

@@ -35,6 +35,7 @@ void hlc_host_transpose_lanes(hlc_emit *e, hli_op op);
 void hlc_host_lane_mask(hlc_emit *e, hli_op op);
 void hlc_host_iota(hlc_emit *e, hli_op op);
 void hlc_host_reduce(hlc_emit *e, hli_op op);
+void hlc_host_window(hlc_emit *e, hli_op op);
 
 /* host_x86.c: AVX-512 forms; NULL where there is none */
 LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);

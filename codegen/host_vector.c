@@ -67,3 +67,47 @@ void hlc_host_reduce(hlc_emit *e, hli_op op) {
     sum = hlc_pointwise(e, code, dtype, (LLVMValueRef[]){sum, LLVMBuildExtractElement(e->b, v, hlc_i32(e, (int32_t)i), "")});
   hlc_bind1(e, hli_result(e->k, op, 0), sum);
 }
+
+/* ---- windows ---------------------------------------------------------------------------------------- */
+
+/* `lanes` elements from lane `start` on of registers laid end to end. */
+static LLVMValueRef lanes_from(hlc_emit *e, const LLVMValueRef *regs, uint32_t start, uint32_t lanes) {
+  const uint32_t width = hlc_lanes(regs[0]), first = start / width, last = (start + lanes - 1) / width;
+  if (first == last && start % width == 0 && lanes == width) return regs[first];
+  if (last - first < 2) {
+    LLVMValueRef mask = counting(e, e->t_i32, lanes, start % width);
+    return LLVMBuildShuffleVector(e->b, regs[first], last > first ? regs[last] : LLVMGetPoison(LLVMTypeOf(regs[first])), mask, "");
+  }
+  LLVMValueRef v = LLVMGetPoison(LLVMVectorType(LLVMGetElementType(LLVMTypeOf(regs[0])), lanes));
+  for (uint32_t i = 0; i < lanes; i++) {
+    LLVMValueRef x = LLVMBuildExtractElement(e->b, regs[(start + i) / width], hlc_i32(e, (int32_t)((start + i) % width)), "");
+    v = LLVMBuildInsertElement(e->b, v, x, hlc_i32(e, (int32_t)i), "");
+  }
+  return v;
+}
+
+void hlc_host_window(hlc_emit *e, hli_op op) {
+  const hli_value result = hli_result(e->k, op, 0);
+  uint32_t start = (uint32_t)hli_attr(e->k, op, 0, 0), all = 0, count = 1;
+  LLVMValueRef *in = hlc_new_regs(e, 2 * hlc_get(e, hli_operand(e->k, op, 0)).n);
+  for (uint32_t i = 0; i < hli_operand_count(e->k, op) && in; i++) {
+    hlc_regs x = hlc_get(e, hli_operand(e->k, op, i));
+    memcpy(in + all, x.r, x.n * sizeof *in);
+    all += x.n;
+  }
+  if (hlc_failed(e)) return;
+  if (hli_type_of(e->k, hli_operand(e->k, op, 0))->rank == 0) {
+    hlc_fail(e, HL_ERR_INTERNAL, "a window of scalars");
+    return;
+  }
+  const uint32_t width = hlc_lanes(in[0]);
+  if (hli_type_of(e->k, result)->rank == 0) {
+    hlc_bind1(e, result, LLVMBuildExtractElement(e->b, in[start / width], hlc_i32(e, (int32_t)(start % width)), ""));
+    return;
+  }
+  const uint32_t lanes = LLVMGetVectorSize(e->family->register_type(e, e->k->values.data[result].type, &count));
+  LLVMValueRef *out = hlc_new_regs(e, count);
+  for (uint32_t r = 0; out && r < count; r++)
+    out[r] = lanes_from(e, in, start + r * lanes, lanes);
+  if (out) e->values[result] = (hlc_regs){out, count};
+}

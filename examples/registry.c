@@ -13,12 +13,19 @@
   X(concatenate)                                                                                                       \
   X(embedding)                                                                                                         \
   X(softmax)                                                                                                           \
+  X(log_softmax)                                                                                                       \
+  X(softmax_online)                                                                                                    \
   X(softmax_bwd)                                                                                                       \
   X(rms_norm)                                                                                                          \
   X(layer_norm)                                                                                                        \
+  X(cross_entropy)                                                                                                     \
   X(kl_div)                                                                                                            \
   X(jsd)                                                                                                               \
   X(variance)                                                                                                          \
+  X(rms_norm_bwd)                                                                                                      \
+  X(layer_norm_bwd)                                                                                                    \
+  X(column_sum)                                                                                                        \
+  X(welford)                                                                                                           \
   X(rope)                                                                                                              \
   X(rope_bwd)                                                                                                          \
   X(qk_norm_rope)                                                                                                      \

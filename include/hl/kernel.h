@@ -216,6 +216,8 @@ HL_API hl_value hl_const_f(hl_builder *b, double x);  /* literal: promotes weakl
 HL_API hl_value hl_const_i(hl_builder *b, int64_t x); /* literal: promotes weakly */
 /* A tile value of the tiles' shape, every lane x rounded to the dtype; rank 0: a scalar. */
 HL_API hl_value hl_full(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x);
+/* The same with the shape of v. */
+HL_API hl_value hl_full_like(hl_builder *b, hl_value v, hl_dtype dtype, double x);
 /* hl_full with 0. */
 HL_API hl_value hl_zeros(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype);
 /* Converts: to floats rounds to nearest even, floats to integers truncate and saturate (NaN: 0), integers wrap. */
@@ -244,6 +246,45 @@ HL_API hl_value hl_gather(hl_builder *b, hl_value v, int32_t axis, hl_value inde
 HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
 /* The sum over the axes divided by the number of their elements. */
 HL_API hl_value hl_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+/* Population (correction 0) or sample (1) variance and mean, in two passes. */
+HL_API void hl_var_mean(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, double correction, bool keep,
+                        hl_value *var, hl_value *mean);
+/* Only the variance. */
+HL_API hl_value hl_var(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, double correction, bool keep);
+/* The square root of the variance. */
+HL_API hl_value hl_std(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, double correction, bool keep);
+/* log(sum(exp(v))), about the largest element; rows of -inf give -inf. */
+HL_API hl_value hl_logsumexp(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+/* (sum |x|^p)^(1/p); p may be 0 (how many are not 0), INFINITY (largest) or -INFINITY (smallest size). */
+HL_API hl_value hl_norm(hl_builder *b, hl_value v, double p, const int32_t *axes, uint32_t n, bool keep);
+/* i64 position of the largest element along the axis, counted within the dimension or the tile; of several
+ * axes row by row.  The first of equal elements wins, NaN wins over numbers; an empty axis gives 2^63 - 1. */
+HL_API hl_value hl_argmax(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+/* The smallest one's, by the same rules. */
+HL_API hl_value hl_argmin(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep);
+
+/* i64 positions 0, 1, ... along an axis, in the shape of v. */
+HL_API hl_value hl_positions(hl_builder *b, hl_value v, int32_t axis);
+
+/* Reduces n values (at most 8, broadcast to one shape) at once by a region of the caller's.  hl_reduce_begin fills
+ * left[n] and right[n] with scalars: two partial results, to be combined by pointwise operations until hl_reduce_end
+ * takes the n combined ones and gives the results.  The region must be associative and commutative, and the
+ * identities (scalars of the values' dtypes) must change nothing: elements are combined in any order, starting from
+ * identities any number of times. */
+HL_API void hl_reduce_begin(hl_builder *b, const hl_value *values, const hl_value *identities, uint32_t n,
+                            const int32_t *axes, uint32_t axis_count, bool keep, hl_value *left, hl_value *right);
+/* Closes the region: the n combined values, the n results. */
+HL_API void hl_reduce_end(hl_builder *b, const hl_value *combined, hl_value *results);
+
+/* Running reductions along an axis of the tile, each including its own element; reverse: from the end.  Sums and
+ * products of integers are i64, f16 and bf16 accumulate in f32. */
+HL_API hl_value hl_scan(hl_builder *b, hl_reduce_op op, hl_value v, int32_t axis, bool reverse);
+/* The same by a region, which must be associative: left is what is combined so far, right the next element. */
+HL_API void hl_scan_begin(hl_builder *b, const hl_value *values, const hl_value *identities, uint32_t n, int32_t axis,
+                          bool reverse, hl_value *left, hl_value *right);
+/* Closes the region: the n combined values, the n results. */
+HL_API void hl_scan_end(hl_builder *b, const hl_value *combined, hl_value *results);
+
 /* acc[m, n] + a[m, k] . c[k, n]; acc HL_POISON: zeros.  With a leading batch axis, the same on both, one such product
  * per index: acc[b, m, n] + a[b, m, k] . c[b, k, n]; an operand of rank 2 belongs to every index.  The batch axis gets
  * blocks of 1.
@@ -272,6 +313,12 @@ HL_BINARY_LIST(HL_X)
   }
 HL_REDUCE_LIST(HL_X)
 #undef HL_X
+static inline hl_value hl_cumsum(hl_builder *b, hl_value v, int32_t axis, bool reverse) {
+  return hl_scan(b, HL_REDUCE_SUM, v, axis, reverse);
+}
+static inline hl_value hl_cumprod(hl_builder *b, hl_value v, int32_t axis, bool reverse) {
+  return hl_scan(b, HL_REDUCE_PROD, v, axis, reverse);
+}
 /* min(max(x, low), high): NaN stays, and where low > high the result is high. */
 static inline hl_value hl_clamp(hl_builder *b, hl_value x, hl_value low, hl_value high) {
   return hl_binary(b, HL_MIN, hl_binary(b, HL_MAX, x, low), high);
@@ -351,6 +398,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_const_f(b, x) (hl_const_f)(hl_at(b), x)
 #define hl_const_i(b, x) (hl_const_i)(hl_at(b), x)
 #define hl_full(b, ...) (hl_full)(hl_at(b), __VA_ARGS__)
+#define hl_full_like(b, ...) (hl_full_like)(hl_at(b), __VA_ARGS__)
 #define hl_zeros(b, ...) (hl_zeros)(hl_at(b), __VA_ARGS__)
 #define hl_cast(b, ...) (hl_cast)(hl_at(b), __VA_ARGS__)
 #define hl_unary(b, ...) (hl_unary)(hl_at(b), __VA_ARGS__)
@@ -362,6 +410,21 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_transpose(b, ...) (hl_transpose)(hl_at(b), __VA_ARGS__)
 #define hl_reduce(b, ...) (hl_reduce)(hl_at(b), __VA_ARGS__)
 #define hl_mean(b, ...) (hl_mean)(hl_at(b), __VA_ARGS__)
+#define hl_var_mean(b, ...) (hl_var_mean)(hl_at(b), __VA_ARGS__)
+#define hl_var(b, ...) (hl_var)(hl_at(b), __VA_ARGS__)
+#define hl_std(b, ...) (hl_std)(hl_at(b), __VA_ARGS__)
+#define hl_logsumexp(b, ...) (hl_logsumexp)(hl_at(b), __VA_ARGS__)
+#define hl_norm(b, ...) (hl_norm)(hl_at(b), __VA_ARGS__)
+#define hl_argmax(b, ...) (hl_argmax)(hl_at(b), __VA_ARGS__)
+#define hl_positions(b, ...) (hl_positions)(hl_at(b), __VA_ARGS__)
+#define hl_argmin(b, ...) (hl_argmin)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_begin(b, ...) (hl_reduce_begin)(hl_at(b), __VA_ARGS__)
+#define hl_reduce_end(b, ...) (hl_reduce_end)(hl_at(b), __VA_ARGS__)
+#define hl_scan(b, ...) (hl_scan)(hl_at(b), __VA_ARGS__)
+#define hl_scan_begin(b, ...) (hl_scan_begin)(hl_at(b), __VA_ARGS__)
+#define hl_scan_end(b, ...) (hl_scan_end)(hl_at(b), __VA_ARGS__)
+#define hl_cumsum(b, ...) (hl_cumsum)(hl_at(b), __VA_ARGS__)
+#define hl_cumprod(b, ...) (hl_cumprod)(hl_at(b), __VA_ARGS__)
 #define hl_dot(b, ...) (hl_dot)(hl_at(b), __VA_ARGS__)
 #define hl_dot_ex(b, ...) (hl_dot_ex)(hl_at(b), __VA_ARGS__)
 #define hl_neg(b, x) (hl_neg)(hl_at(b), x)

@@ -53,6 +53,12 @@ static void op_facts(const hl_kernel *k, hli_op op, hli_kernel_facts *f) {
     for (uint32_t i = 0; i < hli_attr_len(k, op, 1); i++)
       f->axes[t->dims[hli_attr(k, op, 1, i)]].roles |= HLI_ROLE_REDUCED;
   }
+  if (code == HLI_OP_FOLD) {
+    f->has_reduce = true;
+    const hli_type_data *t = hli_type_of(k, hli_operand(k, op, 0));
+    for (uint32_t i = 0; i < hli_attr_len(k, op, 0); i++)
+      f->axes[t->dims[hli_attr(k, op, 0, i)]].roles |= HLI_ROLE_REDUCED;
+  }
   if (code == HLI_OP_DOT) {
     f->has_dot = true;
     const hli_type_data *a = hli_type_of(k, hli_operand(k, op, 0)), *b = hli_type_of(k, hli_operand(k, op, 1));
@@ -110,17 +116,18 @@ bool hli_op_touches(const hl_kernel *k, hli_op op, hli_axis axis) {
 }
 
 bool hli_is_reduce_over(const hl_kernel *k, hli_op op, hli_axis axis) {
-  return k->ops.data[op].code == HLI_OP_REDUCE && hli_op_touches(k, op, axis) &&
+  const uint16_t code = k->ops.data[op].code;
+  return (code == HLI_OP_REDUCE || code == HLI_OP_FOLD) && hli_op_touches(k, op, axis) &&
          !hli_type_along(k, hli_result(k, op, 0), axis);
 }
 
 /* Ops that a chunk loop may contain. */
-static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
+static bool can_chunk(const hl_kernel *k, hli_op op) {
   const uint16_t code = k->ops.data[op].code;
   const uint8_t family = hli_op_facts((hli_opcode)code)->family;
-  if (code == HLI_OP_REDUCE)
-    return hli_is_reduce_over(k, op, axis) ? hli_attr_len(k, op, 1) == 1 : true;
-  if (code == HLI_OP_IN_BOUNDS || code == HLI_OP_TILE_INDEX || code == HLI_OP_LOAD || code == HLI_OP_STORE)
+  if (code == HLI_OP_REDUCE || code == HLI_OP_FOLD)
+    return true;
+  if (code == HLI_OP_IN_BOUNDS || code == HLI_OP_TILE_INDEX || code == HLI_OP_LANE_INDEX || code == HLI_OP_LOAD || code == HLI_OP_STORE)
     return true;
   return family == HLI_FAM_UNARY || family == HLI_FAM_BINARY || family == HLI_FAM_TERNARY || family == HLI_FAM_CAST ||
          family == HLI_FAM_SHAPE;
@@ -146,7 +153,7 @@ hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
       return 0;
     }
     block = o->block;
-    if (!can_chunk(k, op, axis)) {
+    if (!can_chunk(k, op)) {
       *why = hli_op_facts((hli_opcode)o->code)->text;
       return 0;
     }

@@ -6,11 +6,12 @@
 #include "src/ir/infer.h"
 #include "src/ir/ir.h"
 
-typedef struct hli_loop { /* an open region: tile, if, while */
+typedef struct hli_loop { /* an open region: tile, if, while, fold, scan */
   hli_op op;
   uint32_t carried;
   bool is_else; /* the second half of an if */
   hli_cursor outer;
+  uint32_t keep; /* of a fold: the axes (bits) that its results keep with size 1 */
 } hli_loop;
 
 /* A value that promotes weakly.  A float literal is an f32 among its equals, but keeps what the user wrote: next to
@@ -46,6 +47,12 @@ bool hli_builder_is_literal(const hl_builder *b, hl_value v);
 hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to);
 hl_value hli_builder_truth(hl_builder *b, hl_value v); /* v as bool: v != 0 */
 hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+/* What floating functions of this dtype compute in: floats of 16 bits and fewer, and integers, use f32. */
+hl_dtype hli_builder_compute_dtype(hl_dtype d);
+/* Broadcasts n values to their joint shape; dtypes stay. */
+bool hli_builder_same_shape(hl_builder *b, hl_value *v, uint32_t n);
+/* Is the innermost open region one of this op, and are its values given?  Else complains. */
+bool hli_builder_closes(hl_builder *b, hli_opcode code, const hl_value *next, const hl_value *results);
 /* Promotes (HL_DTYPE_NONE) or casts, and broadcasts n operands to one type. */
 bool hli_builder_unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype);
 

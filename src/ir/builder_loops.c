@@ -169,12 +169,26 @@ static bool check_next(hl_builder *b, const hli_loop *loop, const hl_value *next
   return true;
 }
 
+static const char *const brackets[][2] = {{"hl_tile_begin", "hl_tile_end"},
+                                          {"hl_if_begin", "hl_if_end"},
+                                          {"hl_while_begin", "hl_while_end"},
+                                          {"hl_reduce_begin", "hl_reduce_end"},
+                                          {"hl_scan_begin", "hl_scan_end"}};
+
+static const char *bracket(hli_opcode code, uint32_t side) {
+  const hli_opcode codes[] = {HLI_OP_TILE, HLI_OP_IF, HLI_OP_WHILE, HLI_OP_FOLD, HLI_OP_SCAN};
+  uint32_t i = HLI_COUNT(codes);
+  while (i > 1 && codes[i - 1] != code)
+    i--;
+  return brackets[i - 1][side];
+}
+
 static const char *opener(hli_opcode code) {
-  return code == HLI_OP_IF ? "hl_if_begin" : code == HLI_OP_WHILE ? "hl_while_begin" : "hl_tile_begin";
+  return bracket(code, 0);
 }
 
 const char *hli_builder_closer(hli_opcode code) {
-  return code == HLI_OP_IF ? "hl_if_end" : code == HLI_OP_WHILE ? "hl_while_end" : "hl_tile_end";
+  return bracket(code, 1);
 }
 
 /* The innermost open region, which `who` closes or splits; NULL after a complaint. */
@@ -194,6 +208,10 @@ static const hli_loop *innermost(hl_builder *b, hli_opcode code, const char *who
   else
     return loop;
   return NULL;
+}
+
+bool hli_builder_closes(hl_builder *b, hli_opcode code, const hl_value *next, const hl_value *results) {
+  return innermost(b, code, hli_builder_closer(code), next, results) != NULL;
 }
 
 /* Ends the region: its next values, before them `own` (the next condition; 0: none). */

@@ -1,5 +1,5 @@
 /* builder_value.c: the builder's values: literals, promotion as in PyTorch, broadcasting as in NumPy,
- * pointwise operations, shapes, reductions and dots.  Promotion and broadcasting become explicit
+ * pointwise operations, shapes and dots.  Promotion and broadcasting become explicit
  * cast and broadcast ops here; nothing below the builder knows of them. */
 #include "src/ir/builder.h"
 
@@ -175,6 +175,17 @@ hl_value hli_builder_fit(hl_builder *b, hl_value v, hli_type to) {
   return v ? broadcast(b, v, to) : HL_POISON;
 }
 
+bool hli_builder_same_shape(hl_builder *b, hl_value *v, uint32_t n) {
+  hli_axis axes[HL_MAX_RANK];
+  uint32_t rank;
+  if (!joint_shape(b, v, n, axes, &rank))
+    return false;
+  for (uint32_t i = 0; i < n; i++)
+    if (!(v[i] = broadcast(b, v[i], hli_type_value(b->k, hli_dtype_of(b->k, v[i]), axes, rank))))
+      return false;
+  return true;
+}
+
 bool hli_builder_unify(hl_builder *b, hl_value *v, uint32_t n, hl_dtype dtype) {
   hli_axis axes[HL_MAX_RANK];
   uint32_t rank;
@@ -203,7 +214,7 @@ static const uint16_t binary_codes[HL_BINARY_COUNT] = {
 };
 
 /* What floating functions of this dtype compute in: floats of 16 bits and fewer, and integers, use f32. */
-static hl_dtype compute_dtype(hl_dtype d) {
+hl_dtype hli_builder_compute_dtype(hl_dtype d) {
   return d == HL_F64 ? HL_F64 : HL_F32;
 }
 
@@ -243,7 +254,7 @@ hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
   if (d == HL_BOOL && code != HLI_OP_NOT && !floating)
     a = hli_builder_cast(b, a, HL_I64);
   if (floating)
-    a = hli_builder_cast(b, a, compute_dtype(d));
+    a = hli_builder_cast(b, a, hli_builder_compute_dtype(d));
   hl_value r = a ? hli_builder_op(b, &(hli_op_desc){.code = code, .operands = &a, .operand_count = 1}, 0) : HL_POISON;
   return floating && hli_dtype_is_narrow(d) ? hli_builder_cast(b, r, d) : r;
 }
@@ -264,7 +275,7 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
   const bool weak = hli_builder_is_literal(b, a) && hli_builder_is_literal(b, c);
   const uint8_t rule = hli_op_facts(code)->rule;
   if (rule == HLI_RULE_FLOAT)
-    work = compute_dtype(d);
+    work = hli_builder_compute_dtype(d);
   else if (rule == HLI_RULE_SAME && d == HL_BOOL)
     work = HL_I64;
   if (!hli_builder_unify(b, v, 2, work))
@@ -281,7 +292,7 @@ hl_value(hl_fma)(hl_builder *b, hl_value a, hl_value c, hl_value d) {
     if (!b || !hli_builder_is_value(b, v[i], "fma"))
       return HL_POISON;
   hl_dtype t = promote(b, v, 3);
-  if (!t || !hli_builder_unify(b, v, 3, compute_dtype(t)))
+  if (!t || !hli_builder_unify(b, v, 3, hli_builder_compute_dtype(t)))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_FMA, .operands = v, .operand_count = 3}, 0);
   return hli_dtype_is_narrow(t) ? hli_builder_cast(b, r, t) : r;
@@ -373,129 +384,21 @@ hl_value(hl_full)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype 
   return c ? broadcast(b, c, hli_type_value(b->k, dtype, axes, rank)) : HL_POISON;
 }
 
+hl_value(hl_full_like)(hl_builder *b, hl_value v, hl_dtype dtype, double x) {
+  if (!b || !hli_builder_is_value(b, v, "full_like"))
+    return HL_POISON;
+  if (!hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "full_like: unknown dtype %d", (int)dtype);
+  const hli_type to = hli_type_with_dtype(b->k, b->k->values.data[v].type, dtype);
+  hl_value c = hli_builder_cast(b, (hl_const_f)(b, x), dtype);
+  return c ? broadcast(b, c, to) : HL_POISON;
+}
+
 hl_value(hl_zeros)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype) {
   return (hl_full)(b, tiles, rank, dtype, 0.0);
 }
 
-/* ---- lane mixing ---- */
-
-/* Ascending non-negative axes; false after a complaint. */
-static bool normal_axes(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, uint32_t *bits) {
-  const int32_t rank = hli_type_of(b->k, v)->rank;
-  *bits = 0;
-  if (!axes || n == 0)
-    return hli_builder_complain(b, "reduce: names no axis"), false;
-  for (uint32_t i = 0; i < n; i++) {
-    const int32_t a = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (a < 0 || a >= rank)
-      return hli_builder_complain(b, "reduce: axis %d is out of range for rank %d", axes[i], rank), false;
-    if (*bits & (1u << a))
-      return hli_builder_complain(b, "reduce: axis %d is named twice", axes[i]), false;
-    *bits |= 1u << a;
-  }
-  return true;
-}
-
-/* The reduced axes come back with size 1. */
-static hl_value keep_axes(hl_builder *b, hl_value r, const hli_type_data *before, uint32_t bits) {
-  hli_type_data t = *before;
-  int64_t dims[HL_MAX_RANK];
-  uint32_t n = 0;
-  t.dtype = (uint8_t)hli_dtype_of(b->k, r);
-  for (uint32_t d = 0; d < t.rank; d++) {
-    if (bits & (1u << d))
-      t.dims[d] = hli_axis_const(b->k, 1);
-    else
-      dims[n++] = d;
-  }
-  hli_value k = hli_make_broadcast(&b->at, r, hli_type_intern(b->k, &t), dims);
-  return k ? k : hli_builder_no_memory(b);
-}
-
-/* The dtype a reduction works in: f32 for f16 and bf16, i64 for sums of integers. */
-static hl_dtype reduce_dtype(hl_reduce_op op, hl_dtype d) {
-  const bool sums = op == HL_REDUCE_SUM || op == HL_REDUCE_PROD;
-  const char kind = hli_dtype_kind(d);
-  if (kind == 'f')
-    return compute_dtype(d);
-  if (sums || kind == 'b')
-    return d == HL_U64 ? HL_U64 : HL_I64;
-  return d;
-}
-
-static hl_value reduce_in(hl_builder *b, hl_reduce_op op, hl_value v, uint32_t bits, bool keep, hl_dtype work) {
-  int64_t ints[1 + HL_MAX_RANK] = {(int64_t)op};
-  const hli_type_data before = *hli_type_of(b->k, v);
-  uint32_t n = 0;
-  for (uint32_t d = 0; d < before.rank; d++)
-    if (bits & (1u << d))
-      ints[1 + n++] = d;
-  v = op == HL_REDUCE_ANY || op == HL_REDUCE_ALL ? hli_builder_truth(b, v) : hli_builder_cast(b, v, work);
-  if (!v)
-    return HL_POISON;
-  hl_value r = hli_builder_op(
-      b, &(hli_op_desc){.code = HLI_OP_REDUCE, .operands = &v, .operand_count = 1, .attrs = ints, .attr_len = {1, n}},
-      0);
-  return r && keep ? keep_axes(b, r, &before, bits) : r;
-}
-
-hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
-  uint32_t bits;
-  if (!b || !hli_builder_is_value(b, v, "reduce"))
-    return HL_POISON;
-  if ((unsigned)op >= HL_REDUCE_COUNT)
-    return hli_builder_complain(b, "unknown reduction %d", (int)op);
-  if (!normal_axes(b, v, axes, n, &bits))
-    return HL_POISON;
-  const hl_dtype d = hli_dtype_of(b->k, v);
-  hl_value r = reduce_in(b, op, v, bits, keep, reduce_dtype(op, d));
-  return r && hli_dtype_is_narrow(d) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d) : r;
-}
-
-/* The number of valid elements along the reduced axes, as an i64 scalar. */
-static hl_value axis_count(hl_builder *b, hli_axis axis) {
-  const hli_axis_data *x = &b->k->axes.data[axis];
-  if (x->kind == HLI_AXIS_CONST)
-    return (hl_const_i)(b, x->block);
-  for (uint32_t p = 0; p < b->k->params.len && x->kind == HLI_AXIS_FULL; p++) {
-    const hli_value v = b->k->params.data[p].value;
-    const hli_type_data *t = hli_type_of(b->k, v);
-    for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++)
-      if (t->dims[d] == x->dim)
-        return (hl_size)(b, v, d);
-  }
-  for (uint32_t i = 0; i < b->loops.len; i++) { /* a tile: its valid lanes */
-    const hli_block body = hli_op_get(b->k, b->loops.data[i].op)->region;
-    for (uint32_t j = 0; j < b->k->blocks.data[body].args.len; j++) {
-      const hli_value t = hli_block_arg(b->k, body, j);
-      if (hli_type_of(b->k, t)->kind == HLI_TYPE_TILE && hli_type_of(b->k, t)->dims[0] == axis)
-        return (hl_binary)(b, HL_SUB, (hl_tile_last)(b, t), (hl_tile_first)(b, t));
-    }
-  }
-  return hli_builder_complain(b, "mean: the axis $%s does not belong to an open loop", x->name);
-}
-
-hl_value(hl_mean)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
-  uint32_t bits;
-  if (!b || !hli_builder_is_value(b, v, "mean") || !normal_axes(b, v, axes, n, &bits))
-    return HL_POISON;
-  const hli_type_data t = *hli_type_of(b->k, v);
-  if (hli_dtype_kind((hl_dtype)t.dtype) != 'f')
-    return hli_builder_complain(b, "mean: wants a floating dtype, not %s; cast it", hl_dtype_text((hl_dtype)t.dtype));
-  const hl_dtype work = compute_dtype((hl_dtype)t.dtype);
-  hl_value count = HL_POISON;
-  for (uint32_t d = 0; d < t.rank; d++) {
-    if (!(bits & (1u << d)))
-      continue;
-    hl_value c = axis_count(b, t.dims[d]);
-    count = count ? (hl_binary)(b, HL_MUL, count, c) : c;
-    if (!count)
-      return HL_POISON;
-  }
-  hl_value sum = reduce_in(b, HL_REDUCE_SUM, v, bits, keep, work);
-  hl_value mean = (hl_binary)(b, HL_DIV, sum, hli_builder_cast(b, count, work));
-  return mean ? hli_builder_cast(b, mean, (hl_dtype)t.dtype) : HL_POISON;
-}
+/* ---- dot ---- */
 
 /* The operands of a dot in dtypes that it takes together: as they are, or promoted. */
 static bool dot_dtypes(hl_builder *b, hl_value *v) {

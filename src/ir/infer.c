@@ -230,6 +230,49 @@ static hl_status rule_partial_reduce(infer *f) {
   return HL_OK;
 }
 
+/* The 2 n operands of a fold or scan: n values of one shape, then their identities. */
+static hl_status fold_operands(const infer *f, uint32_t *n) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  *n = f->d->operand_count / 2;
+  if (f->d->operand_count % 2 || *n > HLI_FOLD_PARTS)
+    return complain(f, "wants 1 to %d values and as many identities, got %u operands", HLI_FOLD_PARTS,
+                    f->d->operand_count);
+  for (uint32_t i = 0; i < *n; i++) {
+    if (operand(f, i)->kind != HLI_TYPE_VALUE)
+      return complain(f, "operand %u is a %s, not a value", i + 1, words(f, i, a));
+    const hl_dtype dtype = (hl_dtype)operand(f, i)->dtype;
+    if (operand_type(f, i) != hli_type_with_dtype(f->k, operand_type(f, 0), dtype))
+      return complain(f, "values have different shapes, %s and %s", words(f, 0, a), words(f, i, b));
+    if (!is_scalar_of(operand(f, *n + i), dtype))
+      return complain(f, "the identity of %s must be a scalar of %s, not %s", words(f, i, a), hl_dtype_text(dtype),
+                      words(f, *n + i, b));
+  }
+  return HL_OK;
+}
+
+static hl_status rule_fold(infer *f) {
+  uint32_t n, bits;
+  hl_status s = fold_operands(f, &n);
+  if (s == HL_OK)
+    s = axis_set(f, 0, f->d->attr_len[0], operand(f, 0)->rank, &bits);
+  for (uint32_t i = 0; i < n && s == HL_OK; i++) {
+    hli_type_data t = *operand(f, i);
+    drop_axes(&t, bits);
+    f->out[i] = hli_type_intern(f->k, &t);
+  }
+  return s;
+}
+
+static hl_status rule_scan(infer *f) {
+  uint32_t n, bits;
+  hl_status s = fold_operands(f, &n);
+  if (s == HL_OK)
+    s = axis_set(f, 0, 1, operand(f, 0)->rank, &bits);
+  for (uint32_t i = 0; i < n && s == HL_OK; i++)
+    f->out[i] = operand_type(f, i);
+  return s;
+}
+
 /* a[m, k] . b[k, n], or one such product per index of a leading batch axis. */
 static hl_status rule_dot(infer *f) {
   char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS], c[HLI_TYPE_WORDS];
@@ -382,6 +425,37 @@ static hl_status rule_iota(infer *f) {
   return rule_given_vector(f, HL_I64);
 }
 
+static hl_status rule_lane_index(infer *f) {
+  const hli_type_data *t = hli_type_get(f->k, f->given);
+  if (!f->given || t->kind != HLI_TYPE_VALUE || t->rank != 1 || t->dtype != HL_I64)
+    return complain(f, "the result must be an i64 value along one axis");
+  f->out[0] = f->given;
+  return HL_OK;
+}
+
+/* Lanes of a vector with a constant number of them; 1 for a scalar, 0 for anything else. */
+static int64_t vector_lanes(const infer *f, const hli_type_data *t) {
+  if (t->kind != HLI_TYPE_VALUE || t->rank > 1)
+    return 0;
+  return t->rank == 0 ? 1 : f->k->axes.data[t->dims[0]].kind == HLI_AXIS_CONST ? f->k->axes.data[t->dims[0]].block : 0;
+}
+
+static hl_status rule_window(infer *f) {
+  char a[HLI_TYPE_WORDS];
+  const int64_t n = vector_lanes(f, operand(f, 0)), want = f->given ? vector_lanes(f, hli_type_get(f->k, f->given)) : 0;
+  const int64_t all = n * f->d->operand_count, start = f->d->attrs[0];
+  if (!n || !want || operand(f, 0)->dtype != hli_type_get(f->k, f->given)->dtype)
+    return complain(f, "wants vectors of one dtype and a vector or scalar of it as result");
+  hl_status s = equal_operands(f, 0);
+  if (s != HL_OK)
+    return s;
+  if (start < 0 || want > all || start > all - want)
+    return complain(f, "lanes %lld to %lld do not lie within %u times %s", (long long)start,
+                    (long long)(start + want - 1), f->d->operand_count, words(f, 0, a));
+  f->out[0] = f->given;
+  return HL_OK;
+}
+
 static hl_status rule_buffer(infer *f) {
   if (!f->given || hli_type_get(f->k, f->given)->kind != HLI_TYPE_BUFFER)
     return complain(f, "the result must be a buffer");
@@ -491,6 +565,10 @@ static const rule_fn rules[] = {
     [HLI_RULE_GATHER] = hli_infer_gather,
     [HLI_RULE_ATOMIC] = hli_infer_access,
     [HLI_RULE_REDUCE] = rule_reduce,
+    [HLI_RULE_FOLD] = rule_fold,
+    [HLI_RULE_SCAN] = rule_scan,
+    [HLI_RULE_LANE_INDEX] = rule_lane_index,
+    [HLI_RULE_WINDOW] = rule_window,
     [HLI_RULE_DOT] = rule_dot,
     [HLI_RULE_TILE] = rule_tile,
     [HLI_RULE_FOR] = rule_for,

@@ -50,7 +50,7 @@ typedef enum hli_opcode {
 
 typedef enum hli_family {
   HLI_FAM_UNARY, HLI_FAM_BINARY, HLI_FAM_TERNARY, HLI_FAM_CAST, HLI_FAM_CONST, HLI_FAM_SHAPE,
-  HLI_FAM_SCALAR, HLI_FAM_TILE, HLI_FAM_ACCESS, HLI_FAM_REDUCE, HLI_FAM_DOT, HLI_FAM_LOOP,
+  HLI_FAM_SCALAR, HLI_FAM_TILE, HLI_FAM_ACCESS, HLI_FAM_REDUCE, HLI_FAM_FOLD, HLI_FAM_DOT, HLI_FAM_LOOP,
   HLI_FAM_CONTROL, HLI_FAM_BUFFER, HLI_FAM_LANE, HLI_FAM_ASYNC, HLI_FAM_GROUP, HLI_FAM_GATHER
 } hli_family;
 
@@ -58,7 +58,7 @@ typedef enum hli_rule {
   HLI_RULE_SAME, HLI_RULE_FLOAT, HLI_RULE_PRED, HLI_RULE_BITS, HLI_RULE_WHERE, HLI_RULE_CAST,
   HLI_RULE_CONST, HLI_RULE_BROADCAST, HLI_RULE_TRANSPOSE, HLI_RULE_SQUEEZE, HLI_RULE_SIZE,
   HLI_RULE_INDEX, HLI_RULE_RANGE, HLI_RULE_TILE_INDEX, HLI_RULE_IN_BOUNDS, HLI_RULE_LOAD,
-  HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_IF, HLI_RULE_YIELD,
+  HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_FOLD, HLI_RULE_SCAN, HLI_RULE_LANE_INDEX, HLI_RULE_WINDOW, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_IF, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
   HLI_RULE_PARTIAL_REDUCE, HLI_RULE_SHARED, HLI_RULE_SHARED_STORE, HLI_RULE_SHARED_LOAD,
   HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES, HLI_RULE_ATOMIC, HLI_RULE_GATHER
@@ -303,6 +303,7 @@ hli_value hli_make_identity(hli_cursor *c, hl_dtype dtype, hli_identity id);
 hli_value hli_make_broadcast(hli_cursor *c, hli_value a, hli_type to, const int64_t *dims); /* dims: one per source dim */
 hli_value hli_make_splat(hli_cursor *c, hli_value scalar, hli_type to);
 hli_value hli_make_reduce(hli_cursor *c, hl_reduce_op op, hli_value a, const int64_t *axes, uint32_t n);
+hli_value hli_make_window(hli_cursor *c, hli_value a, hli_value b, int64_t start, hli_type type); /* b may be 0 */
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end);
 hli_value hli_make_group(hli_cursor *c, const hli_value *elements, uint32_t n);
 hli_value hli_make_group_dot(hli_cursor *c, hl_dtype a_as, hl_dtype b_as, hli_value a, hli_value b, hli_value acc);
@@ -332,6 +333,18 @@ hli_region_form hli_region_form_of(const hl_kernel *k, hli_op op);
 hli_for hli_make_branch(hli_cursor *c, hli_value cond, const hli_value *carried, uint32_t n);
 bool hli_is_branch(const hl_kernel *k, hli_op op);
 
+/* ---- fold and scan (combine.c) ---------------------------------------------------------------
+ * Both have n = hli_fold_parts values: operands 0..n-1, identities n..2n-1, results 0..n-1; the region's arguments are
+ * n values combined so far, then n next ones. */
+#define HLI_FOLD_PARTS 8
+static inline uint32_t hli_fold_parts(const hl_kernel *k, hli_op op) { return k->ops.data[op].operands.len / 2; }
+/* Builds the region of src's fold or scan at the cursor on whole values: args are the 2 n arguments, all of one shape
+ * (and layout); scalars that the region takes from outside come from outside(ctx, value), as values of c->k.  False when
+ * something could not be built. */
+typedef hli_value (*hli_outside_fn)(void *ctx, hli_value v);
+bool hli_combine_build(hli_cursor *c, const hl_kernel *src, hli_op op, const hli_value *args, hli_outside_fn outside,
+                       void *ctx, hli_value *out);
+
 /* ---- access ops: one decoding of load / store / async_copy / prefetch (access.c) -------- */
 typedef struct hli_access {
   hli_value base;
@@ -353,7 +366,7 @@ void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out);
 
 /* ---- inference and checks ------------------------------------------------------------------ */
 /* Computes the result types of `desc`; BROADCAST, CAST, CONST, BUFFER, SHARED,
- * LANE_MASK, IOTA, CONVERT, PARTIAL_REDUCE, SHARED_LOAD and loads with v indices or a layout take the
+ * LANE_MASK, IOTA, LANE_INDEX, WINDOW, CONVERT, PARTIAL_REDUCE, SHARED_LOAD and loads with v indices or a layout take the
  * given one (results[0] with desc->result_count > 0) and check it.  On complaint fills diag. */
 hl_status hli_infer(hl_kernel *k, const hli_op_desc *desc, hli_type *results, hl_diag *diag);
 

@@ -107,6 +107,16 @@ bool hli_make_transpose_lanes(hli_cursor *c, hli_value *rows, uint32_t n) {
   return op != 0;
 }
 
+hli_value hli_make_window(hli_cursor *c, hli_value a, hli_value b, int64_t start, hli_type type) {
+  return make(c,
+              &(hli_op_desc){.code = HLI_OP_WINDOW,
+                             .operands = (hli_value[]){a, b},
+                             .operand_count = b ? 2 : 1,
+                             .attrs = &start,
+                             .attr_len = {1}},
+              type);
+}
+
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end) {
   int64_t a = axis;
   return make(c,
@@ -255,6 +265,9 @@ hli_region_form hli_region_form_of(const hl_kernel *k, hli_op op) {
     return (hli_region_form){1, 0, 0};
   case HLI_OP_WHILE:
     return (hli_region_form){1, 0, 1};
+  case HLI_OP_FOLD:
+  case HLI_OP_SCAN: /* "carried": the identities; own arguments: what is combined so far */
+    return (hli_region_form){hli_fold_parts(k, op), hli_fold_parts(k, op), 0};
   default:
     return (hli_region_form){0};
   }

@@ -23,6 +23,10 @@ static bool operands_ok(hli_verifier *v, hli_op op) {
   return true;
 }
 
+static bool is_fold(const hl_kernel *k, hli_op op) {
+  return hli_op_facts((hli_opcode)hli_op_get(k, op)->code)->family == HLI_FAM_FOLD;
+}
+
 /* How many values an op with a region carries; `first` is the operand where they begin. */
 static bool carried(const hl_kernel *k, hli_op op, uint32_t *first, uint32_t *count) {
   *first = hli_region_form_of(k, op).operands;
@@ -130,6 +134,35 @@ static bool types_ok(hli_verifier *v, hli_op op) {
 
 /* ---- regions ------------------------------------------------------------------------------------------ */
 
+/* A fold's region: values so far, then the next ones, and nothing but pointwise ops on scalars. */
+static void check_combine(hli_verifier *v, hli_op op) {
+  const hl_kernel *k = v->k;
+  const hli_block region = hli_op_get(k, op)->region;
+  const uint32_t n = hli_fold_parts(k, op);
+  if (k->blocks.data[region].args.len != 2 * n) {
+    hli_complain(v, op, "the region has %u arguments, it needs %u: the values combined so far, then the next ones",
+                 k->blocks.data[region].args.len, 2 * n);
+    return;
+  }
+  for (uint32_t i = 0; i < 2 * n; i++) {
+    hli_value arg = hli_block_arg(k, region, i);
+    hli_type want = k->values.data[hli_operand(k, op, n + i % n)].type;
+    if (k->values.data[arg].type != want)
+      hli_complain(v, op, "the region's argument %s : %s stands for elements of %s", hli_verify_name(v, arg),
+                   hli_verify_type(v, k->values.data[arg].type), hli_verify_type(v, want));
+  }
+  for (hli_op o = hli_first(k, region); o; o = hli_next(k, o)) {
+    const hli_op_info *facts = hli_op_facts((hli_opcode)hli_op_get(k, o)->code);
+    const uint8_t f = facts->family;
+    const bool pointwise = f == HLI_FAM_UNARY || f == HLI_FAM_BINARY || f == HLI_FAM_TERNARY || f == HLI_FAM_CAST;
+    if (!pointwise && f != HLI_FAM_CONST && !(facts->effects & HLI_EFF_TERM))
+      hli_complain(v, o, "%s cannot stand in the region of a %s: it combines scalars by pointwise operations only",
+                   facts->text, text_of(k, op));
+    else if (pointwise && hli_type_of(k, hli_result(k, o, 0))->rank)
+      hli_complain(v, o, "a tile value in the region of a %s: it combines scalars", text_of(k, op));
+  }
+}
+
 static void region_args(hli_verifier *v, hli_op op) {
   const hl_kernel *k = v->k;
   const hli_op_data *o = hli_op_get(k, op);
@@ -183,7 +216,8 @@ static void check_yield(hli_verifier *v, hli_op op) {
     return;
   const uint32_t own = hli_region_form_of(k, parent).yields;
   if (hli_operand_count(k, op) != own + count) {
-    hli_complain(v, op, "yield gives %u values, the loop carries %u%s", hli_operand_count(k, op), count,
+    hli_complain(v, op, "yield gives %u values, the %s %u%s", hli_operand_count(k, op),
+                 is_fold(k, parent) ? "region combines" : "loop carries", count,
                  own ? " and wants its next condition before them" : "");
     return;
   }
@@ -193,7 +227,10 @@ static void check_yield(hli_verifier *v, hli_op op) {
   for (uint32_t i = 0; i < count; i++) {
     hli_type want = k->values.data[hli_operand(k, parent, first + i)].type;
     hli_type have = k->values.data[hli_operand(k, op, own + i)].type;
-    if (want != have)
+    if (want != have && is_fold(k, parent))
+      hli_complain(v, op, "value %u is %s, but the region yields %s for it: they must agree", i + 1,
+                   hli_verify_type(v, want), hli_verify_type(v, have));
+    else if (want != have)
       hli_complain(v, op, "carried value %u begins as %s, but the loop yields %s: they must agree", i + 1,
                    hli_verify_type(v, want), hli_verify_type(v, have));
   }
@@ -380,7 +417,9 @@ bool hli_verify_op(hli_verifier *v, hli_op op) {
     check_tile(v, op);
   if (code == HLI_OP_FOR)
     check_for(v, op);
-  if (facts->regions)
+  if (facts->family == HLI_FAM_FOLD)
+    check_combine(v, op);
+  else if (facts->regions)
     region_args(v, op);
   if (code == HLI_OP_YIELD)
     check_yield(v, op);

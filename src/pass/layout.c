@@ -375,7 +375,24 @@ static hl_status rewrite(rewriter *w, hli_pass_env *env) {
   return s;
 }
 
+/* What has no form in LANE. */
+static hl_status refuse(const hli_pass_env *env, const hl_kernel *k) {
+  for (hli_op op = 1; op < k->ops.len; op++) {
+    const hli_op_data *o = hli_op_get(k, op);
+    const hli_op_info *facts = hli_op_facts((hli_opcode)o->code);
+    if (!o->dead && (facts->family == HLI_FAM_FOLD || o->code == HLI_OP_LANE_INDEX))
+      return hli_fail_at(env->diag, HL_ERR_UNSUPPORTED, o->file, o->line, 0,
+                         "kernel %s: %s is not available on %s; use reductions with a known operation there, or run "
+                         "the kernel on the CPU",
+                         k->name, facts->text, env->target->name);
+  }
+  return HL_OK;
+}
+
 hl_status hli_pass_layout(hli_pass_env *env, hl_kernel **pk) {
+  const hl_status legal = refuse(env, *pk);
+  if (legal != HL_OK)
+    return legal;
   rewriter w = {.src = *pk, .plan = {.k = *pk, .target = env->target, .diag = env->diag}};
   w.plan.warps = (uint32_t)hli_config_value(env->config, HLI_KNOB_NUM_WARPS, 0, 4);
   if (!hli_is_pow2(w.plan.warps) || w.plan.warps > env->target->max_warps)

@@ -21,6 +21,7 @@ typedef struct lanes {
   uint8_t ranges; /* tiles beyond whose end lanes are masked; 0: every lane is meaningful */
   bool known;     /* masked lanes (without ranges: all lanes) hold `value` */
   bool done;      /* memo */
+  bool pinned;    /* memo: an assumption that is being looked into */
   hli_value range[MAX_RANGES];
   hli_scalar value;
 } lanes;
@@ -33,6 +34,19 @@ typedef struct masker {
 } masker;
 
 static lanes lanes_of(masker *m, hli_value v, uint32_t dim);
+
+/* NULL when out of memory. */
+static lanes *slot_of(masker *m, hli_value v, uint32_t dim) {
+  if (!m->memo[v])
+    m->memo[v] = hli_arena_array(&m->arena, lanes, HL_MAX_RANK);
+  return m->memo[v] ? &m->memo[v][dim] : NULL;
+}
+
+static void forget(masker *m) {
+  for (hli_value v = 0; v < m->memo_len; v++)
+    for (uint32_t d = 0; m->memo[v] && d < HL_MAX_RANK; d++)
+      m->memo[v][d].done = m->memo[v][d].pinned;
+}
 
 static bool outside(const masker *m, hli_value range) {
   return range && !hli_range_inside(m->k, range);
@@ -97,17 +111,24 @@ static lanes of_broadcast(masker *m, hli_op op, uint32_t dim) {
   return r;
 }
 
+/* Does what l says of masked lanes hold for the lanes beyond so many ranges, which include its own? */
+static bool covers(const lanes *l, uint32_t ranges) {
+  return l->known && (l->ranges == 0 || l->ranges == ranges);
+}
+
 static lanes of_pointwise(masker *m, hli_op op, uint32_t dim) {
   const hl_kernel *k = m->k;
   const hli_op_data *o = hli_op_get(k, op);
   hli_scalar args[3] = {{0}};
-  lanes r = {.known = true};
-  for (uint32_t i = 0; i < o->operands.len && i < 3; i++) {
-    const lanes a = lanes_of(m, hli_operand(k, op, i), dim);
-    add_ranges(&r, &a);
-    r.known = r.known && a.known;
-    args[i] = a.value;
+  lanes a[3], r = {.known = true};
+  const uint32_t n = HLI_MIN(o->operands.len, 3u);
+  for (uint32_t i = 0; i < n; i++) {
+    a[i] = lanes_of(m, hli_operand(k, op, i), dim);
+    add_ranges(&r, &a[i]);
+    args[i] = a[i].value;
   }
+  for (uint32_t i = 0; i < n; i++) /* one that is masked elsewhere holds data there */
+    r.known = r.known && covers(&a[i], r.ranges);
   const uint32_t typed_by = o->code == HLI_OP_WHERE ? 1 : 0;
   if (r.known)
     r.value = hli_scalar_eval((hli_opcode)o->code, hli_dtype_of(k, hli_operand(k, op, typed_by)),
@@ -123,11 +144,14 @@ static lanes of_where(masker *m, hli_op op, uint32_t dim) {
   if (r.known || !cond.known)
     return r;
   const lanes picked = lanes_of(m, hli_operand(k, op, cond.value.i ? 1 : 2), dim);
-  r.known = picked.known && cond.ranges == r.ranges; /* the condition covers all masked lanes */
+  r.known = covers(&picked, r.ranges) && covers(&cond, r.ranges); /* both say what all masked lanes hold */
   r.value = picked.value;
   return r;
 }
 
+static bool holds_identity(const lanes *l, hl_dtype dtype, hli_identity id);
+
+/* Lanes that hold the identity along the whole reduced axis give the identity. */
 static lanes of_reduce(masker *m, hli_op op, uint32_t dim) {
   const hl_kernel *k = m->k;
   uint32_t at = 0, gone = 0;
@@ -141,7 +165,9 @@ static lanes of_reduce(masker *m, hli_op op, uint32_t dim) {
       break;
   }
   lanes r = lanes_of(m, hli_operand(k, op, 0), at);
-  r.known = r.known && hli_attr(k, op, 0, 0) == HL_REDUCE_SUM && r.value.u == 0 && r.ranges;
+  const hli_opcode combine = hli_reduce_combine((hl_reduce_op)hli_attr(k, op, 0, 0));
+  const hl_dtype dtype = hli_dtype_of(k, hli_operand(k, op, 0));
+  r.known = r.known && r.ranges && holds_identity(&r, dtype, (hli_identity)hli_op_facts(combine)->identity);
   return r;
 }
 
@@ -153,12 +179,67 @@ static lanes of_dot(masker *m, hli_op op, uint32_t dim) {
   return r;
 }
 
-/* Tiles of a loop's body end with it: what leaves the loop is meaningful in every lane, except where it
- * was not before. */
+static bool encloses(const hl_kernel *k, hli_block outer, hli_block inner) {
+  while (inner && inner != outer) {
+    const hli_op parent = k->blocks.data[inner].parent;
+    inner = parent ? k->ops.data[parent].block : 0;
+  }
+  return inner == outer;
+}
+
+/* Tiles of a loop's body end with it: of what leaves the loop, lanes beyond the end of a tile around it are masked
+ * only. */
+static void add_outer_ranges(const hl_kernel *k, lanes *to, const lanes *from, hli_op loop) {
+  for (uint32_t i = 0; i < from->ranges; i++) {
+    const hli_op def = k->values.data[from->range[i]].def;
+    if (def && encloses(k, k->ops.data[def].block, k->ops.data[loop].block))
+      add_range(to, from->range[i]);
+  }
+}
+
+static bool same_number(hl_dtype dtype, hli_scalar a, hli_scalar b) {
+  return hli_scalar_to_bits(dtype, a) == hli_scalar_to_bits(dtype, b);
+}
+
+/* Masked lanes keep what they hold through all trips if the initial value and, given that, the next one agree.  First
+ * the argument is taken to hold the initial value everywhere; as long as the body disproves that, all that was found
+ * on the way is forgotten, and the argument is taken for less. */
 static lanes of_carried(masker *m, hli_op loop, uint32_t index, uint32_t dim) {
-  lanes r = lanes_of(m, hli_operand(m->k, loop, hli_region_form_of(m->k, loop).operands + index), dim);
-  r.known = false;
-  return r;
+  const hl_kernel *k = m->k;
+  const hli_block body = k->ops.data[loop].region;
+  const hli_region_form form = hli_region_form_of(k, loop);
+  const hli_value arg = hli_block_arg(k, body, form.args + index);
+  const hli_value next = hli_operand(k, k->blocks.data[body].last, form.yields + index);
+  const hl_dtype dtype = hli_dtype_of(k, arg);
+  const lanes first = lanes_of(m, hli_operand(k, loop, form.operands + index), dim);
+  lanes *memo = arg < m->memo_len ? slot_of(m, arg, dim) : NULL;
+  if (!memo)
+    return (lanes){0};
+  if (memo->done)
+    return *memo;
+  lanes guess = first;
+  guess.done = guess.pinned = true;
+  for (bool stable = false; !stable;) {
+    *memo = guess;
+    const lanes after = lanes_of(m, next, dim);
+    lanes seen = {.known = after.known, .value = after.value}, joined = guess;
+    add_outer_ranges(k, &seen, &after, loop);
+    add_ranges(&joined, &seen);
+    joined.known = guess.known && covers(&first, joined.ranges) && covers(&seen, joined.ranges) &&
+                   (after.ranges == 0 || seen.ranges) && same_number(dtype, after.value, guess.value);
+    if (after.ranges && !seen.ranges && !joined.ranges)
+      joined.known = guess.known; /* only tiles of the body are masked: decided below */
+    stable = joined.known == guess.known && joined.ranges == guess.ranges;
+    guess = joined;
+    if (!stable)
+      forget(m);
+  }
+  if (guess.ranges == 0 && guess.known) { /* "everywhere" was an assumption */
+    guess.known = false;
+    forget(m);
+  }
+  guess.pinned = false;
+  return *memo = guess;
 }
 
 static lanes of_argument(masker *m, hli_value v, uint32_t dim) {
@@ -224,13 +305,17 @@ static lanes compute(masker *m, hli_value v, uint32_t dim) {
 static lanes lanes_of(masker *m, hli_value v, uint32_t dim) {
   if (v >= m->memo_len)
     return compute(m, v, dim); /* made by this pass */
-  if (!m->memo[v] && !(m->memo[v] = hli_arena_array(&m->arena, lanes, HL_MAX_RANK)))
+  lanes *memo = slot_of(m, v, dim);
+  if (!memo)
     return (lanes){0};
-  if (!m->memo[v][dim].done) {
-    m->memo[v][dim] = compute(m, v, dim);
-    m->memo[v][dim].done = true;
+  if (!memo->done) {
+    const lanes r = compute(m, v, dim);
+    if (memo->done)
+      return *memo; /* a carried value has written its own */
+    *memo = r;
+    memo->done = true;
   }
-  return m->memo[v][dim];
+  return *memo;
 }
 
 /* ---- filling ------------------------------------------------------------------------------- */

@@ -72,6 +72,32 @@ static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op fi
   hli_op_remove(k, op);
 }
 
+/* lane_index along a full axis becomes the index in its range. */
+static void replace_lane_index(hl_kernel *k, hli_op op, hli_value *ranges, hli_op first) {
+  const hli_axis axis = hli_type_of(k, hli_result(k, op, 0))->dims[0];
+  hli_cursor top = {.k = k, .block = k->body, .before = first}, at = {.k = k, .block = k->ops.data[op].block, .before = op};
+  for (uint32_t p = 0; p < k->params.len && !ranges[axis]; p++) {
+    const hli_value tensor = k->params.data[p].value;
+    const hli_type_data t = *hli_type_of(k, tensor);
+    for (uint32_t d = 0; d < t.rank && t.kind == HLI_TYPE_TENSOR && !ranges[axis]; d++)
+      if (t.dims[d] == k->axes.data[axis].dim)
+        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, tensor, d));
+  }
+  const hli_value v = hli_make_unary(&at, HLI_OP_TILE_INDEX, ranges[axis]);
+  if (!v) {
+    k->failed = true;
+    return;
+  }
+  k->values.data[v].name = k->values.data[hli_result(k, op, 0)].name;
+  hli_replace_uses(k, hli_result(k, op, 0), v);
+  hli_op_remove(k, op);
+}
+
+static bool is_full_lane_index(const hl_kernel *k, hli_op op) {
+  return !k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_LANE_INDEX &&
+         k->axes.data[hli_type_of(k, hli_result(k, op, 0))->dims[0]].kind == HLI_AXIS_FULL;
+}
+
 static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
   const uint32_t axes = k->axes.len + k->dims.len;
   hli_value *ranges = hli_calloc(k->alloc, axes, sizeof *ranges);
@@ -83,6 +109,8 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
   for (hli_op op = 1; ranges && op < count && !k->failed; op++)
     if (has_full_index(k, op))
       replace_access(k, op, ranges, first);
+    else if (is_full_lane_index(k, op))
+      replace_lane_index(k, op, ranges, first);
   const bool failed = !ranges || k->failed;
   hli_release(k->alloc, ranges, axes * sizeof *ranges);
   return failed ? hli_fail_memory(env->diag, "rolling a kernel") : HL_OK;

@@ -258,7 +258,8 @@ static void drop_dead_in(hl_kernel *k, hli_block b, const uint32_t *uses, const 
       drop_dead_in(k, k->ops.data[op].region, uses, axes, changed);
     const hli_op_data *o = hli_op_get(k, op);
     const uint8_t eff = hli_op_facts((hli_opcode)o->code)->effects;
-    if ((eff != HLI_EFF_PURE && eff != HLI_EFF_READ) || o->region || o->result_count == 0)
+    const bool fold = hli_op_facts((hli_opcode)o->code)->family == HLI_FAM_FOLD; /* its region has no effects */
+    if ((eff != HLI_EFF_PURE && eff != HLI_EFF_READ) || (o->region && !fold) || o->result_count == 0)
       continue;
     if (o->code == HLI_OP_RANGE && k->stage == HLI_STAGE_TILE && axes[hli_attr(k, op, 0, 0)])
       continue; /* says which lanes of its axis are valid, also for values that no load made */
@@ -267,6 +268,10 @@ static void drop_dead_in(hl_kernel *k, hli_block b, const uint32_t *uses, const 
       used |= uses[o->results + i] != 0;
     if (used)
       continue;
+    for (hli_op in = fold ? hli_first(k, o->region) : 0, next; in; in = next) {
+      next = hli_next(k, in);
+      hli_op_remove(k, in);
+    }
     hli_op_remove(k, op);
     *changed = true;
   }

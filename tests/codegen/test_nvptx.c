@@ -184,6 +184,10 @@ static void check_kernel(void *user, const char *below) {
   static const char *const targets[] = {"nvptx:sm_80", "nvptx:sm_90a"};
   const bool assemble = *(const bool *)user;
   hl_kernel *k = lowered_parse(ctx, below);
+  if (lowered_refused(k, targets[1])) {
+    hl_kernel_destroy(k);
+    return;
+  }
   for (size_t i = 0; i < HLI_COUNT(targets); i++) {
     hl_diag d = {0};
     hlc_result r = {0};

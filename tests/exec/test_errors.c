@@ -152,6 +152,70 @@ static void reduce_axis(void **state) {
   EXPECT_WORDS(&d, "2");
 }
 
+/* What is wrong with the region of a reduction or scan. */
+typedef enum mistake {
+  AXIS, SCAN_AXIS, ARG_AXIS, SHAPES, IDENTITY, COMBINED, NOT_OPEN, OTHER_END, NEVER_CLOSED, MEMORY, NO_VALUES, MISTAKES
+} mistake;
+
+/* Builds it; the line of the wrong call. */
+static uint32_t make_mistake(bench *t, mistake m) {
+  hl_builder *b = t->b;
+  hl_value v = hl_load(b, t->x, (hl_value[]){t->i, HL_ALL}, 2), column = hl_load(b, t->x, (hl_value[]){t->i, hl_const_i(b, 0)}, 2);
+  hl_value zero = hl_const_f(b, 0), l[2], r[2], out[2];
+  const hl_value pair[2] = {v, column}, zeros[2] = {zero, zero};
+  const int32_t last = -1, far = -3;
+  switch (m) {
+  case AXIS: hl_reduce_begin(b, &v, &zero, 1, &far, 1, false, l, r); return __LINE__;
+  case SCAN_AXIS: (void)hl_cumsum(b, v, 2, false); return __LINE__;
+  case ARG_AXIS: (void)hl_argmax(b, v, (int32_t[]){1, -1}, 2, false); return __LINE__;
+  case SHAPES: hl_reduce_begin(b, pair, zeros, 2, &last, 1, false, l, r); return __LINE__;
+  case IDENTITY: hl_scan_begin(b, &v, &column, 1, 1, false, l, r); return __LINE__;
+  case NO_VALUES: hl_reduce_begin(b, pair, zeros, 0, &last, 1, false, l, r); return __LINE__;
+  case NOT_OPEN: hl_scan_end(b, &zero, out); return __LINE__;
+  default: break;
+  }
+  hl_reduce_begin(b, &v, &zero, 1, &last, 1, false, l, r); const uint32_t begin = __LINE__;
+  if (m == COMBINED) {
+    out[0] = hl_gt(b, l[0], r[0]);
+    hl_reduce_end(b, out, out); return __LINE__;
+  }
+  if (m == OTHER_END) {
+    hl_tile_end(b, NULL, NULL); return __LINE__;
+  }
+  if (m == NEVER_CLOSED)
+    return begin;
+  out[0] = hl_add(b, l[0], hl_load(b, t->y, (hl_value[]){hl_const_i(b, 0)}, 1)); const uint32_t load = __LINE__;
+  hl_reduce_end(b, out, out);
+  hl_store(b, t->out, (hl_value[]){t->i, HL_ALL}, 2, hl_unsqueeze(b, out[0], 1));
+  hl_tile_end(b, NULL, NULL);
+  return load;
+}
+
+static void regions(void **state) {
+  (void)state;
+  static const char *const words[MISTAKES][3] = {
+      [AXIS] = {"reduce: axis -3", "rank 2", ""},
+      [SCAN_AXIS] = {"scan: axis 2", "rank 2", ""},
+      [ARG_AXIS] = {"argmax: axis -1 is named twice", "", ""},
+      [SHAPES] = {"f32[$i, $N]", "f32[$i]", "do not broadcast"},
+      [IDENTITY] = {"the identity of f32[$i, $N] must be a scalar of f32", "not f32[$i]", ""},
+      [COMBINED] = {"combined value 1 is bool", "its arguments are f32", ""},
+      [NOT_OPEN] = {"hl_scan_end", "hl_tile_begin", "line"},
+      [OTHER_END] = {"hl_tile_end", "hl_reduce_begin", "line"},
+      [NEVER_CLOSED] = {"never closed", "hl_reduce_end", ""},
+      [MEMORY] = {"load cannot stand in the region of a fold", "pointwise", ""},
+      [NO_VALUES] = {"1 to 8 values", "identities", ""}};
+  for (mistake m = 0; m < MISTAKES; m++) {
+    bench t;
+    hl_diag d;
+    start(&t);
+    const uint32_t line = make_mistake(&t, m);
+    finish(&t, HL_ERR_BUILD, &d);
+    expect_place(&d, line);
+    EXPECT_WORDS(&d, words[m][0], words[m][1], words[m][2]);
+  }
+}
+
 static void dot_shapes(void **state) {
   (void)state;
   bench t;
@@ -469,7 +533,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broadcast_mismatch), cmocka_unit_test(rank_mismatch),  cmocka_unit_test(unclosed_loop),
       cmocka_unit_test(loop_closed_twice),  cmocka_unit_test(no_loop),        cmocka_unit_test(poison_chain),
-      cmocka_unit_test(reduce_axis),        cmocka_unit_test(dot_shapes),     cmocka_unit_test(store_to_input),
+      cmocka_unit_test(reduce_axis), cmocka_unit_test(regions),        cmocka_unit_test(dot_shapes),     cmocka_unit_test(store_to_input),
       cmocka_unit_test(malformed_text),     cmocka_unit_test(configurations), cmocka_unit_test(unknown_target),
       cmocka_unit_test(compiling),          cmocka_unit_test(good_launch),    cmocka_unit_test(wrong_tensors),
       cmocka_unit_test(wrong_arguments),    cmocka_unit_test(overlap),        cmocka_unit_test(prepared_keeps),

@@ -100,6 +100,10 @@ static void test_goldens(void **state) {
                "pass/schedule/softmax_whole.hl");
   check_golden("softmax", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll",
                "pass/schedule/softmax_chunks.hl");
+  check_golden("layer_norm", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll",
+               "pass/schedule/layer_norm_chunks.hl");
+  check_golden("cross_entropy", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll",
+               "pass/schedule/cross_entropy_chunks.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[4]}", "tile",
                "pass/schedule/matmul_grouped.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}",

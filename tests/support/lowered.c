@@ -230,3 +230,17 @@ void lowered_compare(const hl_kernel *k, const lowered_data *got, const lowered_
     if (!c.pass) fail_msg("%s, %s, parameter %u: %s", k->name, what, p, words);
   }
 }
+
+bool lowered_refused(const hl_kernel *k, const char *target) {
+  bool folds = false;
+  for (hli_op op = 1; op < k->ops.len; op++)
+    folds |= hli_op_facts((hli_opcode)hli_op_get(k, op)->code)->family == HLI_FAM_FOLD;
+  if (!folds) return false;
+  hl_diag d = {0};
+  hl_kernel *lane = hli_kernel_clone(k);
+  hli_pass_env env = {.alloc = k->alloc, .target = target_of(target), .diag = &d};
+  assert_int_equal(hli_run_pipeline(&env, &lane, NULL, NULL, NULL), HL_ERR_UNSUPPORTED);
+  if (!strstr(d.message, target) || !strstr(d.message, "on the CPU") || !d.line) fail_msg("%s:%u: %s", d.file, d.line, d.message);
+  hl_kernel_destroy(lane);
+  return true;
+}

@@ -30,6 +30,8 @@ void lowered_truth(hl_context *ctx, const hl_kernel *k, lowered_data *d);
 hl_kernel *lowered_loop(hl_context *ctx, const hl_kernel *k, const char *target, const char *config);
 /* The same with a random configuration; its JSON goes to `json`. */
 hl_kernel *lowered_loop_random(hl_context *ctx, const hl_kernel *k, const char *target, uint64_t seed, char *json, size_t size);
+/* Folds and scans have no form on a GPU: the kernel has one, and is refused in words that name place and way out. */
+bool lowered_refused(const hl_kernel *k, const char *target);
 /* Only scheduled, in the default configuration. */
 hl_kernel *lowered_tile(hl_context *ctx, const hl_kernel *k, const char *target);
 /* Outputs of `got` against those of the truth. */

@@ -106,6 +106,12 @@ hl_status hli_exec_scalar(hli_machine *m, hli_op op) {
     for (int64_t e = 0; e < r->count; e++)
       r->data[e].i = e < hli_ival_int(hli_ival_operand(m, op, 0));
     return HL_OK;
+  case HLI_OP_WINDOW: {
+    const hli_ival *a = hli_ival_operand(m, op, 0);
+    for (int64_t e = 0, from = hli_attr(m->k, op, 0, 0); e < r->count; e++, from++)
+      r->data[e] = from < a->count ? a->data[from] : hli_ival_operand(m, op, 1)->data[from - a->count];
+    return HL_OK;
+  }
   default: /* iota */
     for (int64_t e = 0; e < r->count; e++)
       r->data[e].i = (int64_t)((uint64_t)hli_ival_int(hli_ival_operand(m, op, 0)) + (uint64_t)e);
@@ -136,12 +142,17 @@ hl_status hli_exec_tile_op(hli_machine *m, hli_op op) {
   const hli_opcode code = (hli_opcode)hli_op_get(m->k, op)->code;
   if (code == HLI_OP_RANGE)
     return exec_range(m, op);
-  const hli_ival *t = hli_ival_operand(m, op, 0);
-  const int64_t block = t->size[0];
   hli_ival *r;
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
   if (s)
     return s;
+  if (code == HLI_OP_LANE_INDEX) {
+    for (int64_t e = 0; e < r->count; e++)
+      r->data[e].i = e;
+    return HL_OK;
+  }
+  const hli_ival *t = hli_ival_operand(m, op, 0);
+  const int64_t block = t->size[0];
   switch (code) {
   case HLI_OP_TILE_BEGIN:
     r->data[0].i = t->begin;

@@ -157,6 +157,9 @@ int64_t hli_row_major(const int64_t *coord, const int64_t *size, uint32_t rank);
 /* "[1, 2]" */
 const char *hli_coord_text(char *buffer, size_t size, const int64_t *coord, uint32_t rank);
 
+/* All ops of a block, in order (run.c). */
+hl_status hli_exec_block(hli_machine *m, hli_block b);
+
 /* ---- one function per family ----------------------------------------------------------- */
 
 hl_status hli_exec_pointwise(hli_machine *m, hli_op op); /* eval.c */
@@ -167,6 +170,8 @@ hl_status hli_exec_tile_op(hli_machine *m, hli_op op);
 hl_status hli_exec_reduce(hli_machine *m, hli_op op); /* mix.c */
 hl_status hli_exec_dot(hli_machine *m, hli_op op);
 hl_status hli_exec_gather(hli_machine *m, hli_op op);
+int64_t hli_taking_part(const hli_machine *m, hli_value v, uint32_t d); /* lanes of dimension d that are mixed */
+hl_status hli_exec_fold(hli_machine *m, hli_op op);                     /* fold.c: fold, scan */
 /* One reduction over elements that come one by one. */
 typedef struct hli_fold {
   hl_reduce_op op;

@@ -7,8 +7,7 @@ static bool is_float(hl_dtype dtype) {
   return hli_dtype_kind(dtype) == 'f';
 }
 
-/* Lanes of dimension d that take part in mixing. */
-static int64_t taking_part(const hli_machine *m, hli_value v, uint32_t d) {
+int64_t hli_taking_part(const hli_machine *m, hli_value v, uint32_t d) {
   const hli_ival *a = &m->values[v];
   const hli_axis axis = hli_type_of(m->k, v)->dims[d];
   if (m->k->stage == HLI_STAGE_LANE || m->axes[axis].lanes != a->size[d])
@@ -72,7 +71,7 @@ hl_status hli_exec_reduce(hli_machine *m, hli_op op) {
   for (uint32_t i = 0; i < hli_attr_len(m->k, op, 1); i++)
     over |= 1u << hli_attr(m->k, op, 1, i);
   for (uint32_t d = 0; d < a->rank; d++)
-    limit[d] = taking_part(m, src, d);
+    limit[d] = hli_taking_part(m, src, d);
   const hl_reduce_op kind = (hl_reduce_op)hli_attr(m->k, op, 0, 0);
   int64_t c[HL_MAX_RANK] = {0}, at[HL_MAX_RANK] = {0};
   for (int64_t e = 0; e < r->count; e++) {
@@ -114,7 +113,7 @@ hl_status hli_exec_dot(hli_machine *m, hli_op op) {
                 columns = b->size[first + 1];
   if (a->rank - first != 2 || b->rank != a->rank || b->size[first] != inner || r->count != batch * rows * columns)
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "shapes do not fit");
-  const int64_t n = taking_part(m, left, first + 1);
+  const int64_t n = hli_taking_part(m, left, first + 1);
   const hl_dtype dtype = (hl_dtype)r->dtype;
   for (int64_t e = 0; e < r->count; e++) {
     const int64_t j = e % columns, i = e / columns; /* i: over all batches */
@@ -135,7 +134,7 @@ hl_status hli_exec_gather(hli_machine *m, hli_op op) {
   hl_status s = hli_ival_prepare(m, op, hli_result(m->k, op, 0), &r);
   if (s)
     return s;
-  const int64_t valid = taking_part(m, src, axis);
+  const int64_t valid = hli_taking_part(m, src, axis);
   int64_t c[HL_MAX_RANK] = {0}, at[HL_MAX_RANK];
   for (int64_t e = 0; e < r->count; e++) {
     memcpy(at, c, sizeof at);

@@ -6,8 +6,6 @@
 #include "src/ir/interp/place.h"
 #include "src/ir/interp/race.h"
 
-static hl_status exec_block(hli_machine *m, hli_block b);
-
 /* One pass through a loop's region: instances of axes that it opens end with it. */
 static hl_status exec_region(hli_machine *m, hli_op op) {
   const size_t n = m->k->axes.len;
@@ -15,7 +13,7 @@ static hl_status exec_region(hli_machine *m, hli_op op) {
     return hli_machine_fail(m, HL_ERR_LIMIT, op, "more than %u nested loops", HLI_INTERP_DEPTH);
   hli_axis_state *outer = m->outer + m->depth++ * n;
   memcpy(outer, m->axes, n * sizeof *outer);
-  const hl_status s = exec_block(m, hli_op_get(m->k, op)->region);
+  const hl_status s = hli_exec_block(m, hli_op_get(m->k, op)->region);
   memcpy(m->axes, outer, n * sizeof *outer);
   m->depth--;
   return s;
@@ -175,6 +173,8 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
     return hli_exec_access(m, op);
   case HLI_FAM_REDUCE:
     return code == HLI_OP_REDUCE ? hli_exec_reduce(m, op) : hli_exec_lane(m, op);
+  case HLI_FAM_FOLD:
+    return hli_exec_fold(m, op);
   case HLI_FAM_DOT:
     return hli_exec_dot(m, op);
   case HLI_FAM_LOOP:
@@ -194,7 +194,7 @@ static hl_status exec_op(hli_machine *m, hli_op op) {
   }
 }
 
-static hl_status exec_block(hli_machine *m, hli_block b) {
+hl_status hli_exec_block(hli_machine *m, hli_block b) {
   for (hli_op op = hli_first(m->k, b); op; op = hli_next(m->k, op)) {
     if (m->options.max_steps && m->steps >= m->options.max_steps)
       return hli_machine_fail(m, HL_ERR_LIMIT, op, "more than %llu ops: raise max_steps or make the problem smaller",
@@ -231,7 +231,7 @@ static hl_status count_programs(hli_machine *m, int64_t *out) {
 static hl_status run_programs(hli_machine *m) {
   if (m->k->stage == HLI_STAGE_TILE && !m->k->scheduled) {
     m->program = -1; /* outside all tile loops */
-    return exec_block(m, m->k->body);
+    return hli_exec_block(m, m->k->body);
   }
   int64_t programs;
   hl_status s = count_programs(m, &programs);
@@ -239,7 +239,7 @@ static hl_status run_programs(hli_machine *m) {
     hli_shared_begin(m);
     for (uint32_t i = 0; i < m->k->axes.len; i++)
       m->axes[i].lanes = -1;
-    s = exec_block(m, m->k->body);
+    s = hli_exec_block(m, m->k->body);
     m->program += !s;
   }
   return s;

@@ -68,6 +68,14 @@ static ln_val eval_tile_index(ln *c, hli_op op, const uint8_t *at) {
   return ln_bin(c, HLI_OP_LT, x, end);
 }
 
+/* How far the variable is from the beginning of its range. */
+static ln_val eval_lane_index(ln *c, const uint8_t *at) {
+  const ln_var var = c->var[at[0]];
+  if (!at[0]) return ln_i64(c, 0);
+  ln_val lane = var.begin.v ? ln_bin(c, HLI_OP_SUB, var.index, var.begin) : var.index;
+  return var.lanes && !ln_failed(c) ? iota(c, lane, var.lanes) : lane;
+}
+
 /* ---- pointwise ------------------------------------------------------------------------------ */
 
 static hli_value build(hli_cursor *at, hli_opcode code, const hli_value *a, uint32_t n, hl_dtype dtype) {
@@ -147,6 +155,7 @@ static ln_val eval_op(ln *c, hli_value v, const uint8_t *at) {
     hli_value range = hli_operand(c->src, op, 0);
     return ln_range_bounds(c, (ln_dim){hli_type_of(c->src, range)->dims[0], range}).end;
   }
+  case HLI_OP_LANE_INDEX: return eval_lane_index(c, at);
   case HLI_OP_TILE_INDEX:
   case HLI_OP_IN_BOUNDS: return eval_tile_index(c, op, at);
   case HLI_OP_GATHER: return eval_gather(c, op, at);

@@ -36,11 +36,19 @@ bool ln_is_zero(const ln *c, hli_value v) {
   return hli_const_value(c->src, v, &s) && s.u == 0;
 }
 
+bool ln_is_fold(const ln *c, hli_op op) { return op && hli_op_facts((hli_opcode)c->src->ops.data[op].code)->family == HLI_FAM_FOLD; }
+
+uint32_t ln_parts(const ln *c, const ln_root *r) {
+  return (r->kind == LN_REDUCE || r->kind == LN_SCAN) && ln_is_fold(c, r->op) ? hli_fold_parts(c->src, r->op) : 1;
+}
+
+hli_value ln_part(const ln *c, const ln_root *r, uint32_t i) { return i ? hli_operand(c->src, r->op, i) : r->value; }
+
 bool ln_is_lazy(const ln *c, hli_value v) {
   hli_op op = ln_def(c, v);
   if (!op) return false;
   uint16_t code = c->src->ops.data[op].code;
-  return code != HLI_OP_REDUCE && code != HLI_OP_ATOMIC && code != HLI_OP_DOT && !ln_is_loop(code);
+  return !ln_is_fold(c, op) && code != HLI_OP_REDUCE && code != HLI_OP_ATOMIC && code != HLI_OP_DOT && !ln_is_loop(code);
 }
 
 uint8_t ln_shared_var(const ln *c, hli_axis axis) {
@@ -69,7 +77,11 @@ static void shape_map(const ln *c, hli_op op, int8_t *to) {
     for (uint32_t d = 0; d < r->rank; d++)
       to[hli_attr(k, op, 0, d)] = (int8_t)d;
     return;
-  default: /* squeeze, reduce: the named axes are gone */
+  case HLI_OP_SCAN:
+    for (uint32_t d = 0; d < s->rank; d++)
+      to[d] = (int8_t)d;
+    return;
+  default: /* squeeze, reduce, fold: the named axes are gone */
     for (uint32_t d = 0; d < s->rank; d++) {
       bool gone = false;
       uint32_t attr = k->ops.data[op].code == HLI_OP_REDUCE ? 1 : 0;
@@ -138,6 +150,8 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   case HLI_OP_BROADCAST:
   case HLI_OP_TRANSPOSE:
   case HLI_OP_SQUEEZE:
+  case HLI_OP_FOLD:
+  case HLI_OP_SCAN:
   case HLI_OP_REDUCE: return trace_shape(c, op, d, depth);
   default: break;
   }

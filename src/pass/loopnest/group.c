@@ -60,10 +60,11 @@ static void order_dims(ln *c, nest *t) {
 
 static hl_dtype widest(const ln *c, const nest *t) {
   hl_dtype w = HL_I8;
-  for (uint32_t i = 0; i < t->n; i++) {
-    hl_dtype d = hli_dtype_of(c->src, t->root[i].value);
-    if (hl_dtype_size(d) > hl_dtype_size(w)) w = d;
-  }
+  for (uint32_t i = 0; i < t->n; i++)
+    for (uint32_t p = 0; p < ln_parts(c, &t->root[i]); p++) {
+      hl_dtype d = hli_dtype_of(c->src, ln_part(c, &t->root[i], p));
+      if (hl_dtype_size(d) > hl_dtype_size(w)) w = d;
+    }
   return w;
 }
 
@@ -71,7 +72,7 @@ static hl_dtype widest(const ln *c, const nest *t) {
 static bool is_light(const ln *c, const nest *t) {
   for (uint32_t i = 0; i < t->n; i++) {
     hli_op op = ln_def(c, t->root[i].value);
-    if (t->root[i].kind != LN_REDUCE || !op) return false;
+    if (t->root[i].kind != LN_REDUCE || ln_is_fold(c, t->root[i].op) || !op) return false;
     uint16_t code = c->src->ops.data[op].code;
     if (code != HLI_OP_LOAD && code != HLI_OP_CAST) return false;
   }
@@ -96,7 +97,8 @@ static hli_opcode combine_of(const ln *c, const ln_root *r) {
   return hli_reduce_combine((hl_reduce_op)hli_attr(c->src, r->op, 0, 0));
 }
 
-static hli_value identity(ln *c, const ln_root *r, int64_t lanes) {
+static hli_value identity(ln *c, const ln_root *r, uint32_t part, int64_t lanes) {
+  if (ln_is_fold(c, r->op)) return ln_fold_identity(c, r->op, part, lanes);
   hl_dtype d = acc_dtype(hli_dtype_of(c->src, r->value));
   hli_opcode code = combine_of(c, r);
   hli_value one = code == HLI_OP_AND ? hli_make_const(ln_at(c, 0), d, 1) /* of bools */
@@ -112,19 +114,29 @@ static int64_t vector_lanes(const ln *c, const nest *t) {
   return shared_lanes(c);
 }
 
-static void accumulate(ln *c, nest *t, const ln_root *r, uint32_t number, ln_val x) {
+/* One step of a root's accumulators; x: its parts. */
+static void accumulate(ln *c, nest *t, const ln_root *r, uint32_t number, const ln_val *x) {
   int64_t lanes = vector_lanes(c, t);
+  const uint32_t n = ln_parts(c, r);
   bool wide = !vector_reduced(t) || lanes > c->width;
-  hli_value *acc = &t->acc[wide ? number : t->accs + number];
-  x.v = hli_make_cast(ln_at(c, x.level), x.v, acc_dtype(hli_dtype_of(c->src, r->value)));
-  x = ln_splat(c, x, lanes);
+  hli_value *acc = &t->acc[wide ? number : t->accs + number], args[2 * HLI_FOLD_PARTS];
   const ln_var *v = vector_reduced(t) ? &c->var[t->var[t->order[t->vector]]] : NULL;
-  if (v && v->mask.v) { /* lanes beyond the end must not be seen */
-    ln_val fill = {identity(c, r, lanes), 0};
-    uint32_t level = HLI_MAX(x.level, v->mask.level);
-    x = (ln_val){hli_make_where(ln_at(c, level), v->mask.v, x.v, fill.v), level};
+  for (uint32_t i = 0; i < n && !ln_failed(c); i++) {
+    ln_val y = x[i];
+    if (!ln_is_fold(c, r->op)) y.v = hli_make_cast(ln_at(c, y.level), y.v, acc_dtype(hli_dtype_of(c->src, r->value)));
+    y = ln_splat(c, y, lanes);
+    if (v && v->mask.v) { /* lanes beyond the end must not be seen */
+      hli_value fill = identity(c, r, i, lanes);
+      uint32_t level = HLI_MAX(y.level, v->mask.level);
+      if (ln_is_fold(c, r->op)) level = c->top; /* where its identity is, too */
+      y = (ln_val){hli_make_where(ln_at(c, level), v->mask.v, y.v, fill), level};
+    }
+    args[i] = acc[i];
+    args[n + i] = y.v;
   }
-  *acc = hli_make_binary(ln_at(c, c->top), combine_of(c, r), *acc, x.v);
+  if (ln_failed(c)) return;
+  if (ln_is_fold(c, r->op)) ln_combine(c, r->op, args, acc);
+  else *acc = hli_make_binary(ln_at(c, c->top), combine_of(c, r), args[0], args[1]);
   if (!*acc) ln_fail(c, HL_ERR_INTERNAL, "a reduction step could not be built");
 }
 
@@ -153,22 +165,28 @@ static bool is_kept_atomic(const ln *c, const nest *t, const ln_root *r) {
 /* First everything is evaluated, then stored: a store may overwrite what another value reads. */
 static void innermost(ln *c, nest *t) {
   uint8_t at[HL_MAX_RANK];
-  ln_val x[64];
-  uint32_t number = 0;
+  ln_val x[64 + LN_MAX_ACCS];
+  uint32_t number = 0, next = 0;
   fetch_ahead(c, t);
-  for (uint32_t i = 0; i < t->n && i < 64 && !ln_failed(c); i++) {
+  for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
     vars_of(c, t, t->root[i].value, at);
-    x[i] = ln_eval(c, t->root[i].value, at);
+    for (uint32_t p = 0; p < ln_parts(c, &t->root[i]) && !ln_failed(c); p++)
+      x[next++] = ln_eval(c, ln_part(c, &t->root[i], p), at);
   }
-  for (uint32_t i = 0; i < t->n && i < 64 && !ln_failed(c); i++) {
+  next = 0;
+  for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
     const ln_root *r = &t->root[i];
+    const ln_val *part = &x[next];
+    next += ln_parts(c, r);
     vars_of(c, t, r->value, at);
     switch (r->kind) {
     case LN_STORE: ln_store(c, r->op, at); break;
     case LN_ATOMIC: keep_previous(c, t, r->op, ln_atomic(c, r->op, at), at); break;
-    case LN_KEEP: ln_buffer_store(c, r->value, x[i], at); break;
-    case LN_YIELD: ln_buffer_store(c, r->target, x[i], at); break;
-    default: accumulate(c, t, r, number++, x[i]);
+    case LN_KEEP: ln_buffer_store(c, r->value, *part, at); break;
+    case LN_YIELD: ln_buffer_store(c, r->target, *part, at); break;
+    default:
+      accumulate(c, t, r, number, part);
+      number += ln_parts(c, r);
     }
   }
 }
@@ -189,10 +207,32 @@ static void start_accumulators(ln *c, nest *t) {
   int64_t lanes = vector_lanes(c, t), number = 0;
   for (uint32_t i = 0; i < t->n; i++) {
     if (t->root[i].kind != LN_REDUCE) continue;
-    t->acc[number] = identity(c, &t->root[i], vector_reduced(t) ? t->lanes : lanes);
-    t->acc[t->accs + number] = vector_reduced(t) ? identity(c, &t->root[i], c->width) : 0;
-    number++;
+    for (uint32_t p = 0; p < ln_parts(c, &t->root[i]); p++, number++) {
+      t->acc[number] = identity(c, &t->root[i], p, vector_reduced(t) ? t->lanes : lanes);
+      t->acc[t->accs + number] = vector_reduced(t) ? identity(c, &t->root[i], p, c->width) : 0;
+    }
   }
+}
+
+static bool is_untouched(const ln *c, hli_value acc) {
+  hli_op def = c->dst->values.data[acc].def;
+  return def && c->dst->ops.data[def].code == HLI_OP_BROADCAST;
+}
+
+/* Wide and single-register accumulators of a fold to one scalar each. */
+static void fold_horizontal(ln *c, const nest *t, const ln_root *r, uint32_t number, hli_value *out) {
+  const uint32_t n = ln_parts(c, r);
+  hli_value args[2 * HLI_FOLD_PARTS];
+  bool untouched[2] = {true, true};
+  for (uint32_t i = 0; i < 2; i++)
+    for (uint32_t p = 0; p < n; p++)
+      untouched[i] &= is_untouched(c, t->acc[i * t->accs + number + p]);
+  memcpy(args, &t->acc[number], n * sizeof *args);
+  memcpy(args + n, &t->acc[t->accs + number], n * sizeof *args);
+  ln_fold_lanes(c, r->op, args, c->width);
+  if (!untouched[0] && !untouched[1]) ln_combine(c, r->op, args, out);
+  else memcpy(out, args + (untouched[0] ? n : 0), n * sizeof *out);
+  ln_fold_lanes(c, r->op, out, 1);
 }
 
 /* Wide and single-register accumulators to one scalar. */
@@ -203,37 +243,45 @@ static ln_val horizontal(ln *c, const nest *t, const ln_root *r, uint32_t number
   hli_value sum = 0;
   for (uint32_t i = 0; i < 2; i++) {
     hli_value a = t->acc[i * t->accs + number];
-    bool untouched = c->dst->values.data[a].def && c->dst->ops.data[c->dst->values.data[a].def].code == HLI_OP_BROADCAST;
-    if (untouched && !(i == 1 && !sum)) continue;
+    if (is_untouched(c, a) && !(i == 1 && !sum)) continue;
     hli_value s = hli_make_reduce(at, op, a, &axis, 1);
     sum = sum ? hli_make_binary(at, combine_of(c, r), sum, s) : s;
   }
   return (ln_val){sum, c->top};
 }
 
-/* Results go where their kept dimensions say: a buffer, or the value itself. */
+/* A result goes where its kept dimensions say: a buffer, or the value itself. */
+static void finish_result(ln *c, const nest *t, const ln_root *r, hli_value result, ln_val x) {
+  uint8_t at[HL_MAX_RANK], from[HL_MAX_RANK];
+  const hli_type_data *type = hli_type_of(c->src, r->value);
+  const uint32_t attr = ln_is_fold(c, r->op) ? 0 : 1;
+  x.v = hli_make_cast(ln_at(c, c->top), x.v, hli_dtype_of(c->src, result));
+  vars_of(c, t, r->value, from);
+  for (uint32_t d = 0, next = 0; d < type->rank; d++) {
+    bool gone = false;
+    for (uint32_t a = 0; a < hli_attr_len(c->src, r->op, attr); a++)
+      gone |= hli_attr(c->src, r->op, attr, a) == (int64_t)d;
+    if (!gone) at[next++] = from[d];
+  }
+  const char *name = c->src->values.data[result].name;
+  if (x.v && *name && !*c->dst->values.data[x.v].name) hli_value_set_name(c->dst, x.v, name);
+  if (t->kept) ln_buffer_store(c, result, x, at);
+  else ln_put(c, result, x, at);
+}
+
 static void finish_accumulators(ln *c, nest *t) {
   uint32_t number = 0;
   for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
     const ln_root *r = &t->root[i];
+    const uint32_t n = ln_parts(c, r);
+    hli_value x[HLI_FOLD_PARTS];
     if (r->kind != LN_REDUCE) continue;
-    uint8_t at[HL_MAX_RANK], from[HL_MAX_RANK];
-    hli_value result = hli_result(c->src, r->op, 0);
-    const hli_type_data *type = hli_type_of(c->src, r->value);
-    ln_val x = vector_reduced(t) ? horizontal(c, t, r, number) : (ln_val){t->acc[number], c->top};
-    number++;
-    x.v = hli_make_cast(ln_at(c, c->top), x.v, hli_dtype_of(c->src, result));
-    vars_of(c, t, r->value, from);
-    for (uint32_t d = 0, next = 0; d < type->rank; d++) {
-      bool gone = false;
-      for (uint32_t a = 0; a < hli_attr_len(c->src, r->op, 1); a++)
-        gone |= hli_attr(c->src, r->op, 1, a) == (int64_t)d;
-      if (!gone) at[next++] = from[d];
-    }
-    const char *name = c->src->values.data[result].name;
-    if (x.v && *name && !*c->dst->values.data[x.v].name) hli_value_set_name(c->dst, x.v, name);
-    if (t->kept) ln_buffer_store(c, result, x, at);
-    else ln_put(c, result, x, at);
+    memcpy(x, &t->acc[number], n * sizeof *x);
+    if (vector_reduced(t) && ln_is_fold(c, r->op)) fold_horizontal(c, t, r, number, x);
+    else if (vector_reduced(t)) *x = horizontal(c, t, r, number).v;
+    for (uint32_t p = 0; p < n && !ln_failed(c); p++)
+      finish_result(c, t, r, hli_result(c->src, r->op, p), (ln_val){x[p], c->top});
+    number += n;
   }
 }
 
@@ -260,8 +308,9 @@ static void open_next(ln *c, nest *t) {
 static void prepare(ln *c, nest *t) {
   for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
     const ln_root *r = &t->root[i];
-    if (r->kind == LN_REDUCE) t->accs++;
-    if (r->kind == LN_REDUCE && t->kept) ln_make_buffer(c, hli_result(c->src, r->op, 0), t->block);
+    if (r->kind == LN_REDUCE) t->accs += ln_parts(c, r);
+    for (uint32_t p = 0; r->kind == LN_REDUCE && t->kept && p < ln_parts(c, r); p++)
+      ln_make_buffer(c, hli_result(c->src, r->op, p), t->block);
     if (r->kind == LN_KEEP) ln_make_buffer(c, r->value, t->block);
     if (is_kept_atomic(c, t, r)) ln_make_buffer(c, hli_result(c->src, r->op, 0), t->block);
   }
@@ -270,7 +319,10 @@ static void prepare(ln *c, nest *t) {
 
 void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   nest t = {.root = roots, .n = n, .rank = roots[0].rank, .block = block};
-  if (n > 64) ln_fail(c, HL_ERR_LIMIT, "more than 64 stores and reductions in one nest");
+  if (n > 64) {
+    ln_fail(c, HL_ERR_LIMIT, "more than 64 stores and reductions in one nest");
+    return;
+  }
   order_dims(c, &t);
   prepare(c, &t);
   if (ln_failed(c)) return;
@@ -283,6 +335,7 @@ void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     if (roots[i].kind == LN_KEEP) ln_buffer_holds(c, roots[i].value);
     if (is_kept_atomic(c, &t, &roots[i])) ln_buffer_holds(c, hli_result(c->src, roots[i].op, 0));
-    if (roots[i].kind == LN_REDUCE && t.kept) ln_buffer_holds(c, hli_result(c->src, roots[i].op, 0));
+    for (uint32_t p = 0; roots[i].kind == LN_REDUCE && t.kept && p < ln_parts(c, &roots[i]); p++)
+      ln_buffer_holds(c, hli_result(c->src, roots[i].op, p));
   }
 }

@@ -62,17 +62,17 @@ typedef struct ln_state {
   uint8_t traced;             /* bit per dimension */
 } ln_state;
 
-typedef enum ln_root_kind { LN_STORE, LN_ATOMIC, LN_REDUCE, LN_DOT, LN_FOR, LN_KEEP, LN_YIELD } ln_root_kind;
+typedef enum ln_root_kind { LN_STORE, LN_ATOMIC, LN_REDUCE, LN_SCAN, LN_DOT, LN_FOR, LN_KEEP, LN_YIELD } ln_root_kind;
 
 typedef struct ln_root {
   uint8_t kind;      /* ln_root_kind */
-  hli_op op;         /* STORE, REDUCE, DOT, FOR */
+  hli_op op;         /* STORE, REDUCE (reduce or fold), SCAN, DOT, FOR */
   hli_value value;   /* what is evaluated: stored, reduced, kept, yielded */
   hli_value target;  /* YIELD: the region argument whose buffer is overwritten */
   uint32_t group;
   uint32_t rank;     /* of the iteration space */
   ln_dim dims[HL_MAX_RANK];
-  uint32_t reduced;  /* bit per dimension */
+  uint32_t reduced;  /* bit per dimension; of a scan its axis */
   bool done;         /* emitted already, as the epilogue of a dot */
 } ln_root;
 
@@ -127,6 +127,9 @@ int64_t ln_bound(const ln *c, ln_dim d);                       /* most lanes, -1
 bool ln_same_dims(const ln_dim *a, const ln_dim *b, uint32_t n);
 hli_value ln_source_at(const ln *c, hli_op op, uint32_t operand, const uint8_t *at, uint8_t *out); /* how an op's operand is indexed */
 bool ln_is_zero(const ln *c, hli_value v);
+bool ln_is_fold(const ln *c, hli_op op);                       /* fold or scan */
+uint32_t ln_parts(const ln *c, const ln_root *r);              /* values that a root evaluates together */
+hli_value ln_part(const ln *c, const ln_root *r, uint32_t i);
 bool ln_is_lazy(const ln *c, hli_value v);                     /* evaluated where it is wanted */
 uint8_t ln_shared_var(const ln *c, hli_axis axis);             /* 0: none */
 /* What walking dimension d of a tensor by vectors saves (stride 1) or costs (gathers), by elements moved. */
@@ -205,6 +208,12 @@ void ln_block(ln *c, hli_block block, const hli_value *yields, const hli_value *
 
 /* ---- group.c: one nest for a group of stores, reductions and kept values */
 void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n);
+
+/* ---- fold.c: args and out as hli_combine_build, in LOOP; all are made at the innermost level */
+bool ln_combine(ln *c, hli_op op, const hli_value *args, hli_value *out);
+hli_value ln_fold_identity(ln *c, hli_op op, uint32_t part, int64_t lanes);
+void ln_fold_lanes(ln *c, hli_op op, hli_value *acc, int64_t until); /* until so many lanes are left; 1: scalars */
+void ln_scan(ln *c, hli_block block, const ln_root *root);
 
 /* ---- dot.c */
 void ln_dot(ln *c, hli_block block, ln_root *dot, ln_root *epilogue, uint32_t n);

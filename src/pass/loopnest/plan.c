@@ -29,7 +29,7 @@ static void walk(ln *c, hli_value v, visit_fn visit, void *ctx) {
 }
 
 static bool is_root_code(uint16_t code) {
-  return code == HLI_OP_STORE || code == HLI_OP_ATOMIC || code == HLI_OP_REDUCE || code == HLI_OP_DOT || ln_is_loop(code);
+  return code == HLI_OP_STORE || code == HLI_OP_ATOMIC || code == HLI_OP_REDUCE || code == HLI_OP_FOLD || code == HLI_OP_SCAN || code == HLI_OP_DOT || ln_is_loop(code);
 }
 
 /* All values that a root evaluates: of a dot its operands, of a `for` everything inside. */
@@ -44,11 +44,18 @@ static void walk_op(ln *c, hli_op op, visit_fn visit, void *ctx) {
 }
 
 static void walk_root(ln *c, const ln_root *r, visit_fn visit, void *ctx) {
-  if (r->kind == LN_YIELD || r->kind == LN_KEEP || r->kind == LN_REDUCE) walk(c, r->value, visit, ctx);
+  if (r->kind == LN_YIELD || r->kind == LN_KEEP || (r->kind == LN_REDUCE && !ln_is_fold(c, r->op))) walk(c, r->value, visit, ctx);
   else walk_op(c, r->op, visit, ctx);
 }
 
 /* ---- roots ------------------------------------------------------------------------------------ */
+
+static bool any_used(const ln *c, hli_op op) {
+  bool used = false;
+  for (uint32_t i = 0; i < c->src->ops.data[op].result_count; i++)
+    used |= ln_is_used(c, hli_result(c->src, op, i));
+  return used;
+}
 
 static void drop_shared(const ln *c, ln_root *r, const ln_dim *dims, uint32_t rank, uint32_t reduced) {
   for (uint32_t d = 0; d < rank; d++) {
@@ -59,9 +66,9 @@ static void drop_shared(const ln *c, ln_root *r, const ln_dim *dims, uint32_t ra
 }
 
 static uint32_t reduced_bits(const ln *c, hli_op op) {
-  uint32_t bits = 0;
-  for (uint32_t i = 0; i < hli_attr_len(c->src, op, 1); i++)
-    bits |= 1u << hli_attr(c->src, op, 1, i);
+  uint32_t bits = 0, attr = ln_is_fold(c, op) ? 0 : 1;
+  for (uint32_t i = 0; i < hli_attr_len(c->src, op, attr); i++)
+    bits |= 1u << hli_attr(c->src, op, attr, i);
   return bits;
 }
 
@@ -81,7 +88,9 @@ static ln_root root_of(ln *c, hli_op op, hli_block block) {
     break;
   }
   case HLI_OP_REDUCE:
-    r.kind = LN_REDUCE;
+  case HLI_OP_FOLD:
+  case HLI_OP_SCAN:
+    r.kind = c->src->ops.data[op].code == HLI_OP_SCAN ? LN_SCAN : LN_REDUCE;
     r.value = hli_operand(c->src, op, 0);
     ln_value_dims(c, r.value, block, dims, &rank);
     drop_shared(c, &r, dims, rank, reduced_bits(c, op));
@@ -228,7 +237,7 @@ bool ln_may_share_row(ln *c, hli_value range) {
 
 /* ---- groups --------------------------------------------------------------------------------------- */
 
-static bool is_simple(const ln_root *r) { return r->kind != LN_DOT && r->kind != LN_FOR; }
+static bool is_simple(const ln_root *r) { return r->kind != LN_DOT && r->kind != LN_FOR && r->kind != LN_SCAN; }
 
 typedef struct needs { const ln_roots *roots; uint32_t group; bool found; } needs;
 static void find_needs(ln *c, void *ctx, hli_value v) {
@@ -436,7 +445,7 @@ void ln_loads_from_memory(ln *c, const ln_roots *group) {
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots) {
   for (hli_op op = hli_first(c->src, block); op && !ln_failed(c); op = hli_next(c->src, op)) {
     const hli_op_data o = c->src->ops.data[op];
-    bool root = is_root_code(o.code) && (ln_writes_memory(c, op) || ln_is_loop(o.code) || ln_is_used(c, o.results));
+    bool root = is_root_code(o.code) && (ln_writes_memory(c, op) || ln_is_loop(o.code) || any_used(c, op));
     if (root) add_root(c, roots, root_of(c, op, block));
     else if (o.code == HLI_OP_LOAD && ln_is_used(c, o.results) && must_keep_load(c, op, block))
       add_root(c, roots, root_of_value(c, LN_KEEP, o.results, 0, block));
@@ -526,7 +535,8 @@ uint32_t ln_score(ln *c, const ln_root *roots, uint32_t n, double *score) {
       at[d] = ln_shared_var(c, hli_type_of(c->src, shape)->dims[d]) ? 0 : (uint8_t)next++;
     c->stamp++;
     if (r->kind == LN_STORE) score_access(c, &s, r->op, at);
-    score_value(c, &s, r->value, at, 64);
+    for (uint32_t p = 0; p < ln_parts(c, r); p++)
+      score_value(c, &s, ln_part(c, r, p), at, 64);
   }
   uint32_t best = 0;
   for (uint32_t d = 1; d < s.rank; d++)

@@ -30,6 +30,11 @@ static bool reduce_allows(const ln *c, hli_op op, hli_axis axis) {
   return times(c, hli_operand(c->src, op, 0), axis) == 1 && times(c, hli_result(c->src, op, 0), axis) == 1;
 }
 
+static bool scan_allows(const ln *c, hli_op op, hli_axis axis) {
+  const hli_type_data *t = hli_type_of(c->src, hli_operand(c->src, op, 0));
+  return times(c, hli_operand(c->src, op, 0), axis) == 1 && t->dims[hli_attr(c->src, op, 0, 0)] != axis;
+}
+
 static bool for_allows(const ln *c, hli_op op, hli_axis axis) {
   for (uint32_t i = 0; i < c->src->ops.data[op].result_count; i++) {
     hli_value r = hli_result(c->src, op, i);
@@ -48,14 +53,16 @@ static bool block_allows(const ln *c, hli_block b, hli_axis axis, hli_value rang
     case HLI_OP_ATOMIC:
     case HLI_OP_STORE: ok = store_allows(c, op, axis, range); break;
     case HLI_OP_GATHER: ok = times(c, hli_operand(c->src, op, 0), axis) == times(c, hli_result(c->src, op, 0), axis) && hli_type_of(c->src, hli_operand(c->src, op, 0))->dims[hli_attr(c->src, op, 0, 0)] != axis; break;
-    case HLI_OP_REDUCE: ok = reduce_allows(c, op, axis); break;
+    case HLI_OP_REDUCE:
+    case HLI_OP_FOLD: ok = reduce_allows(c, op, axis); break;
+    case HLI_OP_SCAN: ok = scan_allows(c, op, axis); break;
     case HLI_OP_DOT: ok = false; break;
     case HLI_OP_FOR:
     case HLI_OP_WHILE: ok = for_allows(c, op, axis); break;
     case HLI_OP_RANGE: ok = o->results == range || hli_attr(c->src, op, 0, 0) != (int64_t)axis; break;
     default: break;
     }
-    if (!ok || (o->region && !block_allows(c, o->region, axis, range))) return false;
+    if (!ok || (o->region && !ln_is_fold(c, op) && !block_allows(c, o->region, axis, range))) return false;
   }
   return true;
 }
@@ -421,9 +428,10 @@ static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hl
   for (uint32_t i = 0; i < roots.len && !ln_failed(c);) {
     const uint32_t number = roots.data[i].group;
     const ln_root first = roots.data[i];
-    if (first.kind == LN_FOR || first.kind == LN_DOT) {
+    if (first.kind == LN_FOR || first.kind == LN_DOT || first.kind == LN_SCAN) {
       keep_first(c, block, &first);
-      if (first.kind == LN_FOR) emit_loop(c, block, first.op);
+      if (first.kind == LN_SCAN) ln_scan(c, block, &first);
+      else if (first.kind == LN_FOR) emit_loop(c, block, first.op);
       else emit_dot(c, block, &roots, i);
       i++;
       continue;
