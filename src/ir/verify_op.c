@@ -30,7 +30,7 @@ static bool is_fold(const hl_kernel *k, hli_op op) {
 /* How many values an op with a region carries; `first` is the operand where they begin. */
 static bool carried(const hl_kernel *k, hli_op op, uint32_t *first, uint32_t *count) {
   *first = hli_region_form_of(k, op).operands;
-  *count = hli_operand_count(k, op) - *first;
+  *count = is_fold(k, op) ? *first : hli_operand_count(k, op) - *first;
   const bool region = hli_op_facts((hli_opcode)hli_op_get(k, op)->code)->regions != 0;
   return (*first || !region) && *first <= hli_operand_count(k, op);
 }
