@@ -29,6 +29,7 @@ hl_dep(jansson jansson jansson REQUIRED)
 hl_dep(lmdb    lmdb    lmdb    REQUIRED)
 if(HL_TESTS)
   hl_dep(cmocka cmocka cmocka REQUIRED)
+  hl_dep(mpfr mpfr mpfr REQUIRED)
 endif()
 
 include(HlLlvm)

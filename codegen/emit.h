@@ -144,6 +144,8 @@ LLVMValueRef hlc_math_trig(hlc_emit *e, hli_opcode code, hl_dtype dtype, const L
 LLVMValueRef hlc_math_arc(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 LLVMValueRef hlc_math_error(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 LLVMValueRef hlc_math_pow(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_inverse(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+LLVMValueRef hlc_math_gamma(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
 LLVMValueRef hlc_fma(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
 /* ---- parameters and addresses (emit_memory.c) ---------------------------------------------------- */

@@ -13,6 +13,10 @@ static void emit_const(hlc_emit *e, hli_op op) {
   hlc_bind1(e, v, hlc_bits(e, hli_dtype_of(e->k, v), (uint64_t)hli_attr(e->k, op, 0, 0)));
 }
 
+static LLVMValueRef bitcast(hlc_emit *e, LLVMValueRef x, hl_dtype to) {
+  return LLVMBuildBitCast(e->b, x, hlc_like(hlc_scalar_type(e, to), x), "");
+}
+
 static void emit_pointwise_op(hlc_emit *e, hli_op op) {
   const hl_kernel *k = e->k;
   hli_opcode code = (hli_opcode)k->ops.data[op].code;
@@ -27,7 +31,8 @@ static void emit_pointwise_op(hlc_emit *e, hli_op op) {
   hl_dtype dtype = hli_dtype_of(k, hli_operand(k, op, code == HLI_OP_WHERE ? 1 : 0));
   for (uint32_t r = 0; r < in[0].n; r++) {
     LLVMValueRef args[3] = {in[0].r[r], n > 1 ? in[1].r[r] : NULL, n > 2 ? in[2].r[r] : NULL};
-    out[r] = code == HLI_OP_CAST ? hlc_cast(e, args[0], dtype, hli_dtype_of(k, result)) : hlc_pointwise(e, code, dtype, args);
+    out[r] = code == HLI_OP_CAST ? hlc_cast(e, args[0], dtype, hli_dtype_of(k, result))
+             : code == HLI_OP_BITCAST ? bitcast(e, args[0], hli_dtype_of(k, result)) : hlc_pointwise(e, code, dtype, args);
   }
   e->values[result] = (hlc_regs){out, in[0].n};
 }
@@ -235,6 +240,7 @@ static void emit_while(hlc_emit *e, hli_op op) {
 
 const hlc_op_fn hlc_generic_ops[HLI_OP_COUNT] = {
     [HLI_OP_CAST] = emit_pointwise_op,
+    [HLI_OP_BITCAST] = emit_pointwise_op,
     [HLI_OP_CONST] = emit_const,
     [HLI_OP_BROADCAST] = emit_splat,
     [HLI_OP_SIZE] = emit_size,

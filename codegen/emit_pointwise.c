@@ -122,6 +122,8 @@ const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT] = {
     [HLI_OP_GT] = emit_compare,        [HLI_OP_GE] = emit_compare,        [HLI_OP_FMA] = emit_fma,
     [HLI_OP_WHERE] = emit_where,
     [HLI_OP_EXPM1] = hlc_math_exponential, [HLI_OP_SINH] = hlc_math_exponential, [HLI_OP_COSH] = hlc_math_exponential, [HLI_OP_LOG10] = hlc_math_logarithm, [HLI_OP_LOG1P] = hlc_math_logarithm, [HLI_OP_SOFTPLUS] = hlc_math_logarithm, [HLI_OP_SIN] = hlc_math_trig, [HLI_OP_COS] = hlc_math_trig, [HLI_OP_TAN] = hlc_math_trig, [HLI_OP_ASIN] = hlc_math_arc, [HLI_OP_ACOS] = hlc_math_arc, [HLI_OP_ATAN] = hlc_math_arc, [HLI_OP_ATAN2] = hlc_math_arc, [HLI_OP_ERF] = hlc_math_error, [HLI_OP_GELU_ERF] = hlc_math_error, [HLI_OP_GELU_TANH] = hlc_math_error, [HLI_OP_POW] = hlc_math_pow,
+    [HLI_OP_ASINH] = hlc_math_inverse, [HLI_OP_ACOSH] = hlc_math_inverse, [HLI_OP_ATANH] = hlc_math_inverse,
+    [HLI_OP_ERFINV] = hlc_math_inverse, [HLI_OP_ERFC] = hlc_math_error, [HLI_OP_LGAMMA] = hlc_math_gamma,
 };
 
 /* ---- composites over LLVM values ---------------------------------------------------------------- */

@@ -140,6 +140,16 @@ val hlm_exp(const math *m, val x, val low, int shift);
 /* 2^(x + low) */
 val hlm_exp2(const math *m, val x, val low);
 
+/* log(x); log(1 + x + low), low is tiny (math_log.c). */
+val hlm_log(const math *m, val x);
+val hlm_log1p(const math *m, val x, val low);
+/* erf(x), |x| < 1; e^(x^2) erfc(x), 0 <= x < infinity (math_error.c). */
+val hlm_erf_small(const math *m, val x);
+val hlm_scaled_erfc(const math *m, val x);
+/* Of an angle between -pi / 4 and pi / 4 (math_trig.c). */
+val hlm_sine(const math *m, pair x);
+val hlm_cosine(const math *m, pair x);
+
 /* x = 2^k * (1 + f), f within about -1/3 .. 1/3; x is positive and finite. */
 typedef struct hlm_parts {
   val k, f;

@@ -1,4 +1,4 @@
-/* math_error.c: erf and the two forms of gelu as polynomials in IR.  See math.h.
+/* math_error.c: erf, erfc and the two forms of gelu as polynomials in IR.  See math.h.
  *
  * Behind all that vanishes is h(t) = e^(t^2) erfc(t), smooth and without cancellation: as (1 + 2t) h(t), which stays
  * between 1 and 1.3, it is a polynomial in (t - K) / (t + K) on the whole half-line.  The coefficients of this file are
@@ -40,35 +40,48 @@ static pair scaled_erfc(const math *m, pair t) {
 }
 
 /* |x| < 1 */
-static val erf_small(const math *m, val x) {
+val hlm_erf_small(const math *m, val x) {
   val z = mul(m, x, x), p = m->is_double ? HLM_POLY(m, z, erf64) : HLM_POLY(m, z, erf32);
   return mad(m, p, x, x);
 }
 
 static val erf_(const math *m, val x) {
-  val size = magnitude(m, x), t = hlm_clamp(m, size, 1, 16), small = erf_small(m, x);
+  val size = magnitude(m, x), t = hlm_clamp(m, size, 1, 16), small = hlm_erf_small(m, x);
   val rest = mul(m, hlm_exp(m, negate(m, mul(m, t, t)), NULL, 0), scaled_erfc(m, (pair){t, num(m, 0)}).high);
   val large = with_sign_of(m, sub(m, num(m, 1), rest), x);
   return select_if(m, LLVMRealOLT, size, 1, small, large); /* NaN passes the clamp */
 }
 
-/* ---- gelu: x times a probability ------------------------------------------------------------
- * The exponentials are made 2^24 too large, and corrected by what the rounding of their arguments lost, so that the
- * result of a very negative x is as good as any. */
+/* e^-(high + low) 2^SHIFT: the exponentials are made 2^24 too large, and corrected by what the rounding of their
+ * arguments lost, so that a result that nearly vanishes is as good as any. */
 #define SHIFT   24
 #define UNSHIFT 0x1p-24
-
-/* e^-(high + low) 2^SHIFT */
 static val exp_of(const math *m, pair a) {
   return hlm_exp(m, negate(m, a.high), negate(m, a.low), SHIFT);
 }
+
+/* e^(-t^2) h(t), from 2 where x is negative; 1 - erf(x) near 0. */
+static val erfc_(const math *m, val x) {
+  val t = hlm_clamp(m, magnitude(m, x), 0, m->is_double ? 40 : 20), one = num(m, 1);
+  pair h = scaled_erfc(m, (pair){t, num(m, 0)});
+  val tail = exp_of(m, two_product(m, t, t)), unit = num(m, UNSHIFT);
+  val positive = mul(m, mad(m, tail, h.high, mul(m, tail, h.low)), unit);
+  val large = select_if(m, LLVMRealOLT, x, 0, sub(m, num(m, 2), positive), positive);
+  return select_if(m, LLVMRealOLT, t, 0.5, sub(m, one, hlm_erf_small(m, x)), large);
+}
+
+val hlm_scaled_erfc(const math *m, val x) {
+  return scaled_erfc(m, (pair){x, num(m, 0)}).high;
+}
+
+/* ---- gelu: x times a probability ------------------------------------------------------------ */
 
 /* x Phi(x); Phi(-a) = e^(-a^2 / 2) h(a / sqrt 2) / 2, and near 0 Phi(x) = 1/2 + erf(x / sqrt 2) / 2. */
 static val gelu_erf(const math *m, val x) {
   const double root_low = m->is_double ? -0x1.bdd3413b26456p-55 : 0x1.9fcef4p-27;
   val a = hlm_clamp(m, magnitude(m, x), 0, m->is_double ? 40 : 20);
   val half = num(m, 0.5), root = num(m, m->is_double ? 0x1.6a09e667f3bcdp-1 : 0x1.6a09e6p-1);
-  val small = mul(m, x, mad(m, erf_small(m, mul(m, x, root)), half, half));
+  val small = mul(m, x, mad(m, hlm_erf_small(m, mul(m, x, root)), half, half));
   val tail = mul(m, exp_of(m, two_product(m, a, mul(m, a, half))), half);
   pair t = two_product(m, a, root);
   t.low = mad(m, a, num(m, root_low), t.low);
@@ -111,6 +124,8 @@ val hlc_math_error(hlc_emit *e, hli_opcode code, hl_dtype dtype, const val *a) {
   switch (code) {
   case HLI_OP_ERF:
     return erf_(&m, a[0]);
+  case HLI_OP_ERFC:
+    return erfc_(&m, a[0]);
   case HLI_OP_GELU_ERF:
     return gelu_erf(&m, a[0]);
   default:

@@ -70,7 +70,7 @@ static val finish_log(const math *m, val x, val y, bool done) {
   return done ? y : log_edges(m, x, y);
 }
 
-static val log_(const math *m, val x) {
+val hlm_log(const math *m, val x) {
   bool done;
   hlm_parts p = split_any(m, x, &done);
   val low = mad(m, p.k, num(m, m->f->ln2_low), log1p_tail(m, p.f));
@@ -94,24 +94,23 @@ static val log10_(const math *m, val x) {
 
 /* ---- log1p, softplus --------------------------------------------------------------------- */
 
-/* log(u) with u = 1 + x rounded, plus what the rounding lost over u; near 0 f is x itself. */
-static val log1p_(const math *m, val x) {
+/* log(u) with u = 1 + x rounded, plus what the rounding lost, and `low`, over u; near 0 f is x itself. */
+val hlm_log1p(const math *m, val x, val low) {
   val one = num(m, 1), u = add(m, one, x);
   val large = compare(m, LLVMRealOGT, x, one);
   val lost = either(m, large, sub(m, one, sub(m, u, x)), sub(m, x, sub(m, u, one)));
-  lost = quotient(m, lost, u);
   val near = compare_num(m, LLVMRealOLT, magnitude(m, x), 0.25);
   hlm_parts p = hlm_split(m, u);
   p.f = either(m, near, x, p.f);
-  lost = either(m, near, num(m, 0), lost);
-  val low = mad(m, p.k, num(m, m->f->ln2_low), add(m, lost, log1p_tail(m, p.f)));
-  val y = mad(m, p.k, num(m, m->f->ln2_high), add(m, p.f, low));
+  lost = quotient(m, add(m, either(m, near, num(m, 0), lost), low), u);
+  val rest = mad(m, p.k, num(m, m->f->ln2_low), add(m, lost, log1p_tail(m, p.f)));
+  val y = mad(m, p.k, num(m, m->f->ln2_high), add(m, p.f, rest));
   return keep_zero(m, x, log_edges(m, u, y));
 }
 
 /* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|) */
 static val softplus(const math *m, val x) {
-  val rest = log1p_(m, hlm_exp(m, negate(m, magnitude(m, x)), NULL, 0));
+  val rest = hlm_log1p(m, hlm_exp(m, negate(m, magnitude(m, x)), NULL, 0), num(m, 0));
   return add(m, select_if(m, LLVMRealOLT, x, 0, num(m, 0), x), rest);
 }
 
@@ -119,13 +118,13 @@ val hlc_math_logarithm(hlc_emit *e, hli_opcode code, hl_dtype dtype, const val *
   math m = hlm_begin(e, dtype, a[0]);
   switch (code) {
   case HLI_OP_LOG:
-    return log_(&m, a[0]);
+    return hlm_log(&m, a[0]);
   case HLI_OP_LOG2:
     return log2_(&m, a[0]);
   case HLI_OP_LOG10:
     return log10_(&m, a[0]);
   case HLI_OP_LOG1P:
-    return log1p_(&m, a[0]);
+    return hlm_log1p(&m, a[0], num(&m, 0));
   default:
     return softplus(&m, a[0]);
   }

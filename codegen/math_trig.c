@@ -128,6 +128,13 @@ static val cosine(const math *m, pair r, val z) {
   return add(m, w, mad(m, mul(m, z, z), p, mad(m, negate(m, r.high), r.low, lost)));
 }
 
+val hlm_sine(const math *m, pair x) {
+  return sine(m, x, mul(m, x.high, x.high));
+}
+val hlm_cosine(const math *m, pair x) {
+  return cosine(m, x, mul(m, x.high, x.high));
+}
+
 val hlc_math_trig(hlc_emit *e, hli_opcode code, hl_dtype dtype, const val *args) {
   math build = hlm_begin(e, dtype, args[0]), *m = &build;
   val x = args[0];

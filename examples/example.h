@@ -41,6 +41,7 @@ typedef struct hl_example {
   hl_status (*build)(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out);
   /* Fills the outputs among args (parameter order) from the inputs. */
   void (*reference)(const hl_example_tensor *args, uint32_t count);
+  bool by_position; /* the reference depends on where an element stands: it is not called for parts of the rows */
   hl_example_shape bench;      /* measured by default */
   const hl_example_shape *odd; /* checked in tests; ends with a shape whose first size is 0 */
   /* Least bytes moved and floating-point operations of one run; element sizes from the dtype. */

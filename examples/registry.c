@@ -7,11 +7,14 @@
   X(exp)                                                                                                               \
   X(exp_bwd)                                                                                                           \
   X(swiglu)                                                                                                            \
+  X(swiglu_bwd)                                                                                                        \
   X(geglu)                                                                                                             \
+  X(geglu_bwd)                                                                                                         \
   X(sum)                                                                                                               \
   X(long_sum)                                                                                                          \
   X(concatenate)                                                                                                       \
   X(embedding)                                                                                                         \
+  X(low_mem_dropout)                                                                                                   \
   X(softmax)                                                                                                           \
   X(log_softmax)                                                                                                       \
   X(softmax_online)                                                                                                    \
@@ -21,6 +24,7 @@
   X(cross_entropy)                                                                                                     \
   X(kl_div)                                                                                                            \
   X(jsd)                                                                                                               \
+  X(grpo_loss)                                                                                                         \
   X(variance)                                                                                                          \
   X(rms_norm_bwd)                                                                                                      \
   X(layer_norm_bwd)                                                                                                    \
@@ -29,6 +33,9 @@
   X(rope)                                                                                                              \
   X(rope_bwd)                                                                                                          \
   X(qk_norm_rope)                                                                                                      \
+  X(silu_mul_fp8)                                                                                                      \
+  X(token_quant_fp8)                                                                                                   \
+  X(rms_norm_block_quant)                                                                                              \
   X(matmul)                                                                                                            \
   X(matmul_nt)                                                                                                         \
   X(matmul_tn)                                                                                                         \

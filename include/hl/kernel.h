@@ -222,6 +222,7 @@ HL_API hl_value hl_full_like(hl_builder *b, hl_value v, hl_dtype dtype, double x
 HL_API hl_value hl_zeros(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype);
 /* Converts: to floats rounds to nearest even, floats to integers truncate and saturate (NaN: 0), integers wrap. */
 HL_API hl_value hl_cast(hl_builder *b, hl_value v, hl_dtype dtype);
+HL_API hl_value hl_bitcast(hl_builder *b, hl_value v, hl_dtype dtype); /* the same bits; sizes must be equal, no bool */
 /* One pointwise operation of HL_UNARY_LIST; hl_exp(b, x) is sugar for hl_unary(b, HL_EXP, x). */
 HL_API hl_value hl_unary(hl_builder *b, hl_unary_op op, hl_value a);
 /* One of HL_BINARY_LIST; shapes broadcast and dtypes promote as in PyTorch. */
@@ -230,6 +231,19 @@ HL_API hl_value hl_binary(hl_builder *b, hl_binary_op op, hl_value a, hl_value c
 HL_API hl_value hl_fma(hl_builder *b, hl_value a, hl_value c, hl_value d);
 /* a where cond (bool) is true, else c; all three broadcast. */
 HL_API hl_value hl_where(hl_builder *b, hl_value cond, hl_value a, hl_value c);
+/* 0 .. n - 1 as i64, along the axis of a slice of n elements; equal n give the same axis.  1 <= n <= 2^20, inside a tile loop. */
+HL_API hl_value hl_arange(hl_builder *b, int64_t n);
+HL_API hl_value hl_expand(hl_builder *b, hl_value v, hl_value like); /* broadcast to the shape of `like` */
+/* n values of one shape along a new axis, that of hl_arange(n), before `axis`. */
+HL_API hl_value hl_stack(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis);
+HL_API hl_value hl_join(hl_builder *b, hl_value first, hl_value second); /* a new last axis of 2 */
+HL_API void hl_split(hl_builder *b, hl_value v, hl_value out[2]);        /* the two halves of a last axis of 2 */
+/* Element `index` (negative: from the end) along an axis of known size; the axis disappears. */
+HL_API hl_value hl_select(hl_builder *b, hl_value v, uint32_t axis, int64_t index);
+/* The same elements in row-major order.  Axes of tiles and of dimensions without a size stay, HL_KEEP in `sizes`; those
+ * between two of them must hold as many elements as before.  Not on GPUs yet. */
+#define HL_KEEP (-1)
+HL_API hl_value hl_reshape(hl_builder *b, hl_value v, const int64_t *sizes, uint32_t rank);
 HL_API hl_value hl_unsqueeze(hl_builder *b, hl_value v, uint32_t axis); /* new axis of size 1 before `axis` */
 /* Drops an axis of size 1. */
 HL_API hl_value hl_squeeze(hl_builder *b, hl_value v, uint32_t axis);
@@ -241,6 +255,17 @@ HL_API hl_value hl_subscript(hl_builder *b, hl_value v, const hl_value *index, u
 /* Element c of the result is v's at c with c[axis] replaced by index[c]; 0 where v has no such lane, negative ones among
  * them.  The index has v's shape but for that axis.  CPU only: the GPU pipeline gives HL_ERR_UNSUPPORTED. */
 HL_API hl_value hl_gather(hl_builder *b, hl_value v, int32_t axis, hl_value index);
+
+/* ---- random numbers ------------------------------------------------------------------------
+ * Philox 4x32-10 with the seed as key and an element's offset as counter: the same seed and offset give the same number
+ * in every configuration, on every machine.  Both are integers; only the seed and the offset count, so two calls with
+ * the same ones give the same numbers: use another seed, or offsets that do not meet. */
+/* Row-major offset in the tensor of the elements that tiles and scalars select, i64: what to count random numbers by. */
+HL_API hl_value hl_offset(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n);
+HL_API hl_value hl_rand(hl_builder *b, hl_value seed, hl_value offset);  /* f32, uniform in [0, 1), multiples of 2^-24 */
+HL_API hl_value hl_randn(hl_builder *b, hl_value seed, hl_value offset); /* f32, normal, within +-5.8 */
+/* i64, low <= r < high; high - low <= 2^32 */
+HL_API hl_value hl_randint(hl_builder *b, hl_value seed, hl_value offset, hl_value low, hl_value high);
 
 /* Reduces the given axes (negative count from the end); keep: they stay with size 1. */
 HL_API hl_value hl_reduce(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep);
@@ -331,6 +356,10 @@ static inline hl_value hl_lerp(hl_builder *b, hl_value a, hl_value c, hl_value w
   hl_value down = hl_binary(b, HL_SUB, c, hl_binary(b, HL_MUL, d, rest));
   return hl_where(b, hl_binary(b, HL_LT, hl_unary(b, HL_ABS, w), hl_const_f(b, 0.5)), up, down);
 }
+/* x + k y z, e.g. with k = hl_const_f(b, 1) */
+static inline hl_value hl_addcmul(hl_builder *b, hl_value x, hl_value y, hl_value z, hl_value k) {
+  return hl_binary(b, HL_ADD, x, hl_binary(b, HL_MUL, k, hl_binary(b, HL_MUL, y, z)));
+}
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
@@ -401,11 +430,23 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_full_like(b, ...) (hl_full_like)(hl_at(b), __VA_ARGS__)
 #define hl_zeros(b, ...) (hl_zeros)(hl_at(b), __VA_ARGS__)
 #define hl_cast(b, ...) (hl_cast)(hl_at(b), __VA_ARGS__)
+#define hl_bitcast(b, ...) (hl_bitcast)(hl_at(b), __VA_ARGS__)
 #define hl_unary(b, ...) (hl_unary)(hl_at(b), __VA_ARGS__)
 #define hl_binary(b, ...) (hl_binary)(hl_at(b), __VA_ARGS__)
 #define hl_fma(b, ...) (hl_fma)(hl_at(b), __VA_ARGS__)
 #define hl_where(b, ...) (hl_where)(hl_at(b), __VA_ARGS__)
 #define hl_unsqueeze(b, ...) (hl_unsqueeze)(hl_at(b), __VA_ARGS__)
+#define hl_reshape(b, ...) (hl_reshape)(hl_at(b), __VA_ARGS__)
+#define hl_arange(b, ...) (hl_arange)(hl_at(b), __VA_ARGS__)
+#define hl_expand(b, ...) (hl_expand)(hl_at(b), __VA_ARGS__)
+#define hl_stack(b, ...) (hl_stack)(hl_at(b), __VA_ARGS__)
+#define hl_join(b, ...) (hl_join)(hl_at(b), __VA_ARGS__)
+#define hl_split(b, ...) (hl_split)(hl_at(b), __VA_ARGS__)
+#define hl_select(b, ...) (hl_select)(hl_at(b), __VA_ARGS__)
+#define hl_offset(b, ...) (hl_offset)(hl_at(b), __VA_ARGS__)
+#define hl_rand(b, ...) (hl_rand)(hl_at(b), __VA_ARGS__)
+#define hl_randn(b, ...) (hl_randn)(hl_at(b), __VA_ARGS__)
+#define hl_randint(b, ...) (hl_randint)(hl_at(b), __VA_ARGS__)
 #define hl_squeeze(b, ...) (hl_squeeze)(hl_at(b), __VA_ARGS__)
 #define hl_transpose(b, ...) (hl_transpose)(hl_at(b), __VA_ARGS__)
 #define hl_reduce(b, ...) (hl_reduce)(hl_at(b), __VA_ARGS__)
@@ -449,6 +490,12 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_atan(b, x) (hl_atan)(hl_at(b), x)
 #define hl_sinh(b, x) (hl_sinh)(hl_at(b), x)
 #define hl_cosh(b, x) (hl_cosh)(hl_at(b), x)
+#define hl_asinh(b, x) (hl_asinh)(hl_at(b), x)
+#define hl_acosh(b, x) (hl_acosh)(hl_at(b), x)
+#define hl_atanh(b, x) (hl_atanh)(hl_at(b), x)
+#define hl_erfc(b, x) (hl_erfc)(hl_at(b), x)
+#define hl_erfinv(b, x) (hl_erfinv)(hl_at(b), x)
+#define hl_lgamma(b, x) (hl_lgamma)(hl_at(b), x)
 #define hl_erf(b, x) (hl_erf)(hl_at(b), x)
 #define hl_gelu_tanh(b, x) (hl_gelu_tanh)(hl_at(b), x)
 #define hl_gelu_erf(b, x) (hl_gelu_erf)(hl_at(b), x)
@@ -487,6 +534,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_gt(b, x, y) (hl_gt)(hl_at(b), x, y)
 #define hl_ge(b, x, y) (hl_ge)(hl_at(b), x, y)
 #define hl_clamp(b, x, low, high) (hl_clamp)(hl_at(b), x, low, high)
+#define hl_addcmul(b, x, y, z, k) (hl_addcmul)(hl_at(b), x, y, z, k)
 #define hl_lerp(b, x, y, w) (hl_lerp)(hl_at(b), x, y, w)
 #define hl_reduce_sum(b, ...) (hl_reduce_sum)(hl_at(b), __VA_ARGS__)
 #define hl_reduce_prod(b, ...) (hl_reduce_prod)(hl_at(b), __VA_ARGS__)

@@ -15,6 +15,8 @@
   X(EXPM1, expm1) X(LOG10, log10) X(LOG1P, log1p)                                   \
   X(SIN, sin) X(COS, cos) X(TAN, tan) X(ASIN, asin) X(ACOS, acos) X(ATAN, atan)     \
   X(SINH, sinh) X(COSH, cosh) X(TANH, tanh) X(ERF, erf)                             \
+  X(ASINH, asinh) X(ACOSH, acosh) X(ATANH, atanh)                                   \
+  X(ERFC, erfc) X(ERFINV, erfinv) X(LGAMMA, lgamma) /* of the absolute value */     \
   X(SIGMOID, sigmoid) X(SILU, silu) X(GELU_TANH, gelu_tanh) X(GELU_ERF, gelu_erf)   \
   X(SOFTPLUS, softplus) X(RELU, relu)                                               \
   X(FLOOR, floor) X(CEIL, ceil) X(TRUNC, trunc) X(ROUND, round) /* half to even */  \

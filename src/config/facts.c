@@ -122,11 +122,13 @@ bool hli_is_reduce_over(const hl_kernel *k, hli_op op, hli_axis axis) {
 }
 
 /* Ops that a chunk loop may contain. */
-static bool can_chunk(const hl_kernel *k, hli_op op) {
+static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
   const uint16_t code = k->ops.data[op].code;
   const uint8_t family = hli_op_facts((hli_opcode)code)->family;
   if (code == HLI_OP_REDUCE || code == HLI_OP_FOLD)
     return true;
+  if (code == HLI_OP_RESHAPE)
+    return !hli_reshape_changes(k, op, axis);
   if (code == HLI_OP_IN_BOUNDS || code == HLI_OP_TILE_INDEX || code == HLI_OP_LANE_INDEX || code == HLI_OP_LOAD || code == HLI_OP_STORE)
     return true;
   return family == HLI_FAM_UNARY || family == HLI_FAM_BINARY || family == HLI_FAM_TERNARY || family == HLI_FAM_CAST ||
@@ -153,7 +155,7 @@ hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
       return 0;
     }
     block = o->block;
-    if (!can_chunk(k, op)) {
+    if (!can_chunk(k, op, axis)) {
       *why = hli_op_facts((hli_opcode)o->code)->text;
       return 0;
     }

@@ -1,4 +1,4 @@
-/* builder.h: the state behind hl_builder, shared by builder.c, builder_value.c and builder_memory.c. */
+/* builder.h: the state behind hl_builder, shared by builder.c and builder_*.c. */
 #ifndef HLI_BUILDER_H
 #define HLI_BUILDER_H
 
@@ -73,5 +73,8 @@ bool hli_builder_indices(hl_builder *b, hl_value tensor, const hl_value *index, 
                          hli_indices *x);
 /* The axes that the access itself has (those of size-1 dimensions and new ones are absent) and where they stand. */
 uint32_t hli_builder_access_axes(const hli_indices *x, hli_axis *axes, int64_t *place);
+
+/* The tile over all of a dimension, made once, before everything else; 0 if no tensor has the dimension (builder_index.c). */
+hli_value hli_builder_whole_range(hl_builder *b, hli_dim dim);
 
 #endif

@@ -71,8 +71,7 @@ static hli_value dim_size(hl_builder *b, hli_cursor *at, hli_dim dim) {
 
 /* ---- slices ---- */
 
-/* The tile over all of a dimension, made once, before everything else. */
-static hli_value whole_range(hl_builder *b, hli_dim dim) {
+hli_value hli_builder_whole_range(hl_builder *b, hli_dim dim) {
   hl_kernel *k = b->k;
   const hli_axis axis = hli_axis_full(k, dim);
   for (hli_op op = hli_first(k, k->body); op; op = hli_next(k, op))
@@ -93,7 +92,7 @@ hl_value(hl_slice_dim)(hl_builder *b, hl_value first, hl_dim count, int64_t step
     return hli_builder_complain(b, "slice: the first position must be an integer scalar");
   if (step == 0)
     return hli_builder_complain(b, "slice: the step is 0: give a positive or negative one");
-  const hli_value range = whole_range(b, count);
+  const hli_value range = hli_builder_whole_range(b, count);
   if (!range)
     return hli_builder_complain(b, "slice: no tensor declared so far has the dimension %s",
                                 b->k->dims.data[count].name);

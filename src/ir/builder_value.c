@@ -61,6 +61,17 @@ hl_value(hl_cast)(hl_builder *b, hl_value v, hl_dtype dtype) {
   return hli_builder_cast(b, v, dtype);
 }
 
+hl_value(hl_bitcast)(hl_builder *b, hl_value v, hl_dtype dtype) {
+  if (!b || !hli_builder_is_value(b, v, "bitcast"))
+    return HL_POISON;
+  if (!hli_dtype_kind(dtype))
+    return hli_builder_complain(b, "bitcast: unknown dtype %d", (int)dtype);
+  if (hli_dtype_of(b->k, v) == dtype)
+    return v;
+  hli_type t = hli_type_with_dtype(b->k, b->k->values.data[v].type, dtype);
+  return hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_BITCAST, .operands = &v, .operand_count = 1}, t);
+}
+
 /* ---- promotion ---- */
 
 static int category(hl_dtype d) {
@@ -323,79 +334,6 @@ hl_value(hl_where)(hl_builder *b, hl_value cond, hl_value a, hl_value c) {
     v[i] = hli_builder_fit(b, v[i], hli_type_value(b->k, d, axes, rank));
   return v[2] ? hli_builder_op(b, &(hli_op_desc){.code = HLI_OP_WHERE, .operands = v, .operand_count = 3}, 0)
               : HL_POISON;
-}
-
-/* ---- shapes ---- */
-
-hl_value(hl_unsqueeze)(hl_builder *b, hl_value v, uint32_t axis) {
-  if (!b || !hli_builder_is_value(b, v, "unsqueeze"))
-    return HL_POISON;
-  hli_type_data t = *hli_type_of(b->k, v);
-  int64_t dims[HL_MAX_RANK];
-  if (axis > t.rank || t.rank == HL_MAX_RANK)
-    return hli_builder_complain(b, "unsqueeze: axis %u is out of range for rank %u", axis, t.rank);
-  for (uint32_t d = t.rank; d > axis; d--)
-    t.dims[d] = t.dims[d - 1];
-  for (uint32_t d = 0; d < t.rank; d++)
-    dims[d] = d < axis ? d : d + 1;
-  t.dims[axis] = hli_axis_const(b->k, 1);
-  t.rank++;
-  hli_value r = hli_make_broadcast(&b->at, v, hli_type_intern(b->k, &t), dims);
-  return r ? r : hli_builder_no_memory(b);
-}
-
-hl_value(hl_squeeze)(hl_builder *b, hl_value v, uint32_t axis) {
-  int64_t a = axis;
-  if (!b || !hli_builder_is_value(b, v, "squeeze"))
-    return HL_POISON;
-  return hli_builder_op(
-      b, &(hli_op_desc){.code = HLI_OP_SQUEEZE, .operands = &v, .operand_count = 1, .attrs = &a, .attr_len = {1}}, 0);
-}
-
-hl_value(hl_transpose)(hl_builder *b, hl_value v, const uint32_t *perm) {
-  int64_t p[HL_MAX_RANK];
-  if (!b || !hli_builder_is_value(b, v, "transpose"))
-    return HL_POISON;
-  if (!perm)
-    return hli_builder_complain(b, "transpose: wants a permutation");
-  const uint32_t rank = hli_type_of(b->k, v)->rank;
-  for (uint32_t i = 0; i < rank; i++)
-    p[i] = perm[i];
-  return hli_builder_op(
-      b, &(hli_op_desc){.code = HLI_OP_TRANSPOSE, .operands = &v, .operand_count = 1, .attrs = p, .attr_len = {rank}},
-      0);
-}
-
-hl_value(hl_full)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype, double x) {
-  hli_axis axes[HL_MAX_RANK];
-  if (!b || b->diag.status != HL_OK)
-    return HL_POISON;
-  if (!tiles || rank < 1 || rank > HL_MAX_RANK || !hli_dtype_kind(dtype))
-    return hli_builder_complain(b, "full: wants 1 to %d tiles and a dtype", HL_MAX_RANK);
-  for (uint32_t i = 0; i < rank; i++) {
-    if (!hli_builder_ok(b, tiles[i]))
-      return HL_POISON;
-    const hli_type_data *t = hli_type_of(b->k, tiles[i]);
-    if (t->kind != HLI_TYPE_TILE)
-      return hli_builder_complain(b, "full: dimension %u must be a tile", i);
-    axes[i] = t->dims[0];
-  }
-  hl_value c = hli_builder_cast(b, (hl_const_f)(b, x), dtype);
-  return c ? broadcast(b, c, hli_type_value(b->k, dtype, axes, rank)) : HL_POISON;
-}
-
-hl_value(hl_full_like)(hl_builder *b, hl_value v, hl_dtype dtype, double x) {
-  if (!b || !hli_builder_is_value(b, v, "full_like"))
-    return HL_POISON;
-  if (!hli_dtype_kind(dtype))
-    return hli_builder_complain(b, "full_like: unknown dtype %d", (int)dtype);
-  const hli_type to = hli_type_with_dtype(b->k, b->k->values.data[v].type, dtype);
-  hl_value c = hli_builder_cast(b, (hl_const_f)(b, x), dtype);
-  return c ? broadcast(b, c, to) : HL_POISON;
-}
-
-hl_value(hl_zeros)(hl_builder *b, const hl_value *tiles, uint32_t rank, hl_dtype dtype) {
-  return (hl_full)(b, tiles, rank, dtype, 0.0);
 }
 
 /* ---- dot ---- */

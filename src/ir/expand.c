@@ -200,6 +200,27 @@ static hli_xvalue shift(const build *b, hli_opcode code, const hli_xvalue *a) {
 static hli_xvalue shl(const build *b, const hli_xvalue *a) { return shift(b, HLI_OP_SHL, a); }
 static hli_xvalue shr(const build *b, const hli_xvalue *a) { return shift(b, HLI_OP_SHR, a); }
 
+/* ---- random numbers ------------------------------------------------------------------- */
+
+/* Ten rounds on 32-bit words that live in u64 registers, where a product of two is whole.  What gathers above the
+ * lower 32 bits is cut off only where it would matter: before a product, and at the end. */
+static hli_xvalue philox(const build *b, const hli_xvalue *a) {
+  hli_xvalue mask = num(b, a[0], 4294967295.0), half = num(b, a[0], 32);
+  hli_xvalue k0 = a[0], k1 = raw(b, HLI_OP_SHR, a[0], half), c0 = a[1], c1 = raw(b, HLI_OP_SHR, a[1], half);
+  hli_xvalue c2 = a[2], c3 = raw(b, HLI_OP_SHR, a[2], half);
+  for (int round = 0; round < 10; round++) {
+    hli_xvalue p = op2(b, HLI_OP_MUL, op2(b, HLI_OP_AND, c0, mask), num(b, c0, 0xd2511f53u));
+    hli_xvalue q = op2(b, HLI_OP_MUL, op2(b, HLI_OP_AND, c2, mask), num(b, c2, 0xcd9e8d57u));
+    c0 = op2(b, HLI_OP_XOR, op2(b, HLI_OP_XOR, raw(b, HLI_OP_SHR, q, half), c1), k0);
+    c1 = q;
+    c2 = op2(b, HLI_OP_XOR, op2(b, HLI_OP_XOR, raw(b, HLI_OP_SHR, p, half), c3), k1);
+    c3 = p;
+    k0 = op2(b, HLI_OP_ADD, k0, num(b, k0, 0x9e3779b9u));
+    k1 = op2(b, HLI_OP_ADD, k1, num(b, k1, 0xbb67ae85u));
+  }
+  return op2(b, HLI_OP_OR, raw(b, HLI_OP_SHL, c1, half), op2(b, HLI_OP_AND, c0, mask));
+}
+
 /* ---- the table ------------------------------------------------------------------------ */
 
 static const struct {
@@ -214,7 +235,7 @@ static const struct {
     {HLI_OP_REM, "f", rem_f},             {HLI_OP_FLOORDIV, "iu", floordiv_i},  {HLI_OP_TRUNCDIV, "iu", truncdiv_i},
     {HLI_OP_REM, "iu", rem_i},            {HLI_OP_SHL, "iu", shl},              {HLI_OP_SHR, "iu", shr},
     {HLI_OP_FLOOR, "iu", same},           {HLI_OP_CEIL, "iu", same},            {HLI_OP_TRUNC, "iu", same},
-    {HLI_OP_ROUND, "iu", same},           {HLI_OP_ABS, "u", same},
+    {HLI_OP_PHILOX, "u", philox},         {HLI_OP_ROUND, "iu", same},           {HLI_OP_ABS, "u", same},
 };
 
 bool hli_expand(hli_opcode code, hl_dtype dtype, const hli_expand_ops *vt, void *ctx, const hli_xvalue *args,

@@ -52,6 +52,8 @@ static hl_status equal_operands(const infer *f, uint32_t from) {
 static hl_status rule_same(infer *f) {
   hl_status s = equal_operands(f, 0);
   f->out[0] = operand_type(f, 0);
+  if (s == HL_OK && hli_op_facts(f->d->code)->rule == HLI_RULE_SAME && operand(f, 0)->dtype == HL_BOOL)
+    return complain(f, "needs numbers, not bool (cast it, or use and, or, xor, not)");
   return s;
 }
 
@@ -78,6 +80,8 @@ static hl_status rule_bits(infer *f) {
     return s;
   if (hli_dtype_kind((hl_dtype)operand(f, 0)->dtype) == 'f')
     return complain(f, "needs bool or integers, not %s", hl_dtype_text((hl_dtype)operand(f, 0)->dtype));
+  if (f->d->code == HLI_OP_PHILOX && operand(f, 0)->dtype != HL_U64)
+    return complain(f, "needs u64 operands, not %s", hl_dtype_text((hl_dtype)operand(f, 0)->dtype));
   return HL_OK;
 }
 
@@ -102,6 +106,18 @@ static hl_status rule_cast(infer *f) {
     return complain(f, "%s cannot become %s: only the dtype may change", words(f, 0, a),
                     f->given ? hli_type_words(f->k, f->given, b) : "nothing");
   f->out[0] = f->given;
+  return HL_OK;
+}
+
+static hl_status rule_bitcast(infer *f) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  hl_status s = rule_cast(f);
+  if (s != HL_OK)
+    return s;
+  const hl_dtype from = (hl_dtype)operand(f, 0)->dtype, to = (hl_dtype)hli_type_get(f->k, f->given)->dtype;
+  if (hl_dtype_size(from) != hl_dtype_size(to) || from == HL_BOOL || to == HL_BOOL)
+    return complain(f, "%s cannot become %s: both must have the same number of bits, and neither may be bool",
+                    words(f, 0, a), hli_type_words(f->k, f->given, b));
   return HL_OK;
 }
 
@@ -175,6 +191,17 @@ static void drop_axes(hli_type_data *t, uint32_t bits) {
   for (uint32_t i = n; i < t->rank; i++)
     t->dims[i] = 0;
   t->rank = (uint8_t)n;
+}
+
+static hl_status rule_reshape(infer *f) {
+  char a[HLI_TYPE_WORDS], b[HLI_TYPE_WORDS];
+  const hli_type_data src = *operand(f, 0), dst = *hli_type_get(f->k, f->given);
+  if (src.kind != HLI_TYPE_VALUE || dst.kind != HLI_TYPE_VALUE || src.dtype != dst.dtype ||
+      !hli_reshape_fits(f->k, &src, &dst))
+    return complain(f, "%s cannot become %s: the same number of elements must lie between tiles, which stay as they are",
+                    words(f, 0, a), hli_type_words(f->k, f->given, b));
+  f->out[0] = f->given;
+  return HL_OK;
 }
 
 static hl_status rule_squeeze(infer *f) {
@@ -551,10 +578,12 @@ static const rule_fn rules[] = {
     [HLI_RULE_BITS] = rule_bits,
     [HLI_RULE_WHERE] = rule_where,
     [HLI_RULE_CAST] = rule_cast,
+    [HLI_RULE_BITCAST] = rule_bitcast,
     [HLI_RULE_CONST] = rule_const,
     [HLI_RULE_BROADCAST] = rule_broadcast,
     [HLI_RULE_TRANSPOSE] = rule_transpose,
     [HLI_RULE_SQUEEZE] = rule_squeeze,
+    [HLI_RULE_RESHAPE] = rule_reshape,
     [HLI_RULE_SIZE] = rule_size,
     [HLI_RULE_INDEX] = rule_index,
     [HLI_RULE_RANGE] = rule_range,

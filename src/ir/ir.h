@@ -55,8 +55,8 @@ typedef enum hli_family {
 } hli_family;
 
 typedef enum hli_rule {
-  HLI_RULE_SAME, HLI_RULE_FLOAT, HLI_RULE_PRED, HLI_RULE_BITS, HLI_RULE_WHERE, HLI_RULE_CAST,
-  HLI_RULE_CONST, HLI_RULE_BROADCAST, HLI_RULE_TRANSPOSE, HLI_RULE_SQUEEZE, HLI_RULE_SIZE,
+  HLI_RULE_SAME, HLI_RULE_FLOAT, HLI_RULE_PRED, HLI_RULE_BITS, HLI_RULE_WHERE, HLI_RULE_CAST, HLI_RULE_BITCAST,
+  HLI_RULE_CONST, HLI_RULE_BROADCAST, HLI_RULE_TRANSPOSE, HLI_RULE_SQUEEZE, HLI_RULE_RESHAPE, HLI_RULE_SIZE,
   HLI_RULE_INDEX, HLI_RULE_RANGE, HLI_RULE_TILE_INDEX, HLI_RULE_IN_BOUNDS, HLI_RULE_LOAD,
   HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_FOLD, HLI_RULE_SCAN, HLI_RULE_LANE_INDEX, HLI_RULE_WINDOW, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_IF, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
@@ -225,6 +225,14 @@ hli_dim hli_dim_const(hl_kernel *k, int64_t size);     /* anonymous, interned */
 hli_axis hli_axis_const(hl_kernel *k, int64_t size);   /* interned */
 hli_axis hli_axis_tile(hl_kernel *k, hl_str name);     /* new; name made unique */
 hli_axis hli_axis_full(hl_kernel *k, hli_dim dim);     /* interned per dim */
+/* Elements along an axis, 0 if that is not known while the kernel is built (reshape.c). */
+int64_t hli_axis_size(const hl_kernel *k, hli_axis axis);
+/* Dimensions from .. from_end of a reshape's operand hold what to .. to_end of its result do; one group after the
+ * other, beginning with {0}.  False at the end, or where they do not correspond. */
+typedef struct hli_reshape { uint32_t from, from_end, to, to_end; bool changes; } hli_reshape;
+bool hli_reshape_next(const hl_kernel *k, const hli_type_data *from, const hli_type_data *to, hli_reshape *g);
+bool hli_reshape_fits(const hl_kernel *k, const hli_type_data *from, const hli_type_data *to);
+bool hli_reshape_changes(const hl_kernel *k, hli_op op, hli_axis axis); /* is the axis in a group of others? */
 /* Lanes along an axis: its block; for CONST the constant; a FULL axis of known size without a block: the size; 0 unknown. */
 int64_t hli_axis_lanes(const hl_kernel *k, hli_axis a);
 bool hli_axis_is_one(const hl_kernel *k, hli_axis a);  /* constant of size 1 */
@@ -295,9 +303,11 @@ hli_op hli_op_clone(hli_cursor *c, const hl_kernel *src, hli_op op, hli_value *m
 hli_value hli_make_unary(hli_cursor *c, hli_opcode code, hli_value a);
 hli_value hli_make_binary(hli_cursor *c, hli_opcode code, hli_value a, hli_value b);
 hli_value hli_make_where(hli_cursor *c, hli_value cond, hli_value a, hli_value b);
+hli_value hli_make_ternary(hli_cursor *c, hli_opcode code, hli_value x, hli_value y, hli_value z); /* operands of equal type */
 hli_value hli_make_fma(hli_cursor *c, hli_value a, hli_value b, hli_value acc);
 hli_value hli_make_cast(hli_cursor *c, hli_value a, hl_dtype dtype);
 hli_value hli_make_i64(hli_cursor *c, int64_t x);
+hli_value hli_make_bitcast(hli_cursor *c, hli_value a, hl_dtype dtype);
 hli_value hli_make_const(hli_cursor *c, hl_dtype dtype, uint64_t bits);
 hli_value hli_make_identity(hli_cursor *c, hl_dtype dtype, hli_identity id);
 hli_value hli_make_broadcast(hli_cursor *c, hli_value a, hli_type to, const int64_t *dims); /* dims: one per source dim */

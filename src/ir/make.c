@@ -27,8 +27,12 @@ hli_value hli_make_where(hli_cursor *c, hli_value cond, hli_value a, hli_value b
   return make(c, &(hli_op_desc){.code = HLI_OP_WHERE, .operands = (hli_value[]){cond, a, b}, .operand_count = 3}, 0);
 }
 
+hli_value hli_make_ternary(hli_cursor *c, hli_opcode code, hli_value x, hli_value y, hli_value z) {
+  return make(c, &(hli_op_desc){.code = code, .operands = (hli_value[]){x, y, z}, .operand_count = 3}, 0);
+}
+
 hli_value hli_make_fma(hli_cursor *c, hli_value a, hli_value b, hli_value acc) {
-  return make(c, &(hli_op_desc){.code = HLI_OP_FMA, .operands = (hli_value[]){a, b, acc}, .operand_count = 3}, 0);
+  return hli_make_ternary(c, HLI_OP_FMA, a, b, acc);
 }
 
 hli_value hli_make_cast(hli_cursor *c, hli_value a, hl_dtype dtype) {
@@ -36,6 +40,13 @@ hli_value hli_make_cast(hli_cursor *c, hli_value a, hl_dtype dtype) {
     return a;
   hli_type t = hli_type_with_dtype(c->k, c->k->values.data[a].type, dtype);
   return make(c, &(hli_op_desc){.code = HLI_OP_CAST, .operands = &a, .operand_count = 1}, t);
+}
+
+hli_value hli_make_bitcast(hli_cursor *c, hli_value a, hl_dtype dtype) {
+  if (!a || hli_dtype_of(c->k, a) == dtype)
+    return a;
+  hli_type t = hli_type_with_dtype(c->k, c->k->values.data[a].type, dtype);
+  return make(c, &(hli_op_desc){.code = HLI_OP_BITCAST, .operands = &a, .operand_count = 1}, t);
 }
 
 hli_value hli_make_const(hli_cursor *c, hl_dtype dtype, uint64_t bits) {

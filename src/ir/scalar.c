@@ -6,6 +6,7 @@
  * would not be (fma, conversions from 64-bit integers) the intermediate result is rounded to odd first.
  * `exact` mode leaves floats in double.  NaN results are the canonical positive quiet NaN, so that
  * folding gives the same text on every machine.  SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE 1 /* lgamma_r */
 #include <math.h>
 #include "src/ir/expand.h"
 
@@ -115,6 +116,26 @@ static double gelu_erf(double x) {
   return (double)(0.5L * x * erfcl(-0.7071067811865475244008443621L * x));
 }
 
+/* Halley's steps on Winitzki's approximation, in long double: two make 2e-3 into 1e-24. */
+static double erfinv(double x) {
+  const long double a = fabsl((long double)x), k = 0.147L, half_root_pi = 0.886226925452758013649083741670572591L;
+  const long double l = log1pl(-a) + log1pl(a), t = l / 2 + 2 / (3.14159265358979323846L * k), part = -l / k;
+  if (!(a < 1) || a == 0)
+    return a == 0 ? x : a == 1 ? copysign(INFINITY, x) : NAN;
+  long double y = sqrtl(part / (sqrtl(t * t + part) + t));
+  for (int i = 0; i < 3; i++) {
+    const long double off = a < 0.5L ? erfl(y) - a : (1 - a) - erfcl(y), u = off * half_root_pi * expl(y * y);
+    y -= u / (1 + y * u);
+  }
+  return copysign((double)y, x);
+}
+
+/* lgamma() without the sign that it leaves in a global variable. */
+static double log_gamma(double x) {
+  int sign;
+  return lgamma_r(x, &sign);
+}
+
 static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, bool typed) {
   double x = a[0].f, y = 0;
   if (hli_op_facts(code)->in_min > 1)
@@ -139,7 +160,13 @@ static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, b
   case HLI_OP_SINH: return sinh(x);
   case HLI_OP_COSH: return cosh(x);
   case HLI_OP_TANH: return tanh(x);
+  case HLI_OP_ASINH: return asinh(x);
+  case HLI_OP_ACOSH: return acosh(x);
+  case HLI_OP_ATANH: return atanh(x);
   case HLI_OP_ERF: return erf(x);
+  case HLI_OP_ERFC: return erfc(x);
+  case HLI_OP_ERFINV: return erfinv(x);
+  case HLI_OP_LGAMMA: return log_gamma(x);
   case HLI_OP_GELU_TANH: return gelu_tanh(x);
   case HLI_OP_GELU_ERF: return gelu_erf(x);
   case HLI_OP_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
@@ -192,6 +219,22 @@ static uint64_t divide_unsigned(hli_opcode code, uint64_t a, uint64_t b) {
   return code == HLI_OP_REM ? a % b : a / b;
 }
 
+/* Philox 4x32-10 of Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011): words 0 and 1. */
+static uint64_t philox(uint64_t key, uint64_t low, uint64_t high) {
+  uint32_t c[4] = {(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
+  uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+  for (int round = 0; round < 10; round++) {
+    const uint64_t p = (uint64_t)c[0] * 0xd2511f53u, q = (uint64_t)c[2] * 0xcd9e8d57u;
+    c[0] = (uint32_t)(q >> 32) ^ c[1] ^ k0;
+    c[1] = (uint32_t)q;
+    c[2] = (uint32_t)(p >> 32) ^ c[3] ^ k1;
+    c[3] = (uint32_t)p;
+    k0 += 0x9e3779b9u;
+    k1 += 0xbb67ae85u;
+  }
+  return (uint64_t)c[1] << 32 | c[0];
+}
+
 static uint64_t eval_int(hli_opcode code, hl_dtype dtype, const hli_scalar *a) {
   char kind = hli_dtype_kind(dtype);
   uint32_t width = kind == 'b' ? 1 : 8 * hl_dtype_size(dtype);
@@ -218,6 +261,7 @@ static uint64_t eval_int(hli_opcode code, hl_dtype dtype, const hli_scalar *a) {
   case HLI_OP_SHL:
   case HLI_OP_SHR: return shifted(code, kind, width, x, y);
   case HLI_OP_FMA: return x.u * y.u + a[2].u;
+  case HLI_OP_PHILOX: return philox(x.u, y.u, a[2].u);
   default: return x.u; /* floor, ceil, trunc, round */
   }
 }
@@ -325,6 +369,7 @@ hli_scalar hli_scalar_eval(hli_opcode code, hl_dtype dtype, hl_dtype to, const h
   const hli_op_info *facts = hli_op_facts(code);
   switch (facts->rule) {
   case HLI_RULE_WHERE: return args[0].i ? args[1] : args[2];
+  case HLI_RULE_BITCAST: return hli_scalar_from_bits(to, hli_scalar_to_bits(dtype, args[0]));
   case HLI_RULE_CAST: return finish(to, convert(dtype, to, args[0], typed), typed);
   case HLI_RULE_PRED:
     if (facts->in_min == 2)

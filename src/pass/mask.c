@@ -455,6 +455,11 @@ static void walk(masker *m, hli_block b) {
 }
 
 hl_status hli_pass_mask(hli_pass_env *env, hl_kernel **pk) {
+  for (hli_op op = 1; op < (*pk)->ops.len; op++)
+    if (!(*pk)->ops.data[op].dead && (*pk)->ops.data[op].code == HLI_OP_RESHAPE)
+      return hli_fail_at(env->diag, HL_ERR_UNSUPPORTED, (*pk)->ops.data[op].file, (*pk)->ops.data[op].line, 0,
+                         "kernel %s: reshape is not supported on %s; walk the dimension by tiles of the inner size",
+                         (*pk)->name, env->target->name);
   masker m = {.k = *pk, .memo_len = (*pk)->values.len};
   hli_arena_init(&m.arena, env->alloc);
   m.memo = hli_arena_array(&m.arena, lanes *, m.memo_len);

@@ -111,12 +111,18 @@ static double allowed(const sample *s) {
   case HLI_OP_ATAN:
   case HLI_OP_SINH:
   case HLI_OP_COSH:
+  case HLI_OP_ASINH:
+  case HLI_OP_ACOSH:
+  case HLI_OP_ATANH:
+  case HLI_OP_ERFC:
+  case HLI_OP_ERFINV:
   case HLI_OP_ERF:
   case HLI_OP_GELU_TANH:
   case HLI_OP_GELU_ERF:
   case HLI_OP_SOFTPLUS:
   case HLI_OP_POW:
   case HLI_OP_ATAN2: return narrow ? 1 : 4;
+  case HLI_OP_LGAMMA: return narrow ? 1 : s->in == HL_F64 ? 4096 : 4; /* f64: near its zeros; MPFR judges the rest */
   case HLI_OP_FMA: return narrow ? 1 : 0; /* one more rounding, in f32 */
   default: return 0;
   }
@@ -194,6 +200,7 @@ static bool applies(hli_opcode code, hl_dtype d) {
   const hli_op_info *f = hli_op_facts(code);
   char kind = hli_dtype_kind(d);
   if (f->rule == HLI_RULE_FLOAT) return kind == 'f';
+  if (code == HLI_OP_PHILOX) return d == HL_U64;
   if (f->rule == HLI_RULE_BITS) return kind != 'f' && !(kind == 'b' && (code == HLI_OP_SHL || code == HLI_OP_SHR));
   if (f->rule == HLI_RULE_SAME) return kind != 'b' && !(kind == 'u' && code == HLI_OP_NEG);
   if (code == HLI_OP_ISNAN || code == HLI_OP_ISINF) return kind == 'f';

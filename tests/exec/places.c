@@ -109,7 +109,7 @@ static bool same(const places_arg *a, uint64_t have, uint64_t want) {
   if (a->ulps <= 0 || isinf(x) || isinf(y))
     return false;
   const double unit = ldexp(1, -hli_float_format_of(a->dtype).mantissa) * fmax(fabs(y), 0x1p-126);
-  return fabs(x - y) <= a->ulps * unit;
+  return fabs(x - y) <= fmax(a->ulps * unit, a->least);
 }
 
 static void judge(const run *r, const char *config) {

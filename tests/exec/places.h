@@ -15,7 +15,8 @@ typedef struct places_arg {
   int64_t shape[HL_MAX_RANK];
   const void *data; /* inputs; NULL: zeros */
   const void *want; /* outputs: compared byte by byte, floats with NaN equal to NaN; NULL: an input */
-  double ulps;      /* of a float output; 0: equal */
+  double ulps;       /* of a float output; 0: equal */
+  double least;      /* with ulps: an absolute error that is allowed */
   hl_arg scalar;
 } places_arg;
 

@@ -129,7 +129,8 @@ static int judge(operation o, const char *text, hl_dtype dtype, const data *d, c
     }
     const double want = hli_scalar_eval(hli_op_by_text(hli_str(text)), dtype, dtype, v, true).f;
     const double e = ulps(dtype, v[2].f, want);
-    if (e <= 4)
+    const bool zero = hli_op_by_text(hli_str(text)) == HLI_OP_LGAMMA && v[0].f < 0; /* an absolute error near its zeros */
+    if (e <= (zero && dtype == HL_F64 ? 16 : 4) || (zero && fabs(v[2].f - want) < 0x1p-46))
       continue;
     print_error("%s: %s(%a, %a) of %s is %a, not %a\n", place, text, v[0].f, v[1].f, hl_dtype_text(dtype), v[2].f,
                 want);

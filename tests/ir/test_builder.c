@@ -122,6 +122,36 @@ static void test_promotion_table(void **state) {
   }
 }
 
+/* A tile with a scalar parameter, and with literals: the stronger one decides within a category. */
+static void test_weak_table(void **state) {
+  (void)state;
+  static const struct { hl_dtype tile, scalar, sum, with_int, with_float; } row[] = {
+      {HL_BOOL, HL_BOOL, HL_I64, HL_I64, HL_F32},    {HL_BOOL, HL_I8, HL_I8, HL_I64, HL_F32},
+      {HL_I8, HL_I64, HL_I8, HL_I8, HL_F32},         {HL_U8, HL_I64, HL_U8, HL_U8, HL_F32},
+      {HL_I16, HL_U64, HL_I16, HL_I16, HL_F32},      {HL_I32, HL_F16, HL_F16, HL_I32, HL_F32},
+      {HL_I64, HL_F64, HL_F64, HL_I64, HL_F32},      {HL_F16, HL_F64, HL_F16, HL_F16, HL_F16},
+      {HL_BF16, HL_F32, HL_BF16, HL_BF16, HL_BF16},  {HL_F32, HL_F64, HL_F32, HL_F32, HL_F32},
+      {HL_F64, HL_BF16, HL_F64, HL_F64, HL_F64},     {HL_F16, HL_I64, HL_F16, HL_F16, HL_F16},
+      {HL_U64, HL_I64, HL_U64, HL_U64, HL_F32},      {HL_F8E4M3, HL_F32, HL_F8E4M3, HL_F8E4M3, HL_F8E4M3}};
+  for (size_t i = 0; i < HLI_COUNT(row); i++) {
+    fixture f = {0};
+    assert_int_equal(hl_builder_create(ctx, "k", NULL, &f.b), HL_OK);
+    const hl_dim n = hl_dim_named(f.b, "N");
+    f.x = hl_param_tensor(f.b, "x", row[i].tile, &n, 1, HL_IN);
+    f.out = hl_param_tensor(f.b, "out", HL_F32, &n, 1, HL_OUT);
+    const hl_value s = hl_param_scalar(f.b, "s", row[i].scalar);
+    hl_tile_begin(f.b, (hl_value[]){hl_size(f.b, f.x, 0)}, 1, f.t);
+    const hl_value v = hl_load(f.b, f.x, f.t, 1), sum = hl_add(f.b, v, s);
+    const hl_value a = hl_add(f.b, v, hl_const_i(f.b, 1)), c = hl_add(f.b, v, hl_const_f(f.b, 0.5));
+    hl_store(f.b, f.out, f.t, 1, hl_add(f.b, hl_cast(f.b, sum, HL_F32), hl_add(f.b, hl_cast(f.b, a, HL_F32), hl_cast(f.b, c, HL_F32))));
+    hl_kernel *k = close_kernel(&f);
+    if (hli_dtype_of(k, sum) != row[i].sum || hli_dtype_of(k, a) != row[i].with_int || hli_dtype_of(k, c) != row[i].with_float)
+      fail_msg("%s tile with %s scalar: %s, %s, %s", hl_dtype_text(row[i].tile), hl_dtype_text(row[i].scalar), hl_dtype_text(hli_dtype_of(k, sum)),
+               hl_dtype_text(hli_dtype_of(k, a)), hl_dtype_text(hli_dtype_of(k, c)));
+    hl_kernel_destroy(k);
+  }
+}
+
 static void test_no_promotion(void **state) {
   (void)state;
   static const struct { hl_dtype a, b; const char *words; } pair[] = {
@@ -137,6 +167,61 @@ static void test_no_promotion(void **state) {
     hl_add(f.b, x, y);
     expect_error(&f, line, pair[i].words, "", "");
   }
+}
+
+static void test_shape_errors(void **state) {
+  (void)state;
+  hl_value two[2];
+  fixture f = open_kernel(HL_F32, HL_I32);
+  hl_arange(f.b, 0);
+  expect_error(&f, __LINE__ - 1, "arange: 0 elements", "1 to 1048576", "loop over tiles");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_arange(f.b, 1 << 21);
+  expect_error(&f, __LINE__ - 1, "arange: 2097152 elements", "1 to 1048576", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_split(f.b, hl_load(f.b, f.x, f.t, 2), two);
+  expect_error(&f, __LINE__ - 1, "split: wants a last axis of 2", "f32[$i, $j]", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_join(f.b, hl_load(f.b, f.x, f.t, 2), hl_load(f.b, f.y, &f.t[1], 1));
+  expect_error(&f, __LINE__ - 1, "stack: value 0 is f32[$i, $j]", "i32[$j]", "equal");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_select(f.b, hl_load(f.b, f.x, f.t, 2), 1, 0);
+  expect_error(&f, __LINE__ - 1, "select: axis 1 of f32[$i, $j] has no constant size", "arange", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_select(f.b, hl_arange(f.b, 3), 0, -4);
+  expect_error(&f, __LINE__ - 1, "select: index -4 is out of range for 3 elements", "", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_reshape(f.b, hl_load(f.b, f.x, f.t, 2), (int64_t[]){HL_KEEP, HL_KEEP, 2}, 3);
+  expect_error(&f, __LINE__ - 1, "reshape: f32[$i, $j] cannot become f32[$i, $j, $", "same number of elements", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_reshape(f.b, hl_arange(f.b, 12), (int64_t[]){5, 2}, 2);
+  expect_error(&f, __LINE__ - 1, "reshape: i64[$", "cannot become", "same number of elements");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_reshape(f.b, hl_arange(f.b, 12), (int64_t[]){HL_KEEP, 12}, 2);
+  expect_error(&f, __LINE__ - 1, "HL_KEEP number 0 finds no axis of unknown size", "", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_bitcast(f.b, hl_load(f.b, f.x, f.t, 2), HL_I64);
+  expect_error(&f, __LINE__ - 1, "bitcast: f32[$i, $j] cannot become i64[$i, $j]", "same number of bits", "bool");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_rand(f.b, hl_const_f(f.b, 1), hl_tile_index(f.b, f.t[0]));
+  expect_error(&f, __LINE__ - 1, "rand: seed and offset are integers, not f32", "", "");
+  f = open_kernel(HL_F32, HL_I32);
+  hl_offset(f.b, f.x, (hl_value[]){f.t[0], HL_ALL}, 2);
+  expect_error(&f, __LINE__ - 1, "offset: index 1 is a whole dimension", "loop over tiles", "");
+}
+
+/* Equal lengths share an axis. */
+static void test_arange(void **state) {
+  (void)state;
+  fixture f = open_kernel(HL_F32, HL_I32);
+  const hl_value a = hl_arange(f.b, 5), c = hl_arange(f.b, 5), d = hl_arange(f.b, 6);
+  const hl_value sum = hl_reduce_sum(f.b, hl_add(f.b, a, c), 0, false), other = hl_reduce_sum(f.b, d, 0, false);
+  hl_store(f.b, f.out, f.t, 2, hl_add(f.b, hl_load(f.b, f.x, f.t, 2), hl_add(f.b, sum, other)));
+  hl_kernel *k = close_kernel(&f);
+  assert_int_equal(hli_type_of(k, a)->dims[0], hli_type_of(k, c)->dims[0]);
+  assert_int_not_equal(hli_type_of(k, a)->dims[0], hli_type_of(k, d)->dims[0]);
+  assert_int_equal(k->axes.data[hli_type_of(k, a)->dims[0]].kind, HLI_AXIS_FULL);
+  hl_kernel_destroy(k);
 }
 
 static void test_weak_literals(void **state) {
@@ -456,7 +541,7 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion), cmocka_unit_test(test_promotion_table),
-                                     cmocka_unit_test(test_no_promotion),
+                                     cmocka_unit_test(test_no_promotion), cmocka_unit_test(test_weak_table), cmocka_unit_test(test_shape_errors), cmocka_unit_test(test_arange),
                                      cmocka_unit_test(test_weak_literals),
                                      cmocka_unit_test(test_literals_in_f64),
                                      cmocka_unit_test(test_indices),

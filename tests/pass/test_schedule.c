@@ -169,7 +169,8 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
                                .dtype = hl_dtype_to_dl(data_dtype(&info)),
                                .shape = x->ref[p].shape};
     x->arg[p] = info.is_tensor ? (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &x->tensor[p]}
-                               : (hl_arg){.kind = HL_ARG_F64, .as.f64 = v[0]};
+                  : hli_dtype_kind(info.dtype) == 'f' ? (hl_arg){.kind = HL_ARG_F64, .as.f64 = v[0]}
+                                                      : (hl_arg){.kind = HL_ARG_I64, .as.i64 = (int64_t)x->ref[p].data[0]};
   }
   e->reference(x->ref, x->count);
   hl_kernel_destroy(k);

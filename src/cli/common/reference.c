@@ -115,7 +115,7 @@ double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
   problem p = {.example = e, .count = a->count < HL_EXAMPLE_ARGS ? a->count : HL_EXAMPLE_ARGS};
   int64_t size[HL_EXAMPLE_DIMS] = {0};
   double share = 1;
-  const int64_t rows = independent_rows(a, e->dims[0], p.has_rows);
+  const int64_t rows = e->by_position ? 0 : independent_rows(a, e->dims[0], p.has_rows);
   for (uint32_t i = 0; i < p.count; i++) {
     const cli_arg *x = &a->arg[i];
     for (uint32_t d = 0; d < x->info.rank; d++)

@@ -80,8 +80,9 @@ static ln_val eval_lane_index(ln *c, const uint8_t *at) {
 
 static hli_value build(hli_cursor *at, hli_opcode code, const hli_value *a, uint32_t n, hl_dtype dtype) {
   if (code == HLI_OP_CAST) return hli_make_cast(at, a[0], dtype);
+  if (code == HLI_OP_BITCAST) return hli_make_bitcast(at, a[0], dtype);
   if (code == HLI_OP_WHERE) return hli_make_where(at, a[0], a[1], a[2]);
-  if (code == HLI_OP_FMA) return hli_make_fma(at, a[0], a[1], a[2]);
+  if (n == 3) return hli_make_ternary(at, code, a[0], a[1], a[2]);
   return n == 2 ? hli_make_binary(at, code, a[0], a[1]) : hli_make_unary(at, code, a[0]);
 }
 
@@ -163,6 +164,7 @@ static ln_val eval_op(ln *c, hli_value v, const uint8_t *at) {
   case HLI_OP_BROADCAST:
   case HLI_OP_TRANSPOSE:
   case HLI_OP_SQUEEZE: return ln_eval(c, ln_source_at(c, op, 0, at, inner), inner);
+  case HLI_OP_RESHAPE: return ln_reshape(c, op, at);
   default: break;
   }
   if (ln_is_pointwise((hli_opcode)c->src->ops.data[op].code)) return eval_pointwise(c, op, at);

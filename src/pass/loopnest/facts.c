@@ -137,6 +137,14 @@ static hli_value trace_shape(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   return 0;
 }
 
+static hli_value trace_reshape(ln *c, hli_op op, uint32_t d, uint32_t depth) {
+  const hli_value source = hli_operand(c->src, op, 0);
+  hli_reshape g = {0};
+  while (hli_reshape_next(c->src, hli_type_of(c->src, source), hli_type_of(c->src, hli_result(c->src, op, 0)), &g))
+    if (!g.changes && g.to == d) return trace(c, source, g.from, depth);
+  return 0;
+}
+
 static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   const hl_kernel *k = c->src;
   uint16_t code = k->ops.data[op].code;
@@ -147,6 +155,7 @@ static hli_value trace_op(ln *c, hli_op op, uint32_t d, uint32_t depth) {
   case HLI_OP_IN_BOUNDS: return hli_operand(k, op, 0);
   case HLI_OP_GATHER: return trace(c, hli_operand(k, op, 1), d, depth);
   case HLI_OP_DOT: return trace(c, hli_operand(k, op, d == 0 ? 0 : 1), d == 0 ? 0 : 1, depth);
+  case HLI_OP_RESHAPE: return trace_reshape(c, op, d, depth);
   case HLI_OP_BROADCAST:
   case HLI_OP_TRANSPOSE:
   case HLI_OP_SQUEEZE:

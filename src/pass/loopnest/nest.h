@@ -136,6 +136,11 @@ uint8_t ln_shared_var(const ln *c, hli_axis axis);             /* 0: none */
 double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis);
 bool ln_gathers_along(const ln *c, const hli_access *a, uint32_t d, hli_axis axis); /* is index d an integer tile along the axis? */
 
+/* ---- reshape.c */
+ln_val ln_reshape(ln *c, hli_op op, const uint8_t *at);
+/* Where the operand stands as far as vectors are concerned; barred: dimensions of the result that take none. */
+void ln_reshape_at(const ln *c, hli_op op, const uint8_t *at, uint8_t *inner, uint32_t *barred);
+
 /* ---- level.c: levels, loops, arithmetic on indices */
 hli_cursor *ln_at(ln *c, uint32_t level);
 ln_val ln_i64(ln *c, int64_t x);

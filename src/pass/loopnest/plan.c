@@ -512,6 +512,14 @@ static void score_value(ln *c, const scorer *s, hli_value v, const uint8_t *at, 
     score_access(c, s, op, at);
     score_indices(c, s, op, at, depth);
   }
+  if (code == HLI_OP_RESHAPE) {
+    uint8_t inner[HL_MAX_RANK] = {0};
+    uint32_t barred;
+    ln_reshape_at(c, op, at, inner, &barred);
+    for (uint32_t d = 0; d < t->rank; d++)
+      if (barred >> d & 1 && at[d] && at[d] <= s->rank) s->score[at[d] - 1] += LN_NEVER;
+    score_value(c, s, hli_operand(c->src, op, 0), inner, depth - 1);
+  }
   bool shape = code == HLI_OP_BROADCAST || code == HLI_OP_TRANSPOSE || code == HLI_OP_SQUEEZE;
   for (uint32_t i = 0; (shape || ln_is_pointwise((hli_opcode)code)) && i < hli_operand_count(c->src, op); i++) {
     uint8_t inner[HL_MAX_RANK] = {0};

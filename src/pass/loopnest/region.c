@@ -57,6 +57,7 @@ static bool block_allows(const ln *c, hli_block b, hli_axis axis, hli_value rang
     case HLI_OP_FOLD: ok = reduce_allows(c, op, axis); break;
     case HLI_OP_SCAN: ok = scan_allows(c, op, axis); break;
     case HLI_OP_DOT: ok = false; break;
+    case HLI_OP_RESHAPE: ok = !hli_reshape_changes(c->src, op, axis); break;
     case HLI_OP_FOR:
     case HLI_OP_WHILE: ok = for_allows(c, op, axis); break;
     case HLI_OP_RANGE: ok = o->results == range || hli_attr(c->src, op, 0, 0) != (int64_t)axis; break;
@@ -324,6 +325,7 @@ static bool aligned(ln *c, hli_value v, hli_value dot, const uint8_t *at, uint32
     hli_access_get(c->src, op, &a);
     return !a.gathers; /* its index may come from the dot */
   }
+  if (code == HLI_OP_RESHAPE) return false;
   if (!shape && !ln_is_pointwise((hli_opcode)code)) return true;
   for (uint32_t i = 0; i < hli_operand_count(c->src, op); i++) {
     uint8_t inner[HL_MAX_RANK] = {0};
