@@ -34,6 +34,15 @@ endif()
 if(TARGET hl-cli)
   set_target_properties(hl-cli PROPERTIES OUTPUT_NAME hl)
 endif()
+
+# What only the self-contained link can get wrong: the back ends and lld, all in one program.
+if(HL_SELF_CONTAINED AND TARGET hl-cli)
+  enable_testing()
+  add_test(NAME self-contained.cpu COMMAND hl-cli run matmul --shape M=33,K=17,N=40)
+  add_test(NAME self-contained.ptx COMMAND hl-cli compile matmul --target nvptx:sm_90a --emit asm)
+  set_tests_properties(self-contained.ptx PROPERTIES PASS_REGULAR_EXPRESSION "mma\\.sync")
+endif()
+
 if(HL_STRIP)
   add_custom_target(strip DEPENDS ${HL_STRIP})
 endif()

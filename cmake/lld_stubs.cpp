@@ -14,6 +14,8 @@ llvm::PassPluginLibraryInfo getPollyPluginInfo() {
   return info;
 }
 
-// What the linker binds LLVMInitialize<Target> of the left-out back ends to.
-extern "C" void hl_no_target(void);
-extern "C" void hl_no_target(void) {}
+// lld initialises every back end; those that are left out have nothing to initialise.
+#define HL_NO_TARGET(name)    \
+  extern "C" void name(void); \
+  extern "C" void name(void) {}
+#include "left_out_targets.inc"

@@ -224,12 +224,21 @@ static void gpu_rows(model *m) {
              m->facts.axes[a].extent >= 0 && padded <= 32768 ? 0 : 4096);
 }
 
+/* Do instructions multiply whole tiles of the dot's narrow operands?  Multiply-adds widen each element into a register
+ * of its own, so long blocks of k would fill the registers and bring nothing. */
+static bool has_matrix_row(const model *m) {
+  for (uint32_t i = 0; i < m->target->matrix_count; i++)
+    if (m->target->matrix[i].in == m->facts.dot_dtype && m->target->matrix[i].min_arch <= m->target->arch)
+      return hl_dtype_size(m->facts.dot_dtype) <= 2;
+  return false;
+}
+
 /* Tiles for the multiprocessors: the largest of a list that still gives about one program each. */
 static void gpu_dot(model *m) {
   static const int64_t tiles[][3] = {{128, 128, 4}, {128, 64, 4}, {64, 64, 4}, {32, 64, 4}, {32, 32, 4}, {16, 32, 2}};
   const hli_axis am = find_axis(m, HLI_ROLE_DOT_M), an = find_axis(m, HLI_ROLE_DOT_N),
                  ak = find_axis(m, HLI_ROLE_DOT_K);
-  const bool matrix = hl_dtype_size(m->facts.dot_dtype) <= 2;
+  const bool matrix = has_matrix_row(m);
   uint32_t pick = HLI_COUNT(tiles) - 1;
   for (uint32_t i = HLI_COUNT(tiles); i-- > 0;) {
     const int64_t programs = hli_ceil_div(extent_or(m, am, 4096), tiles[i][0]) *
