@@ -126,9 +126,10 @@ static bool stageable(const hl_kernel *k, hli_op loop, hli_stage_load *l) {
     return false;
   bool moves = false;
   for (uint32_t d = 0; d < a.rank; d++) {
-    if (!follows_iv(k, loop, a.index[d], 24))
-      return false;
-    moves |= hli_stage_inside(k, loop, a.index[d]);
+    const bool inside = hli_stage_inside(k, loop, a.index[d]);
+    if (!follows_iv(k, loop, a.index[d], 24) || (inside && a.kind[d] == 's'))
+      return false; /* a scalar has no mask: fetched for a trip that does not come, it would leave the tensor */
+    moves |= inside;
   }
   l->bytes = hl_dtype_size((hl_dtype)t->dtype);
   for (uint32_t d = 0; d < t->rank; d++)
