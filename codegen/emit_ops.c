@@ -61,6 +61,10 @@ static void emit_size(hlc_emit *e, hli_op op) {
   hlc_bind1(e, hli_result(e->k, op, 0), size);
 }
 
+static void emit_stride(hlc_emit *e, hli_op op) {
+  hlc_bind1(e, hli_result(e->k, op, 0), hlc_stride(e, hli_operand(e->k, op, 0), (uint32_t)hli_attr(e->k, op, 0, 0)));
+}
+
 static void emit_program_id(hlc_emit *e, hli_op op) { hlc_bind1(e, hli_result(e->k, op, 0), e->program_id); }
 
 /* ---- for ------------------------------------------------------------------------------------- */
@@ -244,6 +248,7 @@ const hlc_op_fn hlc_generic_ops[HLI_OP_COUNT] = {
     [HLI_OP_CONST] = emit_const,
     [HLI_OP_BROADCAST] = emit_splat,
     [HLI_OP_SIZE] = emit_size,
+    [HLI_OP_STRIDE] = emit_stride,
     [HLI_OP_PROGRAM_ID] = emit_program_id,
     [HLI_OP_FOR] = emit_for,
     [HLI_OP_WHILE] = emit_while,

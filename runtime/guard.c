@@ -94,6 +94,11 @@ static bool fits_integer(int64_t value, hl_dtype dtype) {
   }
 }
 
+static int64_t signed_of(hl_dtype dtype, uint64_t bits) {
+  const uint32_t unused = 64 - hl_dtype_size(dtype) * 8;
+  return hli_dtype_kind(dtype) == 'i' ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+}
+
 static hl_status check_scalar(const guard *g, uint32_t p) {
   hl_dtype dtype = g->plan->program.params[p].dtype;
   const hl_arg *arg = &g->args[p];
@@ -102,7 +107,15 @@ static hl_status check_scalar(const guard *g, uint32_t p) {
                   hl_dtype_text(dtype), kind_text(hlr_scalar_kind(dtype)));
   if (arg->kind == HL_ARG_I64 && !fits_integer(arg->as.i64, dtype))
     return misfit(g, p, "the value %lld does not fit %s", (long long)arg->as.i64, hl_dtype_text(dtype));
-  return HL_OK;
+  const hlr_param *param = &g->plan->program.params[p];
+  if (!param->is_exact || hlr_scalar_bits(dtype, arg) == param->constant)
+    return HL_OK;
+  if (arg->kind == HL_ARG_F64)
+    return misfit(g, p, "the value is %.17g, the plan was made for %.17g: make a plan for this value",
+                  hli_float_widen(hli_float_format_of(dtype), hlr_scalar_bits(dtype, arg)),
+                  hli_float_widen(hli_float_format_of(dtype), param->constant));
+  return misfit(g, p, "the value is %lld, the plan was made for %lld: make a plan for this value",
+                (long long)arg->as.i64, (long long)signed_of(dtype, param->constant));
 }
 
 /* ---- tensors --------------------------------------------------------------------------- */

@@ -99,6 +99,7 @@ hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t progr
 
 /* How a scalar parameter of this type is passed. */
 hl_arg_kind hlr_scalar_kind(hl_dtype dtype);
+uint64_t hlr_scalar_bits(hl_dtype dtype, const hl_arg *arg); /* as the parameter block has them */
 
 /* The element stride of `axis`, also of a tensor without a stride array. */
 int64_t hlr_tensor_stride(const hl_tensor *t, int axis);

@@ -4,10 +4,17 @@
 
 /* ---- parameter blocks ------------------------------------------------------------------ */
 
+/* Floats are rounded once; integers keep their low bytes. */
+uint64_t hlr_scalar_bits(hl_dtype dtype, const hl_arg *arg) {
+  const uint32_t bits = hl_dtype_size(dtype) * 8;
+  if (hli_dtype_kind(dtype) == 'f')
+    return hli_float_narrow(hli_float_format_of(dtype), arg->as.f64);
+  return (uint64_t)arg->as.i64 & (bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX);
+}
+
+/* The low bytes, wherever the machine puts them. */
 static void put_scalar(unsigned char *to, hl_dtype dtype, const hl_arg *arg) {
-  const bool floating = hli_dtype_kind(dtype) == 'f';
-  /* Floats are rounded once; integers keep their low bytes, wherever the machine puts them. */
-  uint64_t wide = floating ? hli_float_narrow(hli_float_format_of(dtype), arg->as.f64) : (uint64_t)arg->as.i64;
+  uint64_t wide = hlr_scalar_bits(dtype, arg);
   uint32_t size = hl_dtype_size(dtype);
   uint32_t w4 = (uint32_t)wide;
   uint16_t w2 = (uint16_t)wide;

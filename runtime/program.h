@@ -29,6 +29,8 @@ typedef struct hlr_param {
   bool is_tensor;
   bool written;              /* must not overlap another parameter unless may_alias */
   uint32_t may_alias;        /* bit p: may overlap parameter p (parameters < 32) */
+  bool is_exact;             /* a scalar that the code was compiled for: `constant` */
+  uint64_t constant;         /* its bits */
   hl_dtype dtype;
   uint8_t rank;
   uint16_t dims[HL_MAX_RANK];    /* index into hlr_program.dims */

@@ -48,7 +48,7 @@ HL_API hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target
 typedef struct hl_plan_options {
   size_t size;
   const hl_config *config; /* NULL: default */
-  /* Sizes; NULL: taken from `args` (tensors' shapes, strides and alignment), which must then be given.  Code may
+  /* Sizes; NULL: taken from `args` (tensors' shapes, strides and alignment, specialised scalars), which must then be given.  Code may
    * rely on data being aligned like that of `args`, to at most 16 bytes; with `shape` on 16 bytes. */
   const hl_shape_binding *shape;
   uint32_t shape_count;
@@ -73,7 +73,7 @@ HL_API hl_status hl_plan_task_wait(hl_plan_task *task, hl_diag *diag, hl_plan **
 HL_API void hl_plan_task_destroy(hl_plan_task *task); /* waits; destroys a plan that nobody took */
 
 /* ---- many shapes ---------------------------------------------------------------------
- * A dispatch launches one kernel on arguments of any sizes: it keeps a plan for every set of sizes, strides and
+ * A dispatch launches one kernel on arguments of any sizes: it keeps a plan for every set of sizes, strides, specialised scalars and
  * alignments that it has met, as many as fit, and makes those that it has not.  Finding a plan takes no lock.  Any
  * thread may launch. */
 typedef struct hl_dispatch hl_dispatch;

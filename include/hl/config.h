@@ -43,11 +43,11 @@ HL_API hl_status hl_target_get_info(const hl_target *target, hl_target_info *inf
 
 /* ---- shapes ------------------------------------------------------------------- */
 
-/* Sizes for named dimensions of a kernel.  Dimensions left out take their static value or are an
- * error where one is needed. */
+/* Sizes for named dimensions of a kernel, and values for its specialised integer scalars (hl_specialize), which may be
+ * negative.  Dimensions left out take their static value or are an error where one is needed. */
 typedef struct hl_shape_binding {
   const char *dim;
-  int64_t size; /* >= 0 */
+  int64_t size; /* of a dimension: >= 0 */
 } hl_shape_binding;
 
 /* ---- configurations --------------------------------------------------------------- */

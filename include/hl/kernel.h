@@ -93,6 +93,13 @@ HL_API void hl_allow(hl_builder *b, uint32_t what); /* of these, or-ed; adds to 
 /* Refuses to run unless `a cmp c` holds; cmp is HL_EQ .. HL_GE.  Constants are hl_dim_static. */
 HL_API void hl_require(hl_builder *b, hl_dim a, hl_binary_op cmp, hl_dim c);
 
+/* Makes a value a constant of the compiled code and a part of what a plan is made for; gives it back.
+ *   hl_size(b, x, d)     of every size of the dimension, also where it was declared dynamic
+ *   hl_stride(b, x, d)   also where the tensor has dynamic dimensions, whose strides are arguments otherwise
+ *   a scalar parameter   its value, taken from the arguments that the plan is made from
+ * A launch with another size, stride or value is refused (HL_ERR_GUARD) with both. */
+HL_API hl_value hl_specialize(hl_builder *b, hl_value v);
+
 /* ---- tiles ------------------------------------------------------------------------- */
 
 /* Opens a loop over tiles of [0, extents[d]) and fills tiles[d].  The outermost one is the launch
@@ -130,6 +137,8 @@ HL_API void hl_while_begin(hl_builder *b, hl_value cond, const hl_value *carried
 HL_API void hl_while_end(hl_builder *b, hl_value again, const hl_value *next, hl_value *results);
 
 HL_API hl_value hl_size(hl_builder *b, hl_value tensor, uint32_t dim); /* i64 scalar */
+/* i64 scalar: elements between neighbours along the dimension; unspecified for a dimension of size 0 or 1. */
+HL_API hl_value hl_stride(hl_builder *b, hl_value tensor, uint32_t dim);
 HL_API hl_value hl_tile_index(hl_builder *b, hl_value tile);           /* i64 tile value of the indices */
 HL_API hl_value hl_tile_first(hl_builder *b, hl_value tile);           /* i64 scalar: first index */
 HL_API hl_value hl_tile_last(hl_builder *b, hl_value tile);            /* i64 scalar: one past the last valid index */
@@ -411,6 +420,8 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_while_begin(b, ...) (hl_while_begin)(hl_at(b), __VA_ARGS__)
 #define hl_while_end(b, ...) (hl_while_end)(hl_at(b), __VA_ARGS__)
 #define hl_size(b, ...) (hl_size)(hl_at(b), __VA_ARGS__)
+#define hl_stride(b, ...) (hl_stride)(hl_at(b), __VA_ARGS__)
+#define hl_specialize(b, v) (hl_specialize)(hl_at(b), v)
 #define hl_tile_index(b, t) (hl_tile_index)(hl_at(b), t)
 #define hl_load(b, ...) (hl_load)(hl_at(b), __VA_ARGS__)
 #define hl_load_masked(b, ...) (hl_load_masked)(hl_at(b), __VA_ARGS__)

@@ -177,7 +177,9 @@ hl_dim hl_dim_static(hl_builder *b, int64_t size) {
 
 void hl_dim_set_dynamic(hl_builder *b, hl_dim dim) {
   hli_dim_data *d = dim_of(b, dim);
-  if (d && d->name[0])
+  if (d && d->kind == HLI_DIM_STATIC)
+    hli_builder_complain(b, "hl_dim_set_dynamic: dimension %s is specialised (hl_specialize)", d->name);
+  else if (d && d->name[0])
     d->kind = HLI_DIM_DYNAMIC;
   else
     hli_builder_complain(b, "hl_dim_set_dynamic: wants a named dimension");
@@ -303,4 +305,28 @@ void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q) {
     return;
   x->may_alias |= 1u << (y - b->k->params.data);
   y->may_alias |= 1u << (x - b->k->params.data);
+}
+
+/* What stands behind the value becomes constant: the dimension of a size, a stride, a scalar. */
+hl_value(hl_specialize)(hl_builder *b, hl_value v) {
+  if (!b || !hli_builder_ok(b, v))
+    return HL_POISON;
+  hl_kernel *k = b->k;
+  const hli_value_data *x = &k->values.data[v];
+  const hli_type_data *t = hli_type_of(k, v);
+  const uint16_t code = x->def ? k->ops.data[x->def].code : HLI_OP_NONE;
+  if (code == HLI_OP_SIZE || code == HLI_OP_STRIDE) {
+    const hli_value tensor = hli_operand(k, x->def, 0);
+    const uint32_t d = (uint32_t)hli_attr(k, x->def, 0, 0);
+    hli_dim_data *dim = &k->dims.data[hli_type_of(k, tensor)->dims[d]];
+    if (code == HLI_OP_STRIDE)
+      k->params.data[k->values.data[tensor].index].fixed_strides |= 1u << d;
+    else if (dim->name[0])
+      dim->kind = HLI_DIM_STATIC;
+    return v;
+  }
+  if (x->def || x->owner || t->kind != HLI_TYPE_VALUE)
+    return hli_builder_complain(b, "hl_specialize: wants what hl_size or hl_stride gives, or a scalar parameter");
+  k->params.data[x->index].is_constexpr = true;
+  return v;
 }

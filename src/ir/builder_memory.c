@@ -9,6 +9,15 @@ hl_value(hl_size)(hl_builder *b, hl_value tensor, uint32_t dim) {
       b, &(hli_op_desc){.code = HLI_OP_SIZE, .operands = &tensor, .operand_count = 1, .attrs = &d, .attr_len = {1}}, 0);
 }
 
+hl_value(hl_stride)(hl_builder *b, hl_value tensor, uint32_t dim) {
+  int64_t d = dim;
+  if (!b || !hli_builder_ok(b, tensor))
+    return HL_POISON;
+  return hli_builder_op(
+      b, &(hli_op_desc){.code = HLI_OP_STRIDE, .operands = &tensor, .operand_count = 1, .attrs = &d, .attr_len = {1}},
+      0);
+}
+
 static hl_value tile_property(hl_builder *b, hli_opcode code, hl_value tile) {
   if (!b || !hli_builder_ok(b, tile))
     return HL_POISON;

@@ -162,6 +162,7 @@ typedef struct hli_param {
   uint64_t constant;
   uint32_t may_alias;   /* bit p */
   int64_t strides[HL_MAX_RANK]; /* element strides; -1 = runtime.  Set by specialize. */
+  uint32_t fixed_strides;       /* bit d: compiled in even where sizes are dynamic */
   uint32_t align;       /* bytes, of the data pointer; 0 = the dtype's */
   hl_arg_spec spec;
 } hli_param;
@@ -386,6 +387,9 @@ hl_status hli_verify(const hl_kernel *k, hl_diag *diag, hli_strbuf *listing);
 
 /* Do the sizes (by dimension, -1 unknown; NULL: those of k's dims) meet what the kernel requires? */
 hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *diag);
+
+/* HL_ERR_GUARD: a specialised scalar has another value than the kernel's constant. */
+hl_status hli_fail_constant(hl_diag *diag, const hl_kernel *k, const hli_param *p, uint64_t given);
 
 /* ---- text ------------------------------------------------------------------------------------
  * print.c / parse.c.  parse(print(k)) prints the same bytes, at every stage.

@@ -39,7 +39,8 @@ static bool dim_line(hli_parser *p) {
   return true;
 }
 
-/* ---- param %x : type in|out|inout [constexpr] [= c] [strides [..]] [align n] [may_alias [..]] [spec(..)] ---- */
+/* ---- param %x : type in|out|inout [constexpr] [= c] [strides [..]] [fixed_strides [..]]
+ *      [align n] [may_alias [..]] [spec(..)] ---- */
 
 static bool param_access(hli_parser *p, hli_param *param, const hli_type_data *t) {
   hli_token at = p->tok;
@@ -87,6 +88,23 @@ static bool param_strides(hli_parser *p, hli_param *param, const hli_type_data *
       return false;
   }
   return hli_parse_punct(p, ']', "after the strides (one per dimension)");
+}
+
+static bool param_fixed(hli_parser *p, hli_param *param, const hli_type_data *t) {
+  hli_token at = p->tok;
+  if (!hli_parse_accept_word(p, "fixed_strides"))
+    return true;
+  if (t->kind != HLI_TYPE_TENSOR)
+    return hli_parse_fail(p, &at, "only a tensor has strides");
+  if (!hli_parse_punct(p, '[', "before the dimensions whose strides are compiled in"))
+    return false;
+  do {
+    int64_t d;
+    if (!hli_parse_integer(p, "a dimension", 0, (int64_t)t->rank - 1, &d))
+      return false;
+    param->fixed_strides |= 1u << d;
+  } while (hli_parse_accept(p, ','));
+  return hli_parse_punct(p, ']', "after the dimensions");
 }
 
 static bool param_aliases(hli_parser *p) {
@@ -169,7 +187,8 @@ static bool param_line(hli_parser *p) {
     return hli_parse_fail(p, &at, "a parameter is a tensor<...> or a scalar");
   if (p->k->params.len >= HLI_TEXT_PARAMS)
     return hli_parse_fail(p, &name, "the kernel has more than %u parameters", HLI_TEXT_PARAMS);
-  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_strides(p, &param, &t))
+  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_strides(p, &param, &t) ||
+      !param_fixed(p, &param, &t))
     return false;
   at = p->tok;
   if (hli_parse_accept_word(p, "align") && !hli_parse_integer(p, "the alignment in bytes", 1, HLI_TEXT_ALIGN, &align))

@@ -439,6 +439,9 @@ static void put_param(const printer *p, const hli_param *param) {
     strides |= param->strides[d] != -1;
   for (uint32_t d = 0; d < t->rank && d < HL_MAX_RANK && strides; d++)
     hli_sb_printf(p->out, "%s%" PRId64 "%s", d ? ", " : " strides [", param->strides[d], d + 1 < t->rank ? "" : "]");
+  for (uint32_t d = 0, any = 0; d < HL_MAX_RANK; d++)
+    if (param->fixed_strides >> d & 1)
+      hli_sb_printf(p->out, "%s%u%s", any++ ? ", " : " fixed_strides [", d, param->fixed_strides >> d == 1 ? "]" : "");
   if (param->align)
     hli_sb_printf(p->out, " align %u", param->align);
   put_aliases(p, param->may_alias);

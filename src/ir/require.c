@@ -1,4 +1,5 @@
-/* require.c: conditions on sizes (hl_require), checked wherever sizes become known. */
+/* require.c: what a kernel demands of its arguments: conditions on sizes (hl_require) and values of
+ * specialised scalars, checked wherever they become known. */
 #include "src/ir/ir.h"
 #include <stdio.h>
 
@@ -31,7 +32,8 @@ static void dim_words(const hl_kernel *k, hli_dim dim, char out[64]) {
 hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *diag) {
   for (uint32_t i = 0; i < k->requires_.len; i++) {
     const hli_require *r = &k->requires_.data[i];
-    const int64_t a = sizes ? sizes[r->a] : k->dims.data[r->a].value, b = sizes ? sizes[r->b] : k->dims.data[r->b].value;
+    const int64_t a = sizes ? sizes[r->a] : k->dims.data[r->a].value,
+                  b = sizes ? sizes[r->b] : k->dims.data[r->b].value;
     char left[64], right[64], first[160], second[160];
     if (a < 0 || b < 0 || hli_sizes_compare(r->compare, a, b))
       continue;
@@ -43,4 +45,15 @@ hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *
                     hli_compare_text(r->compare), right, first, first[0] && second[0] ? " and " : "", second);
   }
   return HL_OK;
+}
+
+hl_status hli_fail_constant(hl_diag *diag, const hl_kernel *k, const hli_param *p, uint64_t given) {
+  const hl_dtype dtype = (hl_dtype)hli_type_of(k, p->value)->dtype;
+  const hli_scalar is = hli_scalar_from_bits(dtype, given), want = hli_scalar_from_bits(dtype, p->constant);
+  const char *name = k->values.data[p->value].name;
+  if (hli_dtype_kind(dtype) == 'f')
+    return hli_fail(diag, HL_ERR_GUARD, "kernel %s: parameter %s is %.17g, the kernel was specialised for %.17g",
+                    k->name, name, is.f, want.f);
+  return hli_fail(diag, HL_ERR_GUARD, "kernel %s: parameter %s is %lld, the kernel was specialised for %lld", k->name,
+                  name, (long long)is.i, (long long)want.i);
 }

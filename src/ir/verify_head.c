@@ -17,7 +17,7 @@ static void check_dim(hli_verifier *v, const hli_dim_data *d) {
                  (long long)d->value, (long long)d->multiple);
   else if (!d->name[0] && d->value < 0)
     hli_complain(v, 0, "a dimension without a name needs a size");
-  if (d->kind == HLI_DIM_STATIC && d->value < 0)
+  if (d->kind == HLI_DIM_STATIC && d->value < 0 && (v->k->stage != HLI_STAGE_TILE || v->k->scheduled))
     hli_complain(v, 0, "dimension %s is static but has no size: write 'dim %s static = <size>'", d->name, d->name);
 }
 
@@ -130,6 +130,8 @@ static void check_param(hli_verifier *v, uint32_t index) {
     hli_complain(v, 0, "parameter %s is neither in nor out", name);
   if (tensor && (p->is_constexpr || p->specialized))
     hli_complain(v, 0, "parameter %s is a tensor: it cannot be constexpr or have a value", name);
+  if (p->fixed_strides && (!tensor || p->fixed_strides >> t->rank))
+    hli_complain(v, 0, "parameter %s: fixed_strides names dimensions that it does not have", name);
   if (p->is_output && !tensor)
     hli_complain(v, 0, "parameter %s is a scalar and cannot be out", name);
   if ((p->align & (p->align - 1)) || p->align > HLI_TEXT_ALIGN)

@@ -2,12 +2,32 @@
  *
  * Expects a verified TILE kernel.  Afterwards every dimension that is not dynamic has its value, `size`
  * of it is a constant, strides that follow from sizes (row-major unless the parameter says otherwise) are
- * constants, and constant tile bounds are known to lie inside the tensors they index.
+ * constants, scalars that have a value are, and constant tile bounds are known to lie inside the tensors they index.
  *
  *   dim N                                   dim N = 4096
  *   %n = size %x {dim = 1} : i64     ->     %n = const {value = 4096} : i64
  */
 #include "src/pass/bounds.h"
+
+/* A specialised scalar of integers takes its value by its name, as dimensions do. */
+static hl_status bind_scalar(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {
+  for (uint32_t i = 0; i < k->params.len; i++) {
+    hli_param *p = &k->params.data[i];
+    const hl_dtype dtype = (hl_dtype)hli_type_of(k, p->value)->dtype;
+    if (!p->is_constexpr || hli_dtype_kind(dtype) == 'f' || strcmp(k->values.data[p->value].name, s->dim) != 0)
+      continue;
+    const uint64_t bits = hli_scalar_to_bits(dtype, (hli_scalar){.i = s->size});
+    if (hli_scalar_from_bits(dtype, bits).i != s->size)
+      return hli_fail(env->diag, HL_ERR_ARG, "kernel %s: the value %lld does not fit parameter %s, which is %s",
+                      k->name, (long long)s->size, s->dim, hl_dtype_text(dtype));
+    if (p->specialized && p->constant != bits)
+      return hli_fail_constant(env->diag, k, p, bits);
+    p->specialized = true;
+    p->constant = bits;
+    return HL_OK;
+  }
+  return hli_fail(env->diag, HL_ERR_ARG, "kernel %s has no dimension '%s'", k->name, s->dim);
+}
 
 static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {
   for (uint32_t i = 1; i < k->dims.len; i++) {
@@ -29,7 +49,7 @@ static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_
       d->value = s->size;
     return HL_OK;
   }
-  return hli_fail(env->diag, HL_ERR_ARG, "kernel %s has no dimension '%s'", k->name, s->dim);
+  return bind_scalar(env, k, s);
 }
 
 static hl_status bind_dims(const hli_pass_env *env, hl_kernel *k) {
@@ -71,13 +91,30 @@ static void fix_strides(hl_kernel *k) {
   }
 }
 
+/* What a `size` or `stride` is; -1: anything else, or unknown. */
+static int64_t known_size(const hl_kernel *k, hli_op op) {
+  const uint16_t code = k->ops.data[op].code;
+  if (k->ops.data[op].dead || (code != HLI_OP_SIZE && code != HLI_OP_STRIDE))
+    return -1;
+  const hli_value tensor = hli_operand(k, op, 0);
+  const int64_t d = hli_attr(k, op, 0, 0);
+  return code == HLI_OP_SIZE ? k->dims.data[hli_type_of(k, tensor)->dims[d]].value
+                             : k->params.data[k->values.data[tensor].index].strides[d];
+}
+
+static void fold_scalars(hl_kernel *k) {
+  hli_cursor at = {.k = k, .block = k->body, .before = hli_first(k, k->body), .file = ""};
+  for (uint32_t i = 0; i < k->params.len; i++) {
+    const hli_param p = k->params.data[i];
+    if (p.specialized)
+      hli_replace_uses(k, p.value, hli_make_const(&at, hli_dtype_of(k, p.value), p.constant));
+  }
+}
+
 static void fold_sizes(hl_kernel *k) {
   const uint32_t count = k->ops.len;
   for (hli_op op = 1; op < count; op++) {
-    if (k->ops.data[op].dead || k->ops.data[op].code != HLI_OP_SIZE)
-      continue;
-    const hli_type_data *t = hli_type_of(k, hli_operand(k, op, 0));
-    const int64_t size = k->dims.data[t->dims[hli_attr(k, op, 0, 0)]].value;
+    const int64_t size = known_size(k, op);
     if (size < 0)
       continue;
     hli_cursor at = {.k = k,
@@ -131,8 +168,8 @@ static bool is_walked(const hl_kernel *k, hli_value tile) {
 static hli_value keep_end(hli_cursor *c, hli_value v, hli_value tile, uint32_t dim) {
   const hli_type type = c->k->values.data[v].type;
   const int64_t at = dim;
-  const hli_value inside = hli_make_broadcast(c, hli_make_unary(c, HLI_OP_IN_BOUNDS, tile),
-                                              hli_type_with_dtype(c->k, type, HL_BOOL), &at);
+  const hli_value inside =
+      hli_make_broadcast(c, hli_make_unary(c, HLI_OP_IN_BOUNDS, tile), hli_type_with_dtype(c->k, type, HL_BOOL), &at);
   const hli_value zero = hli_make_const(c, (hl_dtype)hli_type_get(c->k, type)->dtype, 0);
   return hli_make_where(c, inside, v, zero ? hli_make_splat(c, zero, type) : 0);
 }
@@ -189,6 +226,7 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
     return s;
   fix_strides(k);
   fold_sizes(k);
+  fold_scalars(k);
   if ((s = hli_pass_simplify(env, pk)) != HL_OK)
     return s; /* so that bounds computed from sizes are constants */
   k = *pk;

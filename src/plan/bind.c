@@ -1,4 +1,5 @@
-/* bind.c: sizes, strides and alignment of a kernel's copy, taken from the arguments that it is specialised for. */
+/* bind.c: sizes, strides, alignment and specialised scalars of a kernel's copy, taken from the arguments that it is
+ * specialised for. */
 #include "runtime/internal.h"
 #include "src/plan/plan.h"
 
@@ -38,7 +39,7 @@ static uint32_t pointer_align(const hl_tensor *t) {
 static void adopt_strides(hli_param *param, const hl_tensor *t, bool dynamic) {
   for (uint32_t d = 0; d < (uint32_t)t->ndim; d++) {
     const int64_t s = hlr_tensor_stride(t, (int)d);
-    param->strides[d] = dynamic && s != 1 ? -1 : s;
+    param->strides[d] = dynamic && s != 1 && !(param->fixed_strides >> d & 1) ? -1 : s;
   }
 }
 
@@ -76,6 +77,65 @@ static hl_status bind_tensor(hl_kernel *k, uint32_t p, const hl_arg *arg, hli_bi
   return HL_OK;
 }
 
+static hl_status bind_scalar(hl_kernel *k, uint32_t p, const hl_arg *arg, hl_diag *diag) {
+  hli_param *param = &k->params.data[p];
+  if (!param->is_constexpr && !param->specialized)
+    return HL_OK;
+  const hl_dtype dtype = hli_dtype_of(k, param->value);
+  const char *name = k->values.data[param->value].name;
+  const bool is_float = hli_dtype_kind(dtype) == 'f';
+  if (arg->kind != hlr_scalar_kind(dtype))
+    return hli_fail(diag, HL_ERR_GUARD, "kernel %s: parameter %s wants %s (HL_ARG_%s)", k->name, name,
+                    is_float ? "a float" : "an integer", is_float ? "F64" : "I64");
+  const uint64_t bits = hlr_scalar_bits(dtype, arg);
+  if (!is_float && hli_scalar_from_bits(dtype, bits).i != arg->as.i64)
+    return hli_fail(diag, HL_ERR_GUARD, "kernel %s: parameter %s is %s, which the value %lld does not fit", k->name,
+                    name, hl_dtype_text(dtype), (long long)arg->as.i64);
+  if (param->specialized && param->constant != bits)
+    return hli_fail_constant(diag, k, param, bits);
+  param->specialized = true;
+  param->constant = bits;
+  return HL_OK;
+}
+
+/* ---- what must be known ---- */
+
+static bool is_bound(const char *name, const hl_shape_binding *shape, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    if (shape[i].dim && !strcmp(shape[i].dim, name))
+      return true;
+  return false;
+}
+
+/* Row-major strides follow from the sizes of the dimensions behind. */
+static bool stride_follows(const hl_kernel *k, const hli_type_data *t, uint32_t d) {
+  while (++d < t->rank)
+    if (k->dims.data[t->dims[d]].kind == HLI_DIM_DYNAMIC && k->dims.data[t->dims[d]].value < 0)
+      return false;
+  return true;
+}
+
+hl_status hli_check_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, hl_diag *diag) {
+  for (uint32_t i = 0; i < k->params.len; i++) {
+    const hli_param *p = &k->params.data[i];
+    const hli_type_data *t = hli_type_of(k, p->value);
+    const char *name = k->values.data[p->value].name;
+    if (p->is_constexpr && !p->specialized && !is_bound(name, shape, n))
+      return hli_fail(
+          diag, HL_ERR_ARG,
+          "kernel %s: parameter %s is specialised and its value is not given: make the plan from arguments, "
+          "or bind an integer by its name like a size",
+          k->name, name);
+    for (uint32_t d = 0; d < t->rank; d++)
+      if (p->fixed_strides >> d & 1 && p->strides[d] < 0 && !stride_follows(k, t, d))
+        return hli_fail(diag, HL_ERR_ARG,
+                        "kernel %s: the stride of dimension %u of %s is specialised and not known: make the plan from "
+                        "arguments",
+                        k->name, d, name);
+  }
+  return HL_OK;
+}
+
 hl_status hli_bind_args(hl_kernel *k, const hl_arg *args, size_t count, hl_diag *diag, hli_bindings *b) {
   if (count != k->params.len)
     return hli_fail(diag, HL_ERR_GUARD, "kernel %s has %u parameters, %zu arguments were given", k->name, k->params.len,
@@ -84,9 +144,8 @@ hl_status hli_bind_args(hl_kernel *k, const hl_arg *args, size_t count, hl_diag 
   if (!b->data)
     return hli_fail_memory(diag, "binding shapes");
   for (uint32_t p = 0; p < k->params.len; p++) {
-    if (hli_type_of(k, k->params.data[p].value)->kind != HLI_TYPE_TENSOR)
-      continue;
-    hl_status s = bind_tensor(k, p, &args[p], b, diag);
+    const bool tensor = hli_type_of(k, k->params.data[p].value)->kind == HLI_TYPE_TENSOR;
+    hl_status s = tensor ? bind_tensor(k, p, &args[p], b, diag) : bind_scalar(k, p, &args[p], diag);
     if (s != HL_OK)
       return s;
   }

@@ -28,6 +28,8 @@ static void describe_param(const hl_kernel *k, uint32_t p, hlr_param *out) {
   *out = (hlr_param){.is_tensor = t->kind == HLI_TYPE_TENSOR,
                      .written = param->is_output,
                      .may_alias = param->may_alias,
+                     .is_exact = param->specialized,
+                     .constant = param->constant,
                      .dtype = (hl_dtype)t->dtype};
   copy_name(out->name, k->values.data[param->value].name);
   if (!out->is_tensor)

@@ -53,7 +53,7 @@ static uint64_t alignment(const hl_tensor *t) {
 }
 
 /* False: the arguments are not even tensors; no plan fits, and making one says what is wrong. */
-static bool key_of(const hl_arg *args, size_t n, hli_digest *out) {
+static bool key_of(const hl_kernel *k, const hl_arg *args, size_t n, hli_digest *out) {
   uint64_t words[HLR_MAX_PARAMS * (2 + 2 * HL_MAX_RANK)];
   size_t w = 0;
   if (n > HLR_MAX_PARAMS || (n && !args))
@@ -62,6 +62,8 @@ static bool key_of(const hl_arg *args, size_t n, hli_digest *out) {
     const hl_tensor *t = args[i].as.tensor;
     if (args[i].kind != HL_ARG_TENSOR) {
       words[w++] = (uint64_t)args[i].kind;
+      if (i < k->params.len && k->params.data[i].is_constexpr) /* -0.0 is not 0.0: the bits */
+        words[w++] = (uint64_t)args[i].as.i64;
       continue;
     }
     if (!t || t->ndim < 0 || t->ndim > HL_MAX_RANK || (t->ndim && !t->shape))
@@ -267,7 +269,7 @@ hl_status hl_dispatch_launch(hl_dispatch *d, hl_stream *stream, const hl_arg *ar
   hli_digest key;
   if (!d)
     return hli_fail(diag, HL_ERR_ARG, "hl_dispatch_launch: the dispatch is NULL");
-  if (!key_of(args, n, &key))
+  if (!key_of(d->kernel, args, n, &key))
     return launch_new(d, NULL, stream, args, n, options, diag);
   slot *s = enter(d, key);
   if (!s && d->background) {

@@ -136,7 +136,9 @@ hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *targe
                                      .config = o->config,
                                      .stop_after = stop,
                                      .log = o->dump ? ctx : NULL};
-  s = hli_lower(&request, diag, &lowered);
+  s = hli_check_specialized(k, o->shape, o->shape_count, diag);
+  if (s == HL_OK)
+    s = hli_lower(&request, diag, &lowered);
   if (s != HL_OK)
     return s;
   if (stop || o->emit == HL_EMIT_LOOP || o->emit == HL_EMIT_LANE) {

@@ -16,8 +16,11 @@ typedef struct hli_bindings {
   uint32_t len;
   bool any_dtype; /* set by the caller: tensors need not have the parameters' dtypes */
 } hli_bindings;
-/* Takes sizes, strides and alignment of the parameters from arguments; k is a copy made for them. */
+/* Takes sizes, strides, alignment and specialised scalars from arguments; k is a copy made for them. */
 hl_status hli_bind_args(hl_kernel *k, const hl_arg *args, size_t count, hl_diag *diag, hli_bindings *b);
+
+/* Is everything known, or bound by `shape`, that hl_specialize wants to be constant?  HL_ERR_ARG in words if not. */
+hl_status hli_check_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, hl_diag *diag);
 
 /* What a plan is to be made of, copied from the caller, so that it can be made later and elsewhere. */
 typedef struct hli_order {

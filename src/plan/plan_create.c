@@ -255,6 +255,8 @@ hl_status hli_order_open(const char *what, hl_device *dev, const hl_kernel *k, c
     s = hli_bind_args(order->bound, o->args, o->arg_count, diag, &order->sizes);
   else if (o->shape_count)
     s = bind_shape(order->bound, o, diag, &order->sizes);
+  if (s == HL_OK)
+    s = hli_check_specialized(order->bound, order->sizes.data, order->sizes.len, diag);
   if (s != HL_OK)
     hli_order_close(order);
   return s;

@@ -71,7 +71,8 @@ static void take(reader *r, void *to, size_t count, size_t size) {
 static bool truths_are_sound(const hlr_program *p) {
   for (uint32_t i = 0; i < p->param_count; i++) {
     const unsigned char *raw = (const unsigned char *)&p->params[i];
-    if (raw[offsetof(hlr_param, is_tensor)] > 1 || raw[offsetof(hlr_param, written)] > 1)
+    if (raw[offsetof(hlr_param, is_tensor)] > 1 || raw[offsetof(hlr_param, written)] > 1 ||
+        raw[offsetof(hlr_param, is_exact)] > 1)
       return false;
   }
   for (uint32_t s = 0; s < p->step_count; s++)

@@ -101,7 +101,7 @@ static void mutate_tokens(text *t, fuzz_random *r) {
 static void mutate_words(text *t, fuzz_random *r) {
   static const char *const words[] = {
       "tile", "loop", "lane", "dim", "param", "axis", "layout", "swizzle", "grid", "launch", "body", "in", "out", "inout",
-      "full", "over", "block", "min", "max", "static", "dynamic", "constexpr", "mask", "other", "nan", "inf", "-inf", "true",
+      "full", "over", "block", "min", "max", "static", "dynamic", "constexpr", "fixed_strides", "mask", "other", "nan", "inf", "-inf", "true",
       "tensor<f32[4]>", "buffer<f32[4]>", "tile<$i>", "f32", "i64", "bool", "bf16", "f32[$i]#1", "i64[4]", "[]", "{}", "#1",
       "yield", ":", "=", ",", "x", "sum", "{axes = [0]}", "\n", "0x1p+0", "nan(0x7fc00001)"};
   size_t from, len;

@@ -79,6 +79,10 @@ static hl_status bind_scalar(hli_machine *m, const hli_param *p, const hl_arg *a
   hl_status s = hli_ival_prepare(m, 0, p->value, &v);
   if (s)
     return s;
+  const uint64_t given = hli_scalar_to_bits(dtype, is_float(dtype) ? (hli_scalar){.f = a->as.f64}
+                                                                   : hli_scalar_from_bits(dtype, (uint64_t)a->as.i64));
+  if (p->specialized && given != p->constant)
+    return hli_fail_constant(m->diag, m->k, p, given);
   if (p->specialized)
     v->data[0] = hli_scalar_from_bits(dtype, p->constant);
   else if (is_float(dtype))

@@ -106,6 +106,11 @@ hl_status hli_exec_scalar(hli_machine *m, hli_op op) {
     r->data[0].i = t->size[hli_attr(m->k, op, 0, 0)];
     return HL_OK;
   }
+  case HLI_OP_STRIDE: {
+    const hli_itensor *t = &m->tensors[hli_ival_operand(m, op, 0)->object];
+    r->data[0].i = t->stride[hli_attr(m->k, op, 0, 0)];
+    return HL_OK;
+  }
   case HLI_OP_PROGRAM_ID:
     r->data[0].i = m->program;
     return HL_OK;

@@ -26,12 +26,15 @@ static ln_val eval_const(ln *c, hli_op op) {
   return (ln_val){hli_make_const(ln_at(c, 0), d, (uint64_t)hli_attr(c->src, op, 0, 0)), 0};
 }
 
+/* size or stride */
 static ln_val eval_size(ln *c, hli_op op) {
-  hli_value tensor = c->state[hli_operand(c->src, op, 0)].memo.v;
-  int64_t dim = hli_attr(c->src, op, 0, 0), known = c->src->dims.data[hli_type_of(c->src, hli_operand(c->src, op, 0))->dims[dim]].value;
+  const hl_kernel *k = c->src;
+  hli_value given = hli_operand(k, op, 0), tensor = c->state[given].memo.v;
+  int64_t dim = hli_attr(k, op, 0, 0), known = k->dims.data[hli_type_of(k, given)->dims[dim]].value;
+  if (k->ops.data[op].code == HLI_OP_STRIDE) known = k->params.data[k->values.data[given].index].strides[dim];
   if (known >= 0) return ln_i64(c, known);
   hli_type t = hli_type_scalar(c->dst, HL_I64);
-  hli_op n = hli_op_create(ln_at(c, 0), &(hli_op_desc){.code = HLI_OP_SIZE, .operands = &tensor, .operand_count = 1, .results = &t, .result_count = 1, .attrs = &dim, .attr_len = {1}});
+  hli_op n = hli_op_create(ln_at(c, 0), &(hli_op_desc){.code = (hli_opcode)c->src->ops.data[op].code, .operands = &tensor, .operand_count = 1, .results = &t, .result_count = 1, .attrs = &dim, .attr_len = {1}});
   return (ln_val){n ? hli_result(c->dst, n, 0) : 0, 0};
 }
 
@@ -149,7 +152,8 @@ static ln_val eval_op(ln *c, hli_value v, const uint8_t *at) {
   uint8_t inner[HL_MAX_RANK] = {0};
   switch (c->src->ops.data[op].code) {
   case HLI_OP_CONST: return eval_const(c, op);
-  case HLI_OP_SIZE: return eval_size(c, op);
+  case HLI_OP_SIZE:
+  case HLI_OP_STRIDE: return eval_size(c, op);
   case HLI_OP_PROGRAM_ID: return eval_program_id(c);
   case HLI_OP_TILE_BEGIN: return ln_eval(c, hli_operand(c->src, ln_def(c, hli_operand(c->src, op, 0)), 0), NULL);
   case HLI_OP_TILE_END: {
