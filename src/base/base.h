@@ -62,6 +62,8 @@ void hli_sb_printf(hli_strbuf *sb, const char *fmt, ...) __attribute__((format(p
 /* Hands the bytes over as a blob and resets the buffer; NULL when out of memory, and the bytes are gone too. */
 hl_blob *hli_sb_to_blob(hli_strbuf *sb);
 hl_blob *hli_blob_create(const hl_allocator *alloc, const void *data, size_t size);
+/* `size` bytes for the caller to write at *bytes before the blob is handed on; NULL when out of memory. */
+hl_blob *hli_blob_reserve(const hl_allocator *alloc, size_t size, char **bytes);
 
 /* ---- strings ----------------------------------------------------------------- */
 static inline hl_str hli_str(const char *z) { return (hl_str){z, z ? strlen(z) : 0}; }

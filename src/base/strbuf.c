@@ -83,21 +83,29 @@ hl_blob *hli_sb_to_blob(hli_strbuf *sb) {
   return blob;
 }
 
-hl_blob *hli_blob_create(const hl_allocator *alloc, const void *data, size_t size) {
+hl_blob *hli_blob_reserve(const hl_allocator *alloc, size_t size, char **bytes) {
+  *bytes = NULL;
   if (size == SIZE_MAX)
     return NULL;
   hl_blob *blob = hli_alloc(alloc, sizeof *blob, 16);
-  char *bytes = blob ? hli_alloc(alloc, size + 1, 16) : NULL;
-  if (!bytes) {
+  char *data = blob ? hli_alloc(alloc, size + 1, 16) : NULL;
+  if (!data) {
     hli_release(alloc, blob, sizeof *blob);
     return NULL;
   }
-  if (size)
-    memcpy(bytes, data, size);
-  bytes[size] = '\0';
-  *blob = (hl_blob){.data = bytes, .size = size, .capacity = size + 1};
+  data[size] = '\0';
+  *blob = (hl_blob){.data = data, .size = size, .capacity = size + 1};
   if (alloc)
     blob->alloc = *alloc;
+  *bytes = data;
+  return blob;
+}
+
+hl_blob *hli_blob_create(const hl_allocator *alloc, const void *data, size_t size) {
+  char *bytes;
+  hl_blob *blob = hli_blob_reserve(alloc, size, &bytes);
+  if (blob && size)
+    memcpy(bytes, data, size);
   return blob;
 }
 

@@ -164,18 +164,25 @@ static bool joint_shape(hl_builder *b, const hl_value *v, uint32_t n, hli_axis *
   return true;
 }
 
+static hl_value no_broadcast(hl_builder *b, hl_value v, hli_type to) {
+  char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
+  return hli_builder_complain(b,
+                              "%s does not broadcast to %s: axes are matched from the last one (add one with "
+                              "hl_unsqueeze, keep it when reducing, or index with the same tiles)",
+                              type_words(b, v, x), hli_type_words(b->k, to, y));
+}
+
 static hl_value broadcast(hl_builder *b, hl_value v, hli_type to) {
   if (b->k->values.data[v].type == to)
     return v;
   const hli_type_data src = *hli_type_of(b->k, v), dst = *hli_type_get(b->k, to);
   int64_t dims[HL_MAX_RANK];
-  char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
   if (src.rank > dst.rank)
-    return hli_builder_complain(b, "%s does not broadcast to %s", type_words(b, v, x), hli_type_words(b->k, to, y));
+    return no_broadcast(b, v, to);
   for (uint32_t d = 0; d < src.rank; d++) {
     dims[d] = dst.rank - src.rank + d;
     if (src.dims[d] != dst.dims[dims[d]] && !hli_axis_is_one(b->k, src.dims[d]))
-      return hli_builder_complain(b, "%s does not broadcast to %s", type_words(b, v, x), hli_type_words(b->k, to, y));
+      return no_broadcast(b, v, to);
   }
   hli_value r = hli_make_broadcast(&b->at, v, to, dims);
   return r ? r : hli_builder_no_memory(b);

@@ -8,6 +8,18 @@
  *   %n = size %x {dim = 1} : i64     ->     %n = const {value = 4096} : i64
  */
 #include "src/pass/bounds.h"
+#include <stdio.h>
+
+static hl_status no_dimension(const hli_pass_env *env, const hl_kernel *k, const char *name) {
+  char have[256];
+  size_t n = 0;
+  have[0] = '\0';
+  for (uint32_t i = 1; i < k->dims.len; i++)
+    if (k->dims.data[i].name[0] && n < sizeof have)
+      n += (size_t)snprintf(have + n, sizeof have - n, "%s%s", n ? ", " : "", k->dims.data[i].name);
+  return hli_fail(env->diag, HL_ERR_ARG, "kernel %s has no dimension '%s'; it has %s", k->name, name,
+                  n ? have : "none with a name");
+}
 
 /* A specialised scalar of integers takes its value by its name, as dimensions do. */
 static hl_status bind_scalar(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {
@@ -26,7 +38,7 @@ static hl_status bind_scalar(const hli_pass_env *env, hl_kernel *k, const hl_sha
     p->constant = bits;
     return HL_OK;
   }
-  return hli_fail(env->diag, HL_ERR_ARG, "kernel %s has no dimension '%s'", k->name, s->dim);
+  return no_dimension(env, k, s->dim);
 }
 
 static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_binding *s) {

@@ -102,77 +102,68 @@ bool hli_store_file_path(const hli_store *store, hli_digest key, char *out, size
   return n > 0 && (size_t)n < size;
 }
 
-/* The content of the file if it is what the record says.  *wrong: it is not; else it only could not be read now. */
-static char *read_file(hli_store *store, hli_digest key, uint64_t size, hli_digest digest, bool *wrong) {
+/* Reads the file into data[size]: true if it is what the record says.  *wrong: it is not; else it only could not be
+ * read now. */
+static bool read_file(hli_store *store, hli_digest key, hli_digest digest, char *data, size_t size, bool *wrong) {
   char name[HLI_FILE_NAME];
   struct stat st;
   hli_file_name(key, name);
   int fd = openat(store->folder.fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   *wrong = fd >= 0 || errno == ENOENT || errno == ELOOP;
   if (fd < 0)
-    return NULL;
+    return false;
   const bool fits = !hli_file_distrust(fd, &store->options) && fstat(fd, &st) == 0 && (uint64_t)st.st_size == size;
-  char *data = fits ? hli_alloc(&store->ctx->alloc, size, 16) : NULL;
-  if (fits && !data)
-    *wrong = false;
   size_t done = 0;
-  while (data && done < size) {
+  while (fits && done < size) {
     ssize_t n = read(fd, data + done, size - done);
     if (n <= 0 && !(n < 0 && errno == EINTR))
       break;
     done += n > 0 ? (size_t)n : 0;
   }
   (void)close(fd);
-  if (data && done == size) {
-    const hli_digest d = hli_digest_bytes(data, size, key);
-    if (d.lo == digest.lo && d.hi == digest.hi)
-      return data;
-  }
-  hli_release(&store->ctx->alloc, data, size);
-  return NULL;
+  if (!fits || done < size)
+    return false;
+  const hli_digest d = hli_digest_bytes(data, size, key);
+  return d.lo == digest.lo && d.hi == digest.hi;
 }
 
-/* One blob of provenance, payload and content. */
-static bool join(hli_store *store, hli_store_record *record, hl_str content) {
-  hli_strbuf sb;
-  hli_sb_init(&sb, &store->ctx->alloc);
+/* One blob of provenance, payload and content, which is read to where it stays. */
+static bool with_content(hli_store *store, hli_digest key, uint64_t file_bytes, hli_store_record *record, bool *wrong) {
+  hli_digest digest;
+  char *p;
+  *wrong = false;
+  if (record->payload.len < sizeof digest || file_bytes > SIZE_MAX / 2)
+    return false;
+  memcpy(&digest, record->payload.ptr, sizeof digest);
   const hl_str payload = hli_file_payload(record->payload);
-  const size_t head = record->provenance.len;
-  hli_sb_put(&sb, record->provenance.ptr, head);
-  hli_sb_put(&sb, payload.ptr, payload.len);
-  hli_sb_put(&sb, content.ptr, content.len);
-  hl_blob *bytes = sb.failed ? NULL : hli_sb_to_blob(&sb);
-  hli_sb_free(&sb);
-  if (bytes) {
-    const char *p = hl_blob_data(bytes);
-    const hli_store_record joined = {.bytes = bytes,
-                                     .provenance = {p, head},
-                                     .payload = {p + head, payload.len},
-                                     .content = {p + head + payload.len, content.len}};
-    hli_store_record_release(record);
-    *record = joined;
+  const size_t head = record->provenance.len, size = (size_t)file_bytes;
+  hl_blob *bytes = hli_blob_reserve(&store->ctx->alloc, head + payload.len + size, &p);
+  if (!bytes)
+    return false;
+  memcpy(p, record->provenance.ptr, head);
+  memcpy(p + head, payload.ptr, payload.len);
+  if (!read_file(store, key, digest, p + head + payload.len, size, wrong)) {
+    hl_blob_release(bytes);
+    return false;
   }
-  return bytes != NULL;
+  const hli_store_record whole = {.bytes = bytes,
+                                  .provenance = {p, head},
+                                  .payload = {p + head, payload.len},
+                                  .content = {p + head + payload.len, size}};
+  hli_store_record_release(record);
+  *record = whole;
+  return true;
 }
 
 bool hli_store_file_get(hli_store *store, hli_digest key, hli_store_record *out) {
   hli_record_info info;
-  hli_digest digest;
+  bool wrong;
   if (!hli_record_get(store, HLI_STORE_CODE, key, out, &info))
     return false;
-  if (!info.file_bytes)
+  if (!info.file_bytes || with_content(store, key, info.file_bytes, out, &wrong))
     return true;
-  char *content = NULL;
-  bool wrong = false;
-  if (out->payload.len >= sizeof digest) {
-    memcpy(&digest, out->payload.ptr, sizeof digest);
-    content = read_file(store, key, info.file_bytes, digest, &wrong);
-  }
-  const bool found = content && join(store, out, (hl_str){content, (size_t)info.file_bytes});
-  if (wrong && !content) /* unless somebody has just replaced both */
+  if (wrong) /* unless somebody has just replaced both */
     (void)hli_record_drop(store, HLI_STORE_CODE, key, info.stamp);
-  hli_release(&store->ctx->alloc, content, (size_t)info.file_bytes);
-  if (!found)
-    hli_store_record_release(out);
-  return found;
+  hli_store_record_release(out);
+  return false;
 }

@@ -27,7 +27,7 @@ awk -v to="$tmp" '
 bad=0
 recipes=0
 n=0
-while [ $n -lt 10 ]; do
+while [ $n -lt 11 ]; do
     n=$((n + 1))
     grep -q "^## $n\. " "$page" || { echo "recipe $n is missing"; bad=1; }
     [ -f "$tmp/recipe$n.c" ] || continue

@@ -339,7 +339,7 @@ static void test_index_errors(void **state) {
   expect_error(&f, __LINE__ - 1, "axis 2", "out of range", "rank 2");
   f = open_kernel(HL_F32, HL_F32);
   hl_store(f.b, f.out, f.t, 2, hl_load(f.b, f.x, (hl_value[]){f.t[0], HL_ALL}, 2));
-  expect_error(&f, __LINE__ - 1, "does not broadcast", "f32[$i, $N]", "f32[$i, $j]");
+  expect_error(&f, __LINE__ - 1, "does not broadcast", "f32[$i, $N]", "to f32[$i, $j]: axes are matched from the last one");
   f = open_kernel(HL_F32, HL_F32);
   hl_exp(f.b, f.x);
   expect_error(&f, __LINE__ - 1, "exp", "not a value", "load");

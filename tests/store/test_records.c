@@ -92,7 +92,9 @@ static void test_file(void **state) {
     big[i] = (char)(i * i >> 7);
   assert_false(hli_store_file_get(s, su_key(1), &r));
   assert_true(hli_store_file_put(s, su_key(1), su_str("{\"k\":2}"), su_str("p"), (hl_str){big, sizeof big}));
+  const long before = t->count;
   assert_true(hli_store_file_get(s, su_key(1), &r));
+  assert_int_equal(t->count - before, 4); /* a blob of the record and one of all: the file is read to where it stays */
   assert_true(hli_str_eqz(r.provenance, "{\"k\":2}"));
   assert_true(hli_str_eqz(r.payload, "p"));
   assert_int_equal(r.content.len, sizeof big);

@@ -151,7 +151,7 @@ static int run_import(const request *r, hl_context *ctx) {
   free(text);
   if (s != HL_OK)
     return cli_report(r->who, s, &diag);
-  printf("imported %" PRIu64 "\n", count);
+  printf("imported %" PRIu64 "%s\n", count, count || r->code ? "" : "; compiled kernels are imported with --code only");
   return 0;
 }
 
