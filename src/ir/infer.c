@@ -477,8 +477,8 @@ static hl_status rule_window(infer *f) {
   if (s != HL_OK)
     return s;
   if (start < 0 || want > all || start > all - want)
-    return complain(f, "lanes %lld to %lld do not lie within %u times %s", (long long)start,
-                    (long long)(start + want - 1), f->d->operand_count, words(f, 0, a));
+    return complain(f, "%lld lanes from lane %lld on do not lie within %u times %s", (long long)want, (long long)start,
+                    f->d->operand_count, words(f, 0, a));
   f->out[0] = f->given;
   return HL_OK;
 }
