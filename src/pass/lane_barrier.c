@@ -173,6 +173,29 @@ static bool access_of(const inserter *n, hli_op op, pending *p) {
   return param && ((param->is_output && param->is_input) || param->may_alias || p->write);
 }
 
+/* A barrier before op; reads of shared memory just before it come behind the barrier too.  So the operands of a dot stay
+ * next to it, and the assembler need not keep the first of them in registers while it waits:
+ *
+ *   %a = shared_load %x, %z                barrier
+ *   %b = shared_load %y, %z      ->        %a = shared_load %x, %z
+ *   %d = dot %a, %b, %c                    %b = shared_load %y, %z
+ *                                          %d = dot %a, %b, %c */
+static void insert(inserter *n, state *s, hli_block b, hli_op op) {
+  hl_kernel *k = n->k;
+  hli_op at = op;
+  if (k->ops.data[op].code == HLI_OP_SHARED_LOAD)
+    while (k->ops.data[at].prev && k->ops.data[k->ops.data[at].prev].code == HLI_OP_SHARED_LOAD)
+      at = k->ops.data[at].prev;
+  hli_cursor c = {.k = k, .block = b, .before = at, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
+  if (!hli_op_create(&c, &(hli_op_desc){.code = HLI_OP_BARRIER}))
+    n->failed = true;
+  clear(s);
+  pending p;
+  for (; at != op; at = hli_next(k, at))
+    if (access_of(n, at, &p))
+      add(n, s, p);
+}
+
 static void walk(inserter *n, state *s, hli_block b) {
   hl_kernel *k = n->k;
   for (hli_op op = hli_first(k, b); op && !n->failed; op = hli_next(k, op)) {
@@ -185,12 +208,8 @@ static void walk(inserter *n, state *s, hli_block b) {
       walk_loop(n, s, k->ops.data[op].region);
     if (!access_of(n, op, &p))
       continue;
-    if (conflict(k, s, &p)) {
-      hli_cursor c = {.k = k, .block = b, .before = op, .file = k->ops.data[op].file, .line = k->ops.data[op].line};
-      if (!hli_op_create(&c, &(hli_op_desc){.code = HLI_OP_BARRIER}))
-        n->failed = true;
-      clear(s);
-    }
+    if (conflict(k, s, &p))
+      insert(n, s, b, op);
     add(n, s, p);
   }
 }

@@ -16,6 +16,7 @@ typedef struct life {
 
 typedef struct scan {
   const hl_kernel *k;
+  hli_hold hold;
   life *lives; /* by value */
   uint32_t at;
 } scan;
@@ -32,8 +33,30 @@ static uint32_t tile_words(const hl_kernel *k, hli_value v) {
   return (regs * hl_dtype_size((hl_dtype)t->dtype) + 3) / 4;
 }
 
+/* Does a loop of several iterations carry the dot's sum on?  Then each iteration ends with it in registers. */
+static bool is_carried(const hl_kernel *k, hli_op dot) {
+  const hli_value_data *acc = &k->values.data[hli_operand(k, dot, 2)];
+  const hli_op loop = acc->def || !acc->owner ? 0 : k->blocks.data[acc->owner].parent;
+  hli_scalar from, to, step;
+  if (!loop || k->ops.data[loop].code != HLI_OP_FOR)
+    return loop != 0;
+  return !hli_const_value(k, hli_operand(k, loop, 0), &from) || !hli_const_value(k, hli_operand(k, loop, 1), &to) ||
+         !hli_const_value(k, hli_operand(k, loop, 2), &step) || to.i - from.i > step.i;
+}
+
+static bool holds_operands(const hl_kernel *k, hli_op dot, hli_hold hold) {
+  const bool asked = hold == HLI_HOLD_ALL || (hold == HLI_HOLD_MULTIPLY_ADD && k->ops.data[dot].code == HLI_OP_DOT);
+  return asked && !is_carried(k, dot);
+}
+
+/* All of a dot's operand; multiply-adds widen each element into a register of its own, at least. */
+static uint32_t whole_words(const hl_kernel *k, hli_op dot, hli_value v) {
+  const uint32_t regs = hli_layout_registers(&k->layouts.data[hli_type_of(k, v)->layout]);
+  return k->ops.data[dot].code == HLI_OP_DOT ? HLI_MAX(regs, tile_words(k, v)) : tile_words(k, v);
+}
+
 /* Of a shared_load that feeds a dot: what is read ahead at any time. */
-static uint32_t piece_words(const hl_kernel *k, hli_op op) {
+static uint32_t piece_words(const hl_kernel *k, hli_op op, hli_hold hold) {
   const hli_value v = hli_result(k, op, 0);
   for (hli_op o = hli_next(k, op); o; o = hli_next(k, o)) {
     const uint16_t code = k->ops.data[o].code;
@@ -42,6 +65,8 @@ static uint32_t piece_words(const hl_kernel *k, hli_op op) {
     for (uint32_t i = 0; i < 2; i++) {
       if (hli_operand(k, o, i) != v)
         continue;
+      if (holds_operands(k, o, hold))
+        return whole_words(k, o, v);
       const int64_t depth = hli_axis_lanes(k, hli_type_of(k, v)->dims[1 - i]);
       const int64_t ahead = code == HLI_OP_DOT ? 4 : 32; /* two steps of mma's 16, one vector of dot's */
       return (uint32_t)(depth > ahead ? tile_words(k, v) * ahead / depth : tile_words(k, v));
@@ -75,7 +100,7 @@ static bool is_passing(const hl_kernel *k, hli_op op) {
          (is_pointwise(k, user) || code == HLI_OP_STORE || code == HLI_OP_REDUCE || code == HLI_OP_PARTIAL_REDUCE);
 }
 
-static uint32_t result_words(const hl_kernel *k, hli_op op, hli_value v) {
+static uint32_t result_words(const hl_kernel *k, hli_op op, hli_value v, hli_hold hold) {
   switch (k->ops.data[op].code) {
   case HLI_OP_CONST:
   case HLI_OP_BROADCAST:
@@ -92,7 +117,7 @@ static uint32_t result_words(const hl_kernel *k, hli_op op, hli_value v) {
                ? 0
                : tile_words(k, v);
   case HLI_OP_SHARED_LOAD:
-    return piece_words(k, op);
+    return piece_words(k, op, hold);
   default:
     return is_pointwise(k, op) && hli_type_of(k, v)->rank && is_passing(k, op) ? 0 : tile_words(k, v);
   }
@@ -127,13 +152,13 @@ static void scan_block(scan *s, hli_block b) {
           use(s, v, end);
     }
     for (uint32_t i = 0; i < o->result_count; i++)
-      s->lives[hli_result(k, op, i)] = (life){s->at, s->at, result_words(k, op, hli_result(k, op, i))};
+      s->lives[hli_result(k, op, i)] = (life){s->at, s->at, result_words(k, op, hli_result(k, op, i), s->hold)};
   }
 }
 
 /* pieces: words of dot operands that are read ahead, once over (may be NULL). */
-static uint32_t estimate(const hl_kernel *k, uint32_t *pieces) {
-  scan s = {.k = k, .lives = hli_calloc(k->alloc, k->values.len, sizeof(life))};
+static uint32_t estimate(const hl_kernel *k, hli_hold hold, uint32_t *pieces) {
+  scan s = {.k = k, .hold = hold, .lives = hli_calloc(k->alloc, k->values.len, sizeof(life))};
   const uint32_t slots = k->ops.len * 2 + 2;
   int32_t *change = hli_calloc(k->alloc, slots, sizeof *change);
   int32_t now = 0, most = 0;
@@ -160,9 +185,9 @@ static uint32_t estimate(const hl_kernel *k, uint32_t *pieces) {
   return (uint32_t)most + OVERHEAD;
 }
 
-uint32_t hli_lane_register_estimate(const hl_kernel *k) {
+uint32_t hli_lane_register_estimate(const hl_kernel *k, hli_hold hold) {
   uint32_t pieces;
-  return estimate(k, &pieces);
+  return estimate(k, hold, &pieces);
 }
 
 static bool has_mma(const hl_kernel *k) {
@@ -180,7 +205,7 @@ enum { SMALL = 64 };
 
 uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
   uint32_t pieces;
-  const uint32_t threads = k->launch.warps * t->warp_size, need = estimate(k, &pieces);
+  const uint32_t threads = k->launch.warps * t->warp_size, need = estimate(k, HLI_HOLD_AHEAD, &pieces);
   const uint32_t cap = t->regs_per_unit / (2 * threads) / 8 * 8;
   const uint32_t most = HLI_MIN((uint32_t)t->regs_per_thread, t->regs_per_unit / threads / 8 * 8);
   const bool two_fit = has_mma(k) && 2 * (k->launch.shared_bytes + 1024) <= t->shared_unit;

@@ -224,6 +224,30 @@ static void fetch_stage(stager *s, hli_cursor *c, ring *r, hli_value iv, hli_val
     sync_op(c, HLI_OP_ASYNC_COMMIT, 0);
 }
 
+/* Is a load of the ring indexed by scalars that the loop computes?  They are not checked against the tensor. */
+static bool has_scalar_index(const stager *s, const ring *r) {
+  const hl_kernel *k = s->src;
+  const hli_block inside = k->ops.data[r->find->loop].region;
+  for (uint32_t i = 0; i < r->find->loads; i++) {
+    hli_access a;
+    hli_access_get(k, r->find->load[i].load, &a);
+    for (uint32_t d = 0; d < a.rank; d++) {
+      const hli_type_data *t = hli_type_of(k, a.index[d]);
+      const hli_value_data *v = &k->values.data[a.index[d]];
+      if (t->kind == HLI_TYPE_VALUE && t->rank == 0 && (v->def ? k->ops.data[v->def].block : v->owner) == inside)
+        return true;
+    }
+  }
+  return false;
+}
+
+/* The iteration to fetch for: behind the last one ranges are masked, but scalars would lie outside their tensors. */
+static hli_value within(const stager *s, hli_cursor *c, const ring *r, hli_value iv) {
+  if (!has_scalar_index(s, r))
+    return iv;
+  return hli_make_binary(c, HLI_OP_MIN, iv, add(c, r->end, hli_make_i64(c, -1)));
+}
+
 static void store_stage(hli_cursor *c, const ring *r, hli_value slot) {
   for (uint32_t i = 0; i < r->find->loads; i++)
     store_shared(c, r->buffer[i], slot, r->next[i]);
@@ -241,7 +265,8 @@ static void prologue(stager *s, hli_cursor *c, ring *r) {
   for (uint32_t i = 0; i < r->find->loads; i++)
     r->buffer[i] = make_buffer(s, c, &r->find->load[i], r->stages);
   for (uint32_t n = 0; n + 1 < r->stages; n++) {
-    fetch_stage(s, c, r, ahead_of(c, r->begin, r->step, n), hli_make_i64(c, n));
+    const hli_value iv = ahead_of(c, r->begin, r->step, n);
+    fetch_stage(s, c, r, n ? within(s, c, r, iv) : iv, hli_make_i64(c, n));
   }
   if (!r->find->async)
     store_stage(c, r, hli_make_i64(c, 0));
@@ -288,7 +313,7 @@ static void body(stager *s, hli_cursor *c, ring *r, hli_value iv, hli_value slot
     sync_op(c, HLI_OP_ASYNC_WAIT, last - 1);
   sync_op(c, HLI_OP_BARRIER, 0);
   const hli_value free_slot = wrap(c, slot, 0, last, -1);
-  fetch_stage(s, c, r, add(c, iv, times(c, r->step, last)), free_slot);
+  fetch_stage(s, c, r, within(s, c, r, add(c, iv, times(c, r->step, last))), free_slot);
   clone_staged(s, c, r, slot);
   if (!r->find->async)
     store_stage(c, r, free_slot);

@@ -41,7 +41,7 @@ typedef struct request {
 
 /* Lowers, and on a GPU estimates registers.  On a CPU only the scratch of a program is limited: the default one keeps
  * far below, and what a user asks for is refused by the plan. */
-static hl_status check_lowered(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
+static hl_status check_lowered(request *r, const hl_target *target, bool any_shape, hli_hold hold, hl_diag *diag) {
   const hl_kernel *k = r->k;
   if (target->family == HLI_FAMILY_CPU && !any_shape)
     return HL_OK;
@@ -51,7 +51,7 @@ static hl_status check_lowered(request *r, const hl_target *target, bool any_sha
   if (s != HL_OK || target->family == HLI_FAMILY_CPU)
     return s;
   const hl_kernel *lowered = r->lowered;
-  const uint32_t threads = lowered->launch.warps * target->warp_size, need = hli_lane_register_estimate(lowered);
+  const uint32_t threads = lowered->launch.warps * target->warp_size, need = hli_lane_register_estimate(lowered, hold);
   const uint32_t have = HLI_MIN((uint32_t)target->regs_per_thread, target->regs_per_unit / threads);
   const uint32_t may = usable(lowered, have, any_shape);
   if (need <= may)
@@ -67,12 +67,13 @@ static hl_status check_lowered(request *r, const hl_target *target, bool any_sha
 static hl_status settle(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
   for (;;) {
     hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
-    if (s == HL_OK)
-      s = check_lowered(r, target, any_shape, diag);
+    const bool legal = s == HL_OK;
+    if (legal)
+      s = check_lowered(r, target, any_shape, any_shape ? HLI_HOLD_ALL : HLI_HOLD_MULTIPLY_ADD, diag);
     if (s != HL_ERR_LIMIT)
       return s;
     if (!hli_config_relax(r->space, r->config)) /* nothing smaller is left: this may still be within the real limit */
-      return any_shape ? check_lowered(r, target, false, diag) : s;
+      return legal || any_shape ? check_lowered(r, target, false, HLI_HOLD_AHEAD, diag) : s;
   }
 }
 
@@ -174,7 +175,7 @@ hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uin
   if (s == HL_OK)
     s = hli_config_check(r.k, target, r.config, diag);
   if (s == HL_OK)
-    s = check_lowered(&r, target, false, diag);
+    s = check_lowered(&r, target, false, HLI_HOLD_AHEAD, diag);
   if (s == HL_OK)
     *out = take_config(&r);
   else

@@ -177,7 +177,22 @@ static void test_meaning(void **state) {
   lowered_each("pass/loopnest", ".hl", check_meaning, NULL);
 }
 
+/* Programs that take several tiles fetch ahead, but not a batch that is not there. */
+static void test_ahead(void **state) {
+  (void)state;
+  static const char config[] = "{\"block_sizes\":[2,16],\"pid_type\":2,\"num_sm_multiplier\":4,\"num_warps\":4,"
+                               "\"loop_orders\":[1],\"l2_groupings\":[16],\"num_stages\":2}";
+  hl_kernel *k = lowered_parse(ctx, "pass/loopnest/bmm.hl");
+  lowered_data truth;
+  lowered_data_make(k, true, &truth);
+  lowered_truth(ctx, k, &truth);
+  check_run(k, lowered_loop(ctx, k, "nvptx:sm_80", config), &truth, config);
+  lowered_data_free(&truth);
+  hl_kernel_destroy(k);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_meaning),
+                                     cmocka_unit_test(test_ahead)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
