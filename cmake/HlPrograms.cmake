@@ -39,7 +39,7 @@ endif()
 if(HL_SELF_CONTAINED AND TARGET hl-cli)
   enable_testing()
   add_test(NAME self-contained.cpu COMMAND hl-cli run matmul --shape M=33,K=17,N=40)
-  add_test(NAME self-contained.ptx COMMAND hl-cli compile matmul --target nvptx:sm_90a --emit asm)
+  add_test(NAME self-contained.ptx COMMAND hl-cli compile matmul --dtype bf16 --target nvptx:sm_90a --emit asm)
   set_tests_properties(self-contained.ptx PROPERTIES PASS_REGULAR_EXPRESSION "mma\\.sync")
 endif()
 
