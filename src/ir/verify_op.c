@@ -158,7 +158,8 @@ static void check_combine(hli_verifier *v, hli_op op) {
     if (!pointwise && f != HLI_FAM_CONST && !(facts->effects & HLI_EFF_TERM))
       hli_complain(v, o, "%s cannot stand in the region of a %s: it combines scalars by pointwise operations only",
                    facts->text, text_of(k, op));
-    else if (pointwise && hli_type_of(k, hli_result(k, o, 0))->rank)
+    else if (pointwise && hli_op_get(k, o)->result_count && hli_result(k, o, 0) < k->values.len && /* its own turn comes */
+             hli_type_of(k, hli_result(k, o, 0))->rank)
       hli_complain(v, o, "a tile value in the region of a %s: it combines scalars", text_of(k, op));
   }
 }
