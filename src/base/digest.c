@@ -1,20 +1,12 @@
-/* digest.c: 128-bit digests.  xxhash is inlined, so libhl gains no dependency at run
- * time and no exported symbol.  SPDX-License-Identifier: MIT */
-#define XXH_INLINE_ALL
-#include "src/base/base.h"
-#include <xxhash.h>
+/* digest.c: 128-bit digests.  SPDX-License-Identifier: MIT */
+#include "src/base/digest_body.h"
 
 hli_digest hli_digest_bytes(const void *data, size_t len, hli_digest seed) {
-  /* xxhash takes 64 bits of seed; the other half is hashed in front of the data. */
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);
-  (void)XXH3_128bits_reset_withSeed(&state, seed.lo);
-  if (seed.hi)
-    (void)XXH3_128bits_update(&state, &seed.hi, sizeof seed.hi);
-  if (len)
-    (void)XXH3_128bits_update(&state, data, len);
-  XXH128_hash_t h = XXH3_128bits_digest(&state);
-  return (hli_digest){h.low64, h.high64};
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx2")) /* three times as fast on large blocks */
+    return hli_digest_bytes_avx2(data, len, seed);
+#endif
+  return digest_bytes(data, len, seed);
 }
 
 void hli_digest_text(hli_digest d, char out[33]) {

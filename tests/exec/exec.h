@@ -30,8 +30,8 @@ int check_matrix(const char *name, const exec_options *options);
 hl_context *exec_context(void);
 const hl_target *exec_target(const char *name);
 
-/* How many random configurations of an example run: `most` of the four kernels that everything else builds on, two of
- * the others, or the whole suite would take an hour. */
-uint32_t exec_configs(const hl_example *e, uint32_t most);
+/* How many random configurations of an example run at its `shape`-th shape: `most` of the four kernels that everything
+ * else builds on; two of the others, at their first shape only, or the whole suite would take an hour. */
+uint32_t exec_configs(const hl_example *e, uint32_t shape, uint32_t most);
 
 #endif

@@ -233,7 +233,7 @@ static hl_status run_programs(hli_machine *m) {
     m->program = -1; /* outside all tile loops */
     return hli_exec_block(m, m->k->body);
   }
-  int64_t programs;
+  int64_t programs = 0;
   hl_status s = count_programs(m, &programs);
   for (m->program = 0; m->program < programs && !s;) {
     hli_shared_begin(m);
