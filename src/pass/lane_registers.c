@@ -156,6 +156,22 @@ static void scan_block(scan *s, hli_block b) {
   }
 }
 
+/* Accesses at scalar indices (a batch's) each keep the address that these make: two words. */
+static uint32_t address_words(const hl_kernel *k) {
+  uint32_t words = 0;
+  for (hli_op op = 1; op < k->ops.len; op++) {
+    hli_access a;
+    if (k->ops.data[op].dead || hli_op_facts((hli_opcode)k->ops.data[op].code)->family != HLI_FAM_ACCESS)
+      continue;
+    hli_access_get(k, op, &a);
+    bool scalar = false;
+    for (uint32_t d = 0; d < a.rank; d++)
+      scalar |= a.kind[d] == 's';
+    words += scalar ? 2 : 0;
+  }
+  return words;
+}
+
 /* pieces: words of dot operands that are read ahead, once over (may be NULL). */
 static uint32_t estimate(const hl_kernel *k, hli_hold hold, uint32_t *pieces) {
   scan s = {.k = k, .hold = hold, .lives = hli_calloc(k->alloc, k->values.len, sizeof(life))};
@@ -182,7 +198,7 @@ static uint32_t estimate(const hl_kernel *k, hli_hold hold, uint32_t *pieces) {
       *pieces += s.lives[hli_result(k, op, 0)].words;
   hli_release(k->alloc, s.lives, k->values.len * sizeof(life));
   hli_release(k->alloc, change, slots * sizeof *change);
-  return (uint32_t)most + OVERHEAD;
+  return (uint32_t)most + OVERHEAD + address_words(k);
 }
 
 uint32_t hli_lane_register_estimate(const hl_kernel *k, hli_hold hold) {
@@ -209,7 +225,8 @@ uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
   const uint32_t cap = t->regs_per_unit / (2 * threads) / 8 * 8;
   const uint32_t most = HLI_MIN((uint32_t)t->regs_per_thread, t->regs_per_unit / threads / 8 * 8);
   const bool two_fit = has_mma(k) && 2 * (k->launch.shared_bytes + 1024) <= t->shared_unit;
-  if (two_fit && cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap)
+  /* Addresses of a batch come on top of what the estimate sees: two blocks were seen to spill a few words. */
+  if (two_fit && !address_words(k) && cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap)
     return cap;
   return need > SMALL ? most : 0;
 }
