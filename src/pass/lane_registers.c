@@ -216,7 +216,8 @@ static bool has_mma(const hl_kernel *k) {
 /* A kernel of matrix instructions whose registers leave room for one block only, but nearly for two, is held to what
  * two need: the second hides the barriers of the first.  What is given up is reading operands a whole step ahead. */
 /* Left to itself the assembler aims at the occupancy that the next lower register count would give, and spills a few
- * words to get there (seen with 65 registers and more): kernels of that size are told what they may really use. */
+ * words to get there (seen with 65 registers and more, and with
+ * 40 where there are matrix instructions): such kernels are told what they may really use. */
 enum { SMALL = 64 };
 
 uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
@@ -228,5 +229,5 @@ uint32_t hli_lane_register_cap(const hl_kernel *k, const hl_target *t) {
   /* Addresses of a batch come on top of what the estimate sees: two blocks were seen to spill a few words. */
   if (two_fit && !address_words(k) && cap < t->regs_per_thread && need > cap && need - pieces / 2 <= cap)
     return cap;
-  return need > SMALL ? most : 0;
+  return need > SMALL || has_mma(k) ? most : 0;
 }
