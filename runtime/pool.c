@@ -117,7 +117,6 @@ static void event_notify(event_count *e, uint32_t count) {
 #define HELPER_NS 3000u  /* of work for each further thread that is at hand */
 #define WAKE_NS   10000u /* of work for waking sleepers */
 #define COST_UNIT 16u    /* costs are kept in 1/16 ns a program */
-#define NOW_NS    2000u  /* of work that the launching thread does at once: handing it over takes as long */
 
 static int64_t round_up(int64_t value, int64_t step) {
   return value <= step ? step : (value + step - 1) / step * step;
@@ -135,17 +134,8 @@ static int64_t claim_size(const hlr_queue *q) {
 static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
   uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
   uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
-  if (old)
-    seen = HLI_MIN(seen, 4 * old); /* a thread that was interrupted says little */
   uint64_t next = old ? (3 * old + seen + 2) / 4 : seen;
   atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
-}
-
-/* What the whole launch is expected to take; UINT64_MAX: nobody knows. */
-static uint64_t expected_ns(_Atomic uint32_t *cost, uint64_t programs) {
-  const uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed);
-  uint64_t total;
-  return unit && !__builtin_mul_overflow(unit, programs, &total) ? total / COST_UNIT : UINT64_MAX;
 }
 
 /* `self`: the worker's index, or any number for a thread that is none of ours.  The first
@@ -272,9 +262,12 @@ static bool run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
   pool_job *job = &q->job;
   job->threads = 1;
   if (q->pool->threads == 1)
-    return run_claimed(q, self, cost);
-  const uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed);
-  const uint64_t expected = expected_ns(cost, (uint64_t)job->programs);
+    return run_claimed(q, self, NULL);
+  uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed), expected = UINT64_MAX;
+  if (unit && __builtin_mul_overflow(unit, (uint64_t)job->programs, &expected))
+    expected = UINT64_MAX;
+  if (unit && expected != UINT64_MAX)
+    expected /= COST_UNIT;
   job->least = unit ? (int64_t)(CLAIM_NS * COST_UNIT / unit) : 1;
   int64_t chunks = (job->programs - 1) / job->grain + 1;
   int64_t paying = (int64_t)HLI_MIN(expected / HELPER_NS + 1, (uint64_t)q->pool->threads);
@@ -405,26 +398,6 @@ static void queue_announce(hlr_queue *q) {
     (void)queue_drain(q, UINT64_MAX, 0);
   else if (!atomic_load(&q->token) && atomic_load(&pool->spinners) == 0)
     event_notify(&pool->idle, 1);
-}
-
-/* The token keeps the queue's order: with nothing queued and nobody working, the next task is this one. */
-bool hlr_queue_run_now(hlr_queue *q, const hlr_task *task) {
-  if (task->scratch || q->pool->ctx->parallel_for || expected_ns(task->cost, task->programs) > NOW_NS)
-    return false;
-  own_process(q->pool, true);
-  if (atomic_load(&q->head) != atomic_load(&q->tail) || !queue_take_token(q))
-    return false;
-  const bool alone = atomic_load(&q->head) == atomic_load(&q->tail);
-  if (alone) {
-    const uint64_t mode = hlr_fp_enter(), start = hlr_os_now_ns();
-    task->entry(task->block, 0, (int64_t)task->programs, NULL);
-    learn_cost(task->cost, hlr_os_now_ns() - start, (int64_t)task->programs);
-    hlr_fp_leave(mode);
-  }
-  atomic_store(&q->token, false);
-  if (queue_ready(q))
-    queue_announce(q); /* pushed meanwhile by somebody who saw the token taken */
-  return alone;
 }
 
 uint64_t hlr_queue_push(hlr_queue *q, const hlr_task *task) {

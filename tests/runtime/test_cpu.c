@@ -202,35 +202,6 @@ static void test_background(void **state) {
   }
 }
 
-/* A launch that is known to be short runs in the launching thread when its stream is idle, and in its turn when not. */
-static void test_at_once(void **state) {
-  (void)state;
-  hl_diag d;
-  fixture *f = open_cpu(2, NULL, NULL);
-  hl_plan *plan = plan_of(f, "add", 4, 0), *slow = plan_of(f, "slow", 1, 0);
-  int64_t out[4] = {0}, want = 0;
-  int at_once = 0;
-  for (int i = 0; i < 1000; i++) {
-    assert_ok(start(f, plan, NULL, out, 4, i, &d), d);
-    want = 3 * want + i;
-    at_once += *(volatile int64_t *)&out[3] == want;
-    assert_ok(hl_device_synchronize(f->dev, &d), d);
-    assert_int_equal(out[3], want);
-    out[0] = out[1] = out[2] = out[3] = want = want % 1000003;
-  }
-  assert_true(at_once > 500); /* others were interrupted, or came before the cost was known */
-  for (int i = 0; i < 20; i++) {
-    int64_t row[1] = {1};
-    assert_ok(start(f, slow, NULL, row, 1, 200000, &d), d);
-    assert_ok(start(f, plan, NULL, row, 1, 0, &d), d);
-    assert_ok(hl_device_synchronize(f->dev, &d), d);
-    assert_int_equal(row[0], 3 * 200001);
-  }
-  hl_plan_destroy(plan);
-  hl_plan_destroy(slow);
-  close_cpu(f);
-}
-
 /* ---- many threads of the host, one stream and their own --------------------------------------- */
 
 typedef struct user_thread {
@@ -633,7 +604,6 @@ int main(void) {
       cmocka_unit_test(test_threads),
       cmocka_unit_test(test_backlog),
       cmocka_unit_test(test_background),
-      cmocka_unit_test(test_at_once),
       cmocka_unit_test(test_many_users),
       cmocka_unit_test(test_wait),
       cmocka_unit_test(test_stream_limit),
