@@ -94,6 +94,12 @@ HL_API hl_status hl_cache_import(hl_context *ctx, hl_str json, bool code, hl_dia
 HL_API hl_status hl_cache_put_config(hl_device *dev, const hl_kernel *k, const hl_shape_binding *shape, uint32_t n,
                                      const hl_config *config, hl_str measured, hl_diag *diag);
 
+/* Returns when the disk has everything that was put so far, which takes milliseconds.  Nothing needs it to be found
+ * again by this or another process; only a crash of the system itself can lose or damage what the disk does not have
+ * yet (the kernel writes it within seconds).  hl_context_destroy does the same after configurations were put.
+ * HL_ERR_IO where there is no cache, or none that can be written. */
+HL_API hl_status hl_cache_sync(hl_context *ctx, hl_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

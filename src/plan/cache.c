@@ -25,13 +25,10 @@ static slot *slot_get(hl_context *ctx) {
   slot *s = ctx->store;
   if (!s && (s = hli_calloc(&ctx->alloc, 1, sizeof *s))) {
     s->machine = hli_machine_digest();
-    /* Without syncing, code survives the process but maybe not a crash of the system, which the store notices; that
-     * costs a compilation.  A tuning result has cost much more. */
-    const hli_store_options o = {.no_sync = true, .sync_tuning = true};
     if (ctx->cache_dir && !ctx->cache_dir[0])
       (void)hli_fail(&s->why, HL_ERR_IO, "it is turned off by hl_context_options.cache_dir");
     else
-      (void)hli_store_open(ctx, ctx->cache_dir, &o, &s->why, &s->store);
+      (void)hli_store_open(ctx, ctx->cache_dir, NULL, &s->why, &s->store);
     ctx->store = s;
     ctx->store_free = slot_free;
   }

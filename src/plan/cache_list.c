@@ -236,6 +236,16 @@ hl_status hl_cache_drop(hl_context *ctx, const char *key, hl_diag *diag) {
   return s;
 }
 
+hl_status hl_cache_sync(hl_context *ctx, hl_diag *diag) {
+  hli_store *store;
+  if (!ctx)
+    return hli_fail(diag, HL_ERR_ARG, "hl_cache_sync: the context is NULL");
+  hl_status s = hli_cache_need(ctx, "hl_cache_sync", diag, &store);
+  if (s == HL_OK && !hli_store_sync(store))
+    s = not_written(store, diag, "hl_cache_sync");
+  return s;
+}
+
 hl_status hl_cache_clear(hl_context *ctx, hl_cache_kind kind, hl_diag *diag, uint64_t *dropped) {
   hl_cache_list *list;
   uint64_t n = 0, all = 0;

@@ -43,7 +43,7 @@ static bool write_aside(hli_store *store, hli_digest key, hl_str content, char *
   (void)mkdirat(store->folder.fd, HLI_STORE_CODE_, 0700);
   (void)unlinkat(store->folder.fd, name, 0); /* of a dead process with our number */
   int fd = openat(store->folder.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool ok = fd >= 0 && write_all(fd, content) && (store->options.no_sync || fsync(fd) == 0);
+  bool ok = fd >= 0 && write_all(fd, content);
   const int why = errno;
   if (fd >= 0 && close(fd) != 0)
     ok = false;

@@ -19,6 +19,7 @@ struct hli_store {
   hli_mdb *mdb;                 /* NULL: not open yet, or nothing there to read */
   uint64_t device, inode, size; /* of the file behind mdb */
   bool swept;
+  bool unsynced;                /* tuning records were put that the disk may not have */
   _Atomic uint32_t serial;      /* names of files written aside */
 };
 

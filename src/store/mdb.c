@@ -52,13 +52,12 @@ static int open_tables(hli_mdb *m, bool create) {
   return code;
 }
 
-int hli_mdb_open(const char *path, size_t map_bytes, bool read_only, bool no_sync, hli_mdb **out) {
+int hli_mdb_open(const char *path, size_t map_bytes, bool read_only, hli_mdb **out) {
   *out = NULL;
   hli_mdb *m = hli_calloc(NULL, 1, sizeof *m);
   if (!m)
     return ENOMEM;
-  const unsigned flags =
-      MDB_NOSUBDIR | MDB_NOLOCK | MDB_NORDAHEAD | (read_only ? MDB_RDONLY : 0u) | (no_sync ? MDB_NOSYNC : 0u);
+  const unsigned flags = MDB_NOSUBDIR | MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOSYNC | (read_only ? MDB_RDONLY : 0u);
   int code = mdb_env_create(&m->env);
   if (!code)
     code = mdb_env_set_mapsize(m->env, map_bytes);

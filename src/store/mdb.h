@@ -12,7 +12,7 @@ typedef struct hli_mdb_txn hli_mdb_txn; /* MDB_txn */
 typedef enum hli_mdb_table { HLI_MDB_TUNING, HLI_MDB_CODE, HLI_MDB_AGE, HLI_MDB_STATE, HLI_MDB_TABLES } hli_mdb_table;
 
 /* Opens the file at `path`.  The caller holds the folder's lock: exclusive unless read_only. */
-int hli_mdb_open(const char *path, size_t map_bytes, bool read_only, bool no_sync, hli_mdb **out);
+int hli_mdb_open(const char *path, size_t map_bytes, bool read_only, hli_mdb **out);
 void hli_mdb_close(hli_mdb *m);
 int hli_mdb_fd(const hli_mdb *m);
 const char *hli_mdb_text(int code);
@@ -20,7 +20,7 @@ bool hli_mdb_is_full(int code);
 
 int hli_mdb_begin(hli_mdb *m, bool write, hli_mdb_txn **out);
 int hli_mdb_commit(hli_mdb_txn *txn);
-int hli_mdb_sync(hli_mdb *m);         /* everything committed so far, also with no_sync */
+int hli_mdb_sync(hli_mdb *m); /* until the disk has everything committed so far; a commit does not wait for that */
 void hli_mdb_abort(hli_mdb_txn *txn); /* NULL: nothing */
 
 /* Found bytes lie in the map: they are gone with the transaction.  *data is NULL if there is no such key. */

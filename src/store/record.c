@@ -415,14 +415,25 @@ bool hli_record_put_new(hli_store *store, const hli_record_put *p) {
     halve(store);
     code = write_once(store, p, data, size);
   }
-  if (!code && p->kind == HLI_STORE_TUNING && store->options.no_sync && store->options.sync_tuning)
-    code = hli_mdb_sync(store->mdb);
+  store->unsynced |= !code && p->kind == HLI_STORE_TUNING;
   if (code) {
     hli_store_trouble(store, "writing failed: %s", hli_mdb_text(code));
     hli_store_suspect(store);
   }
   hli_store_leave(store);
   hli_release(&store->ctx->alloc, data, size);
+  return code == 0;
+}
+
+bool hli_store_sync(hli_store *store) {
+  if (!hli_store_enter(store, true))
+    return false;
+  const int code = hli_mdb_sync(store->mdb);
+  if (code)
+    hli_store_trouble(store, "writing to the disk failed: %s", hli_mdb_text(code));
+  else
+    store->unsynced = false;
+  hli_store_leave(store);
   return code == 0;
 }
 

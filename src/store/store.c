@@ -45,6 +45,7 @@ static void adopt(hli_store *store) {
   }
   (void)pthread_mutex_init(&store->lock, NULL);
   store->mdb = NULL;
+  store->unsynced = false; /* that is the parent's to do */
   int fd = openat(store->folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   (void)close(store->folder.fd);
   store->folder.fd = fd;
@@ -136,7 +137,7 @@ static bool attach(hli_store *store) {
   /* Twice the limit: pages that are rewritten are free only after the next commit, and large
    * records need neighbours. */
   const size_t map = (size_t)(store->options.record_bytes * 2 + (1u << 20));
-  int code = hli_mdb_open(path, map, !store->folder.writable, store->options.no_sync, &store->mdb);
+  int code = hli_mdb_open(path, map, !store->folder.writable, &store->mdb);
   if (!code && fstat(hli_mdb_fd(store->mdb), &st) != 0)
     code = errno;
   if (code) {
@@ -259,6 +260,8 @@ void hli_store_close(hli_store *store) {
     return;
   own_process(store); /* a child must not touch the parent's map and lock either */
   hl_context *ctx = store->ctx;
+  if (store->unsynced && store->mdb && hli_mdb_sync(store->mdb) != 0)
+    hli_store_trouble(store, "writing to the disk failed");
   hli_mdb_close(store->mdb);
   hli_folder_close(&store->folder);
   (void)pthread_mutex_destroy(&store->lock);

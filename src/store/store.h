@@ -47,8 +47,6 @@ typedef struct hli_store_options {
   uint64_t file_bytes;   /* the same for the objects beside the records.  0: 1 GiB */
   uint32_t wait_ms;      /* deadline for the folder's lock.  0: 5000 */
   bool read_only;        /* never write, even where it is possible */
-  bool no_sync;          /* commits survive the process; a crash of the system may damage what is not written yet */
-  bool sync_tuning;      /* in spite of no_sync, putting a tuning record returns when all is on the disk */
   const hli_store_seams *seams;
 } hli_store_options;
 
@@ -75,6 +73,10 @@ void hli_store_record_release(hli_store_record *record);
 bool hli_store_get(hli_store *store, hli_store_kind kind, hli_digest key, hli_store_record *out);
 bool hli_store_put(hli_store *store, hli_store_kind kind, hli_digest key, hl_str provenance, hl_str payload);
 bool hli_store_drop(hli_store *store, hli_store_kind kind, hli_digest key);
+/* A put survives the process at once; the disk has it some seconds later, when the kernel writes it.  Returns when the
+ * disk has everything that was put so far (milliseconds).  hli_store_close does so after tuning records, which have cost
+ * more than they weigh; code is only made again. */
+bool hli_store_sync(hli_store *store);
 
 /* Objects beside the records; their keys are of kind HLI_STORE_CODE.  The content is checked against size and
  * digest in the record; a file that does not fit is removed together with its record.  hli_store_get on such a

@@ -55,6 +55,7 @@ static void test_list(void **state) {
   small.size = 0;
   assert_int_equal(hl_cache_list_entry(list, 0, &small), HL_ERR_ARG);
   hl_cache_list_destroy(list);
+  assert_int_equal(hl_cache_sync(p.ctx, &diag), HL_OK);
   assert_int_equal(hl_cache_get_info(p.ctx, &diag, &info), HL_OK);
   assert_true(info.code == 2 && info.tuning == 1 && info.bytes == bytes && info.writable);
   assert_string_equal(info.path, t->dir);
@@ -175,6 +176,7 @@ static void test_nulls(void **state) {
   assert_int_equal(hl_cache_put_config(p.dev, p.k, NULL, 0, NULL, su_str(""), &diag), HL_ERR_ARG);
   has(&diag, "configuration");
   assert_int_equal(hl_cache_get_info(p.ctx, &diag, NULL), HL_ERR_ARG);
+  assert_int_equal(hl_cache_sync(NULL, &diag), HL_ERR_ARG);
   assert_int_equal(hl_cache_list_count(NULL), 0);
   hl_cache_list_destroy(NULL);
   pu_close(&p);

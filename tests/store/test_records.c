@@ -1,4 +1,5 @@
 /* Records and files: what is put is got, replaced, dropped, listed, evicted; two contexts share a folder. */
+#include "src/store/internal.h"
 #include "util.h"
 #include <pthread.h>
 #include <sys/stat.h>
@@ -32,6 +33,25 @@ static void test_round_trip(void **state) {
   assert_true(hli_store_get(s, HLI_STORE_CODE, su_key(1), &r));
   hli_store_record_release(&r);
   hli_store_close(s);
+  assert_int_equal(t->warnings, 0);
+}
+
+/* Only configurations are waited for, at the latest when the store is closed. */
+static void test_sync(void **state) {
+  su *t = *state;
+  hli_store *s = su_open(t, NULL);
+  assert_true(hli_store_put(s, HLI_STORE_CODE, su_key(1), su_str("{}"), su_str("code")));
+  assert_false(s->unsynced);
+  assert_true(su_put(s, 2));
+  assert_true(s->unsynced);
+  assert_true(hli_store_sync(s));
+  assert_false(s->unsynced);
+  hli_store_close(s);
+  s = su_open(t, &(hli_store_options){.read_only = true});
+  assert_false(hli_store_sync(s));
+  assert_int_equal(su_has(s, 2), 1);
+  hli_store_close(s);
+  assert_false(hli_store_sync(NULL));
   assert_int_equal(t->warnings, 0);
 }
 
@@ -275,8 +295,9 @@ static void test_allocation(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, su_setup, su_teardown)
   const struct CMUnitTest tests[] = {
-      T(test_round_trip), T(test_list),       T(test_null), T(test_file),         T(test_file_damage),
-      T(test_full),       T(test_full_files), T(test_age),  T(test_two_contexts), T(test_allocation),
+      T(test_round_trip), T(test_sync),         T(test_list),       T(test_null),
+      T(test_file),       T(test_file_damage),  T(test_full),       T(test_full_files),
+      T(test_age),        T(test_two_contexts), T(test_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

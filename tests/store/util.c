@@ -72,11 +72,7 @@ int su_teardown(void **state) {
 hli_store *su_open(su *t, const hli_store_options *o) {
   hl_diag diag = {.message = ""};
   hli_store *s;
-  hli_store_options fast = {0};
-  if (o)
-    fast = *o;
-  fast.no_sync = true;
-  if (hli_store_open(t->ctx, t->dir, &fast, &diag, &s) != HL_OK)
+  if (hli_store_open(t->ctx, t->dir, o, &diag, &s) != HL_OK)
     fail_msg("%s", diag.message);
   return s;
 }
