@@ -493,7 +493,7 @@ static hl_status check_requires(const guard *g) {
     const hlr_require *r = &prog->requires_[i];
     if (hli_sizes_compare(r->compare, g->bound->dims[r->a], g->bound->dims[r->b]))
       continue;
-    char first[128], second[128];
+    char first[192], second[192];
     size_words(g, r->a, first, sizeof first);
     size_words(g, r->b, second, sizeof second);
     return hli_fail(g->diag, HL_ERR_GUARD, "kernel '%s' requires %s %s %s, but %s and %s", prog->name,
