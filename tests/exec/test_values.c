@@ -1,9 +1,9 @@
-/* test_values.c: rules of the language about values, each in every place (places.h), bit by bit.
+/* test_values.c: rules of the language about values, each in every place (everywhere.h), bit by bit.
  *
  * ctest-timeout: 900
  *
  * SPDX-License-Identifier: MIT */
-#include "tests/exec/places.h"
+#include "tests/exec/everywhere.h"
 
 #include <math.h>
 
@@ -15,14 +15,6 @@ static hl_builder *begin(hl_context *ctx, const char *name) {
   if (hl_builder_create(ctx, name, &d, &b) != HL_OK)
     fail_msg("%s", d.message);
   return b;
-}
-
-static hl_kernel *finish(hl_builder *b) {
-  hl_diag d = {0};
-  hl_kernel *k = NULL;
-  if (hl_builder_finish(b, &d, &k) != HL_OK)
-    fail_msg("%s:%u: %s", d.file, d.line, d.message);
-  return k;
 }
 
 /* ---- y[i] = f(x[i]...), for f of one or two operands ---- */
@@ -48,15 +40,15 @@ static hl_kernel *build_pointwise(hl_context *ctx, const void *user) {
     v[j] = hl_load(b, in[j], &i, 1);
   hl_store(b, y, &i, 1, p->of(b, v, p->user));
   hl_tile_end(b, NULL, NULL);
-  return finish(b);
+  return every_finish(b);
 }
 
 static void check_pointwise(const char *what, const pointwise *p, const void *const *in, const void *want, int64_t n) {
-  places_arg args[4];
+  every_tensor t[4];
   for (uint32_t j = 0; j < p->operands; j++)
-    args[j] = (places_arg){.dtype = p->in[j], .rank = 1, .shape = {n}, .data = in[j]};
-  args[p->operands] = (places_arg){.dtype = p->out, .rank = 1, .shape = {n}, .want = want};
-  places_check(what, build_pointwise, p, args, p->operands + 1, &(places_options){.configs = 2});
+    t[j] = (every_tensor){.dtype = p->in[j], .rank = 1, .shape = {n}, .in = in[j]};
+  t[p->operands] = (every_tensor){.dtype = p->out, .rank = 1, .shape = {n}, .want = want};
+  everywhere_run(&(every_kernel){what, build_pointwise, p, EVERY_BITS, 2, NULL}, t, p->operands + 1);
 }
 
 /* ---- casts of 8-bit floats ---- */
@@ -250,7 +242,7 @@ static hl_kernel *build_blocks(hl_context *ctx, const void *user) {
   const hl_value less = hl_sub(b, blocks, most);
   hl_store(b, y, (hl_value[]){i, HL_ALL}, 2, hl_reshape(b, less, (int64_t[]){HL_KEEP, s->n}, 2));
   hl_tile_end(b, NULL, NULL);
-  return finish(b);
+  return every_finish(b);
 }
 
 static void test_reshape(void **state) {
@@ -270,10 +262,11 @@ static void test_reshape(void **state) {
       for (int64_t l = 0; l < last; l++)
         y[j + l] = x[j + l] - most;
     }
-    const places_arg args[] = {{.dtype = HL_F32, .rank = 2, .shape = {M, s->n}, .data = x},
-                               {.dtype = HL_F32, .rank = 2, .shape = {M, s->n}, .want = y}};
-    places_check("reshape", build_blocks, s, args, 2,
-                 &(places_options){.configs = 2, .no_gpu = true, .words = "reshape is not supported on nvptx"});
+    const every_tensor t[] = {{.dtype = HL_F32, .rank = 2, .shape = {M, s->n}, .in = x},
+                              {.dtype = HL_F32, .rank = 2, .shape = {M, s->n}, .want = y}};
+    everywhere_run(&(every_kernel){"reshape", build_blocks, s, EVERY_BITS | EVERY_NO_GPU, 2,
+                                   "reshape is not supported on nvptx"},
+                   t, 2);
   }
 }
 
@@ -322,11 +315,11 @@ static void test_random(void **state) {
   assert_true(fabs(mean) < 0.1 && fabs(square - 1) < 0.15);
   check_pointwise("rand", &(pointwise){{HL_I64}, HL_F32, 1, of_rand, &seed}, (const void *[]){offset}, uniform, N);
   check_pointwise("randint", &(pointwise){{HL_I64}, HL_I64, 1, of_randint, &seed}, (const void *[]){offset}, integer, N);
-  const int64_t n = N;
   const pointwise p = {{HL_I64}, HL_F32, 1, of_randn, &seed};
-  const places_arg args[] = {{.dtype = HL_I64, .rank = 1, .shape = {n}, .data = offset},
-                             {.dtype = HL_F32, .rank = 1, .shape = {n}, .want = normal, .ulps = 40, .least = 1e-6}};
-  places_check("randn", build_pointwise, &p, args, 2, &(places_options){.configs = 2});
+  const every_tensor t[] = {
+      {.dtype = HL_I64, .rank = 1, .shape = {N}, .in = offset},
+      {.dtype = HL_F32, .rank = 1, .shape = {N}, .want = normal, .tolerance = 2e-5}};
+  everywhere_run(&(every_kernel){"randn", build_pointwise, &p, EVERY_BITS, 2, NULL}, t, 2);
 }
 
 /* Known answers of the paper's own library (kat_vectors of Random123), words 0 and 1. */
@@ -356,7 +349,7 @@ static hl_kernel *build_offsets(hl_context *ctx, const void *user) {
   hl_tile_begin(b, (hl_value[]){hl_size(b, y, 0), hl_size(b, y, 1)}, 2, t);
   hl_store(b, y, t, 2, hl_rand(b, seed, hl_offset(b, y, t, 2)));
   hl_tile_end(b, NULL, NULL);
-  return finish(b);
+  return every_finish(b);
 }
 
 static void test_offsets(void **state) {
@@ -368,9 +361,9 @@ static void test_offsets(void **state) {
     philox(99, i, c);
     want[i] = (float)(c[0] >> 8) * 0x1p-24f;
   }
-  const places_arg args[] = {{.dtype = HL_I64, .rank = -1, .scalar = {.kind = HL_ARG_I64, .as.i64 = 99}},
-                             {.dtype = HL_F32, .rank = 2, .shape = {M, N}, .want = want}};
-  places_check("offsets", build_offsets, NULL, args, 2, &(places_options){.configs = 5});
+  const every_tensor t[] = {{.dtype = HL_I64, .rank = EVERY_SCALAR, .in = (double[]){99}},
+                            {.dtype = HL_F32, .rank = 2, .shape = {M, N}, .want = want}};
+  everywhere_run(&(every_kernel){"offsets", build_offsets, NULL, EVERY_BITS, 5, NULL}, t, 2);
 }
 
 int main(void) {
