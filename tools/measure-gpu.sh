@@ -47,7 +47,7 @@ time_one matmul_odd --filter '^matmul$' --dtype bf16 --shape M=8191,K=8200,N=716
 time_one softmax_odd --filter '^softmax$' --dtype bf16 --shape M=8191,N=8200
 time_one softmax_long --filter '^softmax$' --dtype bf16 --shape M=4096,N=32768
 time_one sum_odd --filter '^sum$' --dtype f32 --shape M=8191,N=8200
-step check 400 "$bench" check --device cuda --json check.json
+step check 400 "$bench" check --device cuda --jobs "$(nproc)" --json check.json
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
     for k in vector_add:N=4099 sum:M=33,N=2051 softmax:M=33,N=2051 matmul:M=130,K=96,N=72; do

@@ -83,7 +83,7 @@ expect 0 'sum .* [0-9]+$' "$bench" compile --pairs 1 --filter '^sum$' --target n
 expect 2 'known targets' "$bench" compile --pairs 1 --target riscv
 expect 0 '^plan, found +[0-9.]+' "$bench" cache --pairs 2
 expect 0 '^sum +f32 +filled .*plan [0-9.]+' "$bench" coldstart --pairs 1 --filter '^sum$'
-expect 0 '^cpu: 0*[1-9][0-9]* right, 0 wrong, 0 errors, 0 hung' "$bench" check --filter 'vector_add' --dtype f32 --configs 1 --json "$tmp/c.json"
+expect 0 '^cpu: 0*[1-9][0-9]* right, 0 wrong, 0 errors, 0 hung' "$bench" check --filter 'vector_add' --dtype f32 --configs 1 --jobs 2 --json "$tmp/c.json"
 grep -q '"right"' "$tmp/c.json" || { echo "c.json has no results"; bad=$((bad + 1)); }
 
 # The watchdogs: a step that takes too long ends the program, or the child that runs the case.

@@ -10,6 +10,8 @@
 
 typedef enum bench_cache { CACHE_USUAL, CACHE_COLD, CACHE_HOT } bench_cache;
 
+enum { BENCH_JOBS = 64 };
+
 typedef struct bench_options {
   const char *who;
   const char *device;            /* "cpu", "cuda", "cuda:1" */
@@ -29,6 +31,7 @@ typedef struct bench_options {
   double timeout;    /* seconds a step may take */
   uint64_t seed;
   int configs;        /* check: random configurations */
+  int jobs;           /* check: processes at a time, at most BENCH_JOBS */
   const char *target; /* compile: instead of the device's */
   int argc;
   char **argv; /* for the report */

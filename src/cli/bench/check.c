@@ -1,6 +1,6 @@
 /* check.c: hl-bench check: the conformance matrix on a device.  Every kernel and dtype runs in a child process of
- * its own, which reports case by case through a pipe: a case that hangs or crashes ends its child, is recorded, and
- * the next child goes on. */
+ * its own, --jobs of them at a time, which reports case by case through a pipe: a case that hangs or crashes ends its
+ * child, is recorded, and the next child goes on. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ static void report_case(FILE *out, const cli_case *c, const cli_outcome *o) {
   free(text);
 }
 
-static int child_main(const bench_options *o, const hl_example *e, hl_dtype dtype, FILE *out) {
+static int run_cases(const bench_options *o, const hl_example *e, hl_dtype dtype, FILE *out) {
   cli_place place = {0};
   hl_diag diag = {0};
   hl_status s = hl_context_create(NULL, &diag, &place.ctx);
@@ -74,18 +74,34 @@ static int child_main(const bench_options *o, const hl_example *e, hl_dtype dtyp
 
 /* ---- parent ---- */
 
+enum { MOST = 1 << 16 }; /* bytes of a line */
+
+/* One kernel and dtype, and the process that runs its cases. */
+typedef struct child {
+  const hl_example *example;
+  hl_dtype dtype;
+  pid_t pid; /* 0: not started yet */
+  int fd;    /* of its reports; -1: none */
+  bool done;
+  double heard; /* when it last said something */
+  char *text;   /* said, and not yet understood: `used` bytes, and room for a NUL */
+  size_t used;
+  char current[160]; /* the case that runs; "" none */
+  json cases;
+  int ok, wrong, error, lost; /* lost: hung or crashed */
+} child;
+
 typedef struct tally {
   const bench_options *o;
-  json j;
-  int ok, wrong, error, lost; /* lost: hung or crashed */
-  char current[160];          /* the case that runs; "" none */
-  char trouble[1100];         /* the device cannot be used */
+  child *children;
+  size_t count, next, told; /* started so far; of whose kernels the totals were printed */
+  char trouble[1100];       /* the device cannot be used */
 } tally;
 
-static void take_line(tally *t, char *line) {
+static void take_line(tally *t, child *c, char *line) {
   if (line[0] == 's') {
-    snprintf(t->current, sizeof t->current, "%.*s", (int)sizeof t->current - 1, line + 2);
-    bench_progress("%s", t->current);
+    snprintf(c->current, sizeof c->current, "%.*s", (int)sizeof c->current - 1, line + 2);
+    bench_progress("%s", c->current);
   } else if (line[0] == 'r') {
     char *words = strchr(line, '\t'), *text = words ? strchr(words + 1, '\t') : NULL;
     if (!text)
@@ -93,132 +109,199 @@ static void take_line(tally *t, char *line) {
     *words++ = 0;
     *text++ = 0;
     const bool ok = !strcmp(line + 2, "ok"), wrong = !strcmp(line + 2, "wrong");
-    t->ok += ok, t->wrong += wrong, t->error += !ok && !wrong;
+    c->ok += ok, c->wrong += wrong, c->error += !ok && !wrong;
     if (!ok)
-      printf("%s: %s: %s\n", t->current, line + 2, words);
-    jw_raw(&t->j, NULL, text);
-    t->current[0] = 0;
+      printf("%s: %s: %s\n", c->current, line + 2, words);
+    jw_raw(&c->cases, NULL, text);
+    c->current[0] = 0;
   } else if (line[0] == 'x') {
     snprintf(t->trouble, sizeof t->trouble, "%.*s", (int)sizeof t->trouble - 1, line + 2);
   }
 }
 
-/* Reads the child's lines to their end.  False: it was silent for too long. */
-static bool follow(tally *t, int fd) {
-  enum { MOST = 1 << 16 };
-  char *text = cli_alloc(MOST + 1, 1);
-  size_t used = 0;
-  struct pollfd p = {.fd = fd, .events = POLLIN};
-  bool alive = true;
-  for (;;) {
-    const int ready = poll(&p, 1, t->o->timeout > 0 ? (int)(t->o->timeout * 1000) : -1);
-    if (ready < 0 && errno == EINTR)
-      continue;
-    if (ready <= 0) {
-      alive = false;
-      break;
-    }
-    const ssize_t n = read(fd, text + used, MOST - used);
-    if (n <= 0)
-      break;
-    used += (size_t)n;
-    text[used] = 0;
-    char *line = text;
-    for (char *end; (end = strchr(line, '\n')); line = end + 1) {
-      *end = 0;
-      take_line(t, line);
-    }
-    used -= (size_t)(line - text);
-    memmove(text, line, used);
-    if (used == MOST)
-      used = 0; /* no such lines are written */
+/* Reads what is there.  False: it has ended. */
+static bool listen_to(tally *t, child *c) {
+  const ssize_t n = read(c->fd, c->text + c->used, MOST - c->used);
+  if (n <= 0)
+    return n < 0 && errno == EINTR;
+  c->heard = cli_now();
+  c->used += (size_t)n;
+  c->text[c->used] = 0;
+  char *line = c->text;
+  for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+    *end = 0;
+    take_line(t, c, line);
   }
-  free(text);
-  return alive;
+  c->used -= (size_t)(line - c->text);
+  memmove(c->text, line, c->used);
+  if (c->used == MOST)
+    c->used = 0; /* no such lines are written */
+  return true;
 }
 
-static void record_loss(tally *t, const char *what, const char *how) {
-  t->lost++;
-  printf("%s: %s\n", t->current[0] ? t->current : what, how);
-  jw_open(&t->j, NULL, '{');
-  jw_text(&t->j, "case", t->current[0] ? t->current : what);
-  jw_text(&t->j, "verdict", "lost");
-  jw_text(&t->j, "words", how);
-  jw_close(&t->j, '}');
-  t->current[0] = 0;
-}
-
-static void check_one(tally *t, const hl_example *e, hl_dtype dtype) {
-  int fd[2], status = 0;
-  char *what = cli_format("%s %s", e->name, hl_dtype_text(dtype));
-  fflush(NULL);
-  const pid_t pid = pipe(fd) == 0 ? fork() : -1;
-  if (pid < 0) {
-    record_loss(t, what, "no child process could be started");
-    free(what);
-    return;
-  }
-  if (pid == 0) {
-    close(fd[0]);
-    FILE *out = fdopen(fd[1], "w");
-    _exit(out ? child_main(t->o, e, dtype, out) : CLI_FAILED);
-  }
-  close(fd[1]);
-  const bool alive = follow(t, fd[0]);
-  if (!alive)
-    kill(pid, SIGKILL);
-  close(fd[0]);
-  waitpid(pid, &status, 0);
-  if (!alive) {
-    char *how =
-        cli_format("no answer for %.0f seconds; its process was ended, the cases after it were not run", t->o->timeout);
-    record_loss(t, what, how);
-    free(how);
-  } else if (WIFSIGNALED(status)) {
-    char *how = cli_format("its process died of signal %d (%s); the cases after it were not run", WTERMSIG(status),
-                           strsignal(WTERMSIG(status)));
-    record_loss(t, what, how);
-    free(how);
-  }
+static void record_loss(child *c, const char *how) {
+  char *what =
+      c->current[0] ? cli_format("%s", c->current) : cli_format("%s %s", c->example->name, hl_dtype_text(c->dtype));
+  c->lost++;
+  printf("%s: %s\n", what, how);
+  jw_open(&c->cases, NULL, '{');
+  jw_text(&c->cases, "case", what);
+  jw_text(&c->cases, "verdict", "lost");
+  jw_text(&c->cases, "words", how);
+  jw_close(&c->cases, '}');
   free(what);
 }
 
-static void check_examples(tally *t) {
-  jw_open(&t->j, "cases", '[');
-  for (uint32_t i = 0; i < hl_example_count && !t->trouble[0]; i++) {
-    const hl_example *e = hl_examples[i];
-    const int before = t->ok, bad = t->wrong + t->error + t->lost;
-    if (!bench_selected(t->o, e->name))
-      continue;
-    for (const hl_dtype *d = e->dtypes; *d != HL_DTYPE_NONE && !t->trouble[0]; d++)
-      if (t->o->dtype == HL_DTYPE_NONE || *d == t->o->dtype)
-        check_one(t, e, *d);
-    bench_progress(" ");
-    if (!t->trouble[0])
-      printf("%-16s %d right, %d not\n", e->name, t->ok - before, t->wrong + t->error + t->lost - bad);
+/* `silent`: it is ended, for it has said nothing for too long. */
+static void finish(const tally *t, child *c, bool silent) {
+  int status = 0;
+  char *how = NULL;
+  if (silent)
+    kill(c->pid, SIGKILL);
+  close(c->fd);
+  waitpid(c->pid, &status, 0);
+  if (silent)
+    how =
+        cli_format("no answer for %.0f seconds; its process was ended, the cases after it were not run", t->o->timeout);
+  else if (WIFSIGNALED(status))
+    how = cli_format("its process died of signal %d (%s); the cases after it were not run", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
+  if (how)
+    record_loss(c, how);
+  free(how);
+  free(c->text);
+  c->fd = -1;
+  c->done = true;
+}
+
+static void start(tally *t, child *c) {
+  int fd[2];
+  fflush(NULL);
+  c->pid = pipe(fd) == 0 ? fork() : -1;
+  if (c->pid < 0) {
+    record_loss(c, "no child process could be started");
+    c->done = true;
+    return;
   }
-  jw_close(&t->j, ']');
+  if (c->pid == 0) {
+    close(fd[0]);
+    FILE *out = fdopen(fd[1], "w");
+    _exit(out ? run_cases(t->o, c->example, c->dtype, out) : CLI_FAILED);
+  }
+  close(fd[1]);
+  c->fd = fd[0];
+  c->text = cli_alloc(MOST + 1, 1);
+  c->heard = cli_now();
+}
+
+/* Waits until one of those that run says something, ends, or has been silent for too long. */
+static void attend(tally *t) {
+  struct pollfd p[BENCH_JOBS];
+  child *of[BENCH_JOBS];
+  nfds_t n = 0;
+  double first = cli_now();
+  for (size_t i = 0; i < t->next; i++)
+    if (!t->children[i].done) {
+      of[n] = &t->children[i];
+      p[n] = (struct pollfd){.fd = of[n]->fd, .events = POLLIN};
+      first = of[n]->heard < first ? of[n]->heard : first;
+      n++;
+    }
+  const double left = first + t->o->timeout - cli_now();
+  const int wait = t->o->timeout <= 0 ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0;
+  if (poll(p, n, wait) < 0 && errno != EINTR)
+    return;
+  for (nfds_t i = 0; i < n; i++) {
+    if (p[i].revents && !listen_to(t, of[i]))
+      finish(t, of[i], false);
+    else if (t->o->timeout > 0 && cli_now() - of[i]->heard > t->o->timeout)
+      finish(t, of[i], true);
+  }
+}
+
+/* The totals of kernels all of whose dtypes are done, in the ladder's order. */
+static void tell(tally *t) {
+  while (t->told < t->count) {
+    const child *c = &t->children[t->told];
+    size_t end = t->told;
+    int ok = 0, bad = 0;
+    for (; end < t->count && t->children[end].example == c->example; end++) {
+      if (!t->children[end].done)
+        return;
+      ok += t->children[end].ok;
+      bad += t->children[end].wrong + t->children[end].error + t->children[end].lost;
+    }
+    bench_progress(" ");
+    printf("%-16s %d right, %d not\n", c->example->name, ok, bad);
+    t->told = end;
+  }
+}
+
+static void list_children(tally *t) {
+  size_t most = 0;
+  for (uint32_t i = 0; i < hl_example_count; i++)
+    for (const hl_dtype *d = hl_examples[i]->dtypes; *d != HL_DTYPE_NONE; d++)
+      most++;
+  t->children = cli_alloc(most + 1, sizeof *t->children);
+  for (uint32_t i = 0; i < hl_example_count; i++)
+    for (const hl_dtype *d = hl_examples[i]->dtypes; *d != HL_DTYPE_NONE; d++)
+      if (bench_selected(t->o, hl_examples[i]->name) && (t->o->dtype == HL_DTYPE_NONE || *d == t->o->dtype))
+        t->children[t->count++] = (child){.example = hl_examples[i], .dtype = *d, .fd = -1};
+}
+
+static void run_all(tally *t) {
+  size_t running = 0;
+  while (running || (t->next < t->count && !t->trouble[0])) {
+    if (running < (size_t)t->o->jobs && t->next < t->count && !t->trouble[0])
+      start(t, &t->children[t->next++]);
+    else
+      attend(t);
+    running = 0;
+    for (size_t i = 0; i < t->next; i++)
+      running += !t->children[i].done;
+    tell(t);
+  }
+}
+
+static child write_cases(tally *t, json *j) {
+  child sum = {0};
+  jw_open(j, "cases", '[');
+  for (size_t i = 0; i < t->count; i++) {
+    child *c = &t->children[i];
+    if (c->cases.out.text)
+      jw_raw(j, NULL, c->cases.out.text);
+    jw_free(&c->cases);
+    sum.ok += c->ok, sum.wrong += c->wrong, sum.error += c->error, sum.lost += c->lost;
+  }
+  jw_close(j, ']');
+  return sum;
 }
 
 /* In a child too: a process that forks after it used CUDA has no CUDA in its children. */
 int bench_check(const bench_options *o) {
   tally t = {.o = o};
-  jw_open(&t.j, NULL, '{');
-  report_environment(&t.j, o, NULL, "", "");
-  jw_text(&t.j, "checked_device", o->device);
-  check_examples(&t);
-  jw_integer(&t.j, "right", t.ok);
-  jw_integer(&t.j, "wrong", t.wrong);
-  jw_integer(&t.j, "error", t.error);
-  jw_integer(&t.j, "lost", t.lost);
+  json j = {0};
+  list_children(&t);
+  if (!t.count) {
+    free(t.children);
+    return cli_misuse(o->who, "no kernel matches --filter and --dtype");
+  }
+  run_all(&t);
+  jw_open(&j, NULL, '{');
+  report_environment(&j, o, NULL, "", "");
+  jw_text(&j, "checked_device", o->device);
+  const child sum = write_cases(&t, &j);
+  free(t.children);
+  jw_integer(&j, "right", sum.ok);
+  jw_integer(&j, "wrong", sum.wrong);
+  jw_integer(&j, "error", sum.error);
+  jw_integer(&j, "lost", sum.lost);
   if (t.trouble[0])
-    jw_text(&t.j, "trouble", t.trouble);
-  jw_close(&t.j, '}');
-  const int code = report_write(o, &t.j);
+    jw_text(&j, "trouble", t.trouble);
+  jw_close(&j, '}');
+  const int code = report_write(o, &j);
   if (t.trouble[0])
     return cli_fail(o->who, "device %s: %s", o->device, t.trouble);
-  if (t.ok + t.wrong + t.error + t.lost == 0)
-    return cli_misuse(o->who, "no kernel matches --filter and --dtype");
-  printf("%s: %d right, %d wrong, %d errors, %d hung or crashed\n", o->device, t.ok, t.wrong, t.error, t.lost);
-  return t.wrong + t.error + t.lost ? CLI_FAILED : code;
+  printf("%s: %d right, %d wrong, %d errors, %d hung or crashed\n", o->device, sum.ok, sum.wrong, sum.error, sum.lost);
+  return sum.wrong + sum.error + sum.lost ? CLI_FAILED : code;
 }

@@ -43,6 +43,7 @@ static const char help[] =
     "  --html FILE       the same as a page with a roofline and bars\n"
     "  --cublas FILE     the cuBLAS library, where libcublas.so.13 or .12 is not found by name\n"
     "  --configs N       check: random configurations beside the default one (5)\n"
+    "  --jobs N          check: processes at a time (1)\n"
     "  --target T        compile: for a target that is not here, nvptx:sm_90a\n"
     "  --seed N          of the data; left out: a fresh one\n"
     "  -h, --help        this text\n\n"
@@ -69,6 +70,7 @@ static const struct option table[] = {
     {"max-noise", required_argument, 0, 18},
     {"max-time", required_argument, 0, 19},
     {"target", required_argument, 0, 20},
+    {"jobs", required_argument, 0, 21},
     {"help", no_argument, 0, 'h'},
     {0},
 };
@@ -150,6 +152,8 @@ static int take(bench_options *o, int option) {
     return number(o->who, "timeout", 0, 1e6, &o->timeout);
   case 12:
     return integer(o->who, "configs", 0, 1000, &o->configs);
+  case 21:
+    return integer(o->who, "jobs", 1, BENCH_JOBS, &o->jobs);
   case 13:
     return cli_seed_parse(o->who, optarg, &o->seed);
   case 16:
@@ -180,7 +184,7 @@ static const command commands[] = {
      " filter device shape dtype config threads pairs min-time timeout json cublas seed csv html cold hot max-noise "
      "max-time "},
     {"launch", "hl-bench launch", bench_launch, " device config threads pairs timeout json seed "},
-    {"check", "hl-bench check", bench_check, " filter device dtype timeout json configs seed "},
+    {"check", "hl-bench check", bench_check, " filter device dtype timeout json configs jobs seed "},
     {"compile", "hl-bench compile", bench_compile,
      " filter device target shape dtype config threads pairs timeout json "},
     {"coldstart", "hl-bench coldstart", bench_coldstart, " filter device dtype pairs json "},
@@ -240,6 +244,7 @@ int main(int argc, char **argv) {
                      .max_time = 2,
                      .timeout = 300,
                      .configs = 5,
+                     .jobs = 1,
                      .argc = argc,
                      .argv = argv};
   o.seed = cli_fresh_seed();
