@@ -427,127 +427,126 @@ static void test_value_gather(void **state) {
 
 /* ---- mistakes ---- */
 
-static hl_kernel *mistake(hl_context *ctx, int which) {
-  hl_builder *b = begin(ctx, "mistake");
-  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N"), k = hl_dim_static(b, 8);
-  const hl_value x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){m, n}, 2, HL_IN);
-  const hl_value w = hl_param_tensor(b, "w", HL_F32, (hl_dim[]){k, k}, 2, HL_IN);
-  const hl_value ids = hl_param_tensor(b, "ids", HL_I32, &m, 1, HL_IN);
-  const hl_value one = hl_param_tensor(b, "one", HL_F32, (hl_dim[]){hl_dim_static(b, 1), n}, 2, HL_INOUT);
-  hl_value t[2];
-  hl_tile_begin(b, I(hl_size(b, x, 0), hl_size(b, x, 1)), 2, t);
-  const hl_value v = hl_load(b, x, t, 2), id = hl_load(b, ids, t, 1);
-  hl_access_options o = HL_ACCESS_OPTIONS_INIT;
+typedef struct tensors {
+  hl_dim k;                   /* 8 */
+  hl_value x, w, ids, one, v; /* [M, N], [8, 8], [M] integers, [1, N]; x[t] */
+} tensors;
+
+static int which;
+
+static void wrong_slice(hl_builder *b, const tensors *p) {
   switch (which) {
-  case 0:
-    (void)hl_load(b, x, I(v, t[1]), 2);
-    break;
-  case 1:
-    (void)hl_load(b, x, I(t[0], HL_NEW), 2);
-    break;
   case 2:
-    (void)hl_slice(b, w, 0, 0, HL_SLICE_OPEN, 0);
+    (void)hl_slice(b, p->w, 0, 0, HL_SLICE_OPEN, 0);
     break;
   case 3:
-    (void)hl_slice(b, w, 2, 0, HL_SLICE_OPEN, 1);
+    (void)hl_slice(b, p->w, 2, 0, HL_SLICE_OPEN, 1);
     break;
   case 4:
-    (void)hl_slice(b, x, 1, 0, -1, 1);
+    (void)hl_slice(b, p->x, 1, 0, -1, 1);
     break;
   case 5:
-    (void)hl_slice(b, w, 0, 5, 3, 1);
+    (void)hl_slice(b, p->w, 0, 5, 3, 1);
     break;
   case 6:
-    (void)hl_load(b, w, I(hl_slice(b, w, 0, 0, 4, 1), hl_slice(b, w, 0, 4, 8, 1)), 2);
-    break;
-  case 7:
-    (void)hl_load(b, x, I(id, hl_load(b, w, I(HL_ALL, hl_const_i(b, 0)), 2)), 2);
-    break;
-  case 8:
-    (void)hl_load(b, x, I(id, hl_cast(b, hl_load(b, w, I(HL_ALL, hl_const_i(b, 0)), 2), HL_I32)), 2);
-    break;
-  case 9:
-    hl_store(b, one, t, 2, v);
-    break;
-  case 10:
-    o.other = v;
-    hl_store_ex(b, one, I(hl_const_i(b, 0), t[1]), 2, v, &o);
-    break;
-  case 11:
-    o.evict = (hl_evict)77;
-    (void)hl_load_ex(b, x, t, 2, &o);
+    (void)hl_load(b, p->w, I(hl_slice(b, p->w, 0, 0, 4, 1), hl_slice(b, p->w, 0, 4, 8, 1)), 2);
     break;
   case 12:
     (void)hl_slice_dim(b, hl_const_i(b, 0), hl_dim_named(b, "Z"), 1);
     break;
-  case 13:
-    (void)hl_slice_dim(b, v, k, 1);
-    break;
-  case 14:
-    (void)hl_gather(b, v, 2, id);
-    break;
-  case 15:
-    (void)hl_gather(b, v, 1, id);
-    break;
-  case 16:
-    (void)hl_gather(b, v, 1, v);
-    break;
-  case 17:
-    (void)hl_subscript(b, v, I(HL_ALL, HL_NEW), 2);
-    break;
   default:
-    (void)hl_subscript(b, v, I(HL_ALL, id), 2);
+    (void)hl_slice_dim(b, p->v, p->k, 1);
     break;
   }
+}
+
+static void wrong_access(hl_builder *b, const tensors *p, const hl_value *t) {
+  const hl_value id = hl_load(b, p->ids, t, 1);
+  hl_access_options o = HL_ACCESS_OPTIONS_INIT;
+  switch (which) {
+  case 0:
+    (void)hl_load(b, p->x, I(p->v, t[1]), 2);
+    break;
+  case 1:
+    (void)hl_load(b, p->x, I(t[0], HL_NEW), 2);
+    break;
+  case 7:
+    (void)hl_load(b, p->x, I(id, hl_load(b, p->w, I(HL_ALL, hl_const_i(b, 0)), 2)), 2);
+    break;
+  case 8:
+    (void)hl_load(b, p->x, I(id, hl_cast(b, hl_load(b, p->w, I(HL_ALL, hl_const_i(b, 0)), 2), HL_I32)), 2);
+    break;
+  case 9:
+    hl_store(b, p->one, t, 2, p->v);
+    break;
+  case 10:
+    o.other = p->v;
+    hl_store_ex(b, p->one, I(hl_const_i(b, 0), t[1]), 2, p->v, &o);
+    break;
+  case 11:
+    o.evict = (hl_evict)77;
+    (void)hl_load_ex(b, p->x, t, 2, &o);
+    break;
+  case 14:
+    (void)hl_gather(b, p->v, 2, id);
+    break;
+  case 15:
+    (void)hl_gather(b, p->v, 1, id);
+    break;
+  case 16:
+    (void)hl_gather(b, p->v, 1, p->v);
+    break;
+  case 17:
+    (void)hl_subscript(b, p->v, I(HL_ALL, HL_NEW), 2);
+    break;
+  default:
+    (void)hl_subscript(b, p->v, I(HL_ALL, id), 2);
+    break;
+  }
+}
+
+static hl_kernel *mistake(hl_context *ctx) {
+  hl_builder *b = begin(ctx, "mistake");
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  tensors p = {.k = hl_dim_static(b, 8)};
+  p.x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){m, n}, 2, HL_IN);
+  p.w = hl_param_tensor(b, "w", HL_F32, (hl_dim[]){p.k, p.k}, 2, HL_IN);
+  p.ids = hl_param_tensor(b, "ids", HL_I32, &m, 1, HL_IN);
+  p.one = hl_param_tensor(b, "one", HL_F32, (hl_dim[]){hl_dim_static(b, 1), n}, 2, HL_INOUT);
+  hl_value t[2];
+  hl_tile_begin(b, I(hl_size(b, p.x, 0), hl_size(b, p.x, 1)), 2, t);
+  p.v = hl_load(b, p.x, t, 2);
+  if ((which >= 2 && which <= 6) || which == 12 || which == 13)
+    wrong_slice(b, &p);
+  else
+    wrong_access(b, &p, t);
   hl_tile_end(b, NULL, NULL);
   return every_finish(b);
 }
 
-#define MISTAKE(n)                                                                                                     \
-  static hl_kernel *mistake_##n(hl_context *ctx) {                                                                     \
-    return mistake(ctx, n);                                                                                            \
-  }
-MISTAKE(0)
-MISTAKE(1)
-MISTAKE(2)
-MISTAKE(3)
-MISTAKE(4)
-MISTAKE(5)
-MISTAKE(6)
-MISTAKE(7)
-MISTAKE(8)
-MISTAKE(9)
-MISTAKE(10)
-MISTAKE(11)
-MISTAKE(12)
-MISTAKE(13)
-MISTAKE(14)
-MISTAKE(15)
-MISTAKE(16)
-MISTAKE(17)
-MISTAKE(18)
-
 static void test_mistakes(void **state) {
+  static const char *const words[][4] = {{"index 1 of x", "f32", "integer"},
+                                         {"2 indices", "rank 2"},
+                                         {"step is 0"},
+                                         {"w has no dimension 2"},
+                                         {"depends on the size of dimension N of x", "hl_slice_dim"},
+                                         {"5:3:1", "dimension 0 of w", "empty"},
+                                         {"indices 1 and 2 of w", "slices of one length", "tile"},
+                                         {"index 2 of x", "f32"},
+                                         {"do not broadcast"},
+                                         {"store", "dimension of size 1 of one", "index 0"},
+                                         {"store", "other", "loads"},
+                                         {"eviction hint 77"},
+                                         {"no tensor", "dimension Z"},
+                                         {"first position", "integer scalar"},
+                                         {"gather: axis 2", "rank 2"},
+                                         {"gather", "shape", "but for axis 1"},
+                                         {"gather", "f32", "integers"},
+                                         {"1 times HL_ALL", "rank 2"},
+                                         {"HL_ALL and HL_NEW", "hl_gather"}};
   (void)state;
-  build_fails(mistake_0, (const char *[]){"index 1 of x", "f32", "integer", NULL});
-  build_fails(mistake_1, (const char *[]){"2 indices", "rank 2", NULL});
-  build_fails(mistake_2, (const char *[]){"step is 0", NULL});
-  build_fails(mistake_3, (const char *[]){"w has no dimension 2", NULL});
-  build_fails(mistake_4, (const char *[]){"depends on the size of dimension N of x", "hl_slice_dim", NULL});
-  build_fails(mistake_5, (const char *[]){"5:3:1", "dimension 0 of w", "empty", NULL});
-  build_fails(mistake_6, (const char *[]){"indices 1 and 2 of w", "slices of one length", "tile", NULL});
-  build_fails(mistake_7, (const char *[]){"index 2 of x", "f32", NULL});
-  build_fails(mistake_8, (const char *[]){"do not broadcast", NULL});
-  build_fails(mistake_9, (const char *[]){"store", "dimension of size 1 of one", "index 0", NULL});
-  build_fails(mistake_10, (const char *[]){"store", "other", "loads", NULL});
-  build_fails(mistake_11, (const char *[]){"eviction hint 77", NULL});
-  build_fails(mistake_12, (const char *[]){"no tensor", "dimension Z", NULL});
-  build_fails(mistake_14, (const char *[]){"gather: axis 2", "rank 2", NULL});
-  build_fails(mistake_15, (const char *[]){"gather", "shape", "but for axis 1", NULL});
-  build_fails(mistake_16, (const char *[]){"gather", "f32", "integers", NULL});
-  build_fails(mistake_17, (const char *[]){"1 times HL_ALL", "rank 2", NULL});
-  build_fails(mistake_18, (const char *[]){"HL_ALL and HL_NEW", "hl_gather", NULL});
-  build_fails(mistake_13, (const char *[]){"first position", "integer scalar", NULL});
+  for (which = 0; which < (int)COUNT(words); which++)
+    build_fails(mistake, words[which]);
 }
 
 int main(void) {

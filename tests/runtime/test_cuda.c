@@ -81,7 +81,10 @@ static void test_open(void **state) {
   assert_fails(hl_device_open(ctx, "cuda", &d, &dev), HL_ERR_DRIVER, d, "exclusively");
   fail_next(NULL, 0);
   hl_context_destroy(ctx);
+}
 
+static void test_info(void **state) {
+  (void)state;
   static const struct {
     int major, minor;
     const char *target;
@@ -200,16 +203,23 @@ static void call_init(call *c, fixture *f) {
   c->args[3] = rt_i64(-3);
 }
 
+static hl_plan *plan_axpy(fixture *f, rt_axpy *p) {
+  hl_diag d;
+  hl_plan *plan;
+  hl_blob *blob = cubin(0);
+  kernel(p, HLR_IMAGE_CUBIN, blob);
+  assert_ok(hlr_plan_create(f->dev, &p->program, &d, &plan), d);
+  hl_blob_release(blob);
+  return plan;
+}
+
 static void test_launch(void **state) {
   (void)state;
   fixture *f = open_cuda("cuda");
   hl_diag d;
   rt_axpy p;
-  hl_blob *blob = cubin(0);
-  kernel(&p, HLR_IMAGE_CUBIN, blob);
-  hl_plan *plan;
   fake->attribute_sets = 0;
-  assert_ok(hlr_plan_create(f->dev, &p.program, &d, &plan), d);
+  hl_plan *plan = plan_axpy(f, &p);
   assert_int_equal(fake->attribute_sets, 1);
   call c;
   call_init(&c, f);
@@ -222,10 +232,26 @@ static void test_launch(void **state) {
   assert_int_equal(fake->threads, 384);
   assert_int_equal(fake->shared, 200000);
   assert_ptr_equal(fake->stream, &native);
+  c.tx.shape[0] = c.ty.shape[0] = 0; /* no program, no launch */
+  assert_ok(hl_launch(plan, NULL, c.args, 4, NULL, &d), d);
+  assert_int_equal(fake->launches, 1);
+  hl_stream_destroy(stream);
+  hl_plan_destroy(plan);
+  free(c.x);
+  close_cuda(f);
+}
 
+static void test_prepared(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  rt_axpy p;
+  hl_plan *plan = plan_axpy(f, &p);
+  call c;
+  call_init(&c, f);
   hl_prepared *prep;
   assert_ok(hl_prepared_create(plan, c.args, 4, NULL, &d, &prep), d);
-  long gets, pushes = fake->pushes;
+  long pushes = fake->pushes;
   assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
   assert_null(fake->stream);
   assert_ptr_equal(*(void **)fake->params[0], c.x);
@@ -238,30 +264,51 @@ static void test_launch(void **state) {
   void *context = fake->made;
   fake->current = context;
   pushes = fake->pushes;
-  gets = fake->gets;
+  const long gets = fake->gets;
   assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
   assert_int_equal(fake->pushes, pushes);
   assert_int_equal(fake->gets - gets, 1);
   assert_ptr_equal(fake->current, context);
   fake->current = NULL;
+  hl_prepared_destroy(prep);
+  hl_plan_destroy(plan);
+  free(c.x);
+  close_cuda(f);
+}
 
+static void test_failing_launch(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  rt_axpy p;
+  hl_plan *plan = plan_axpy(f, &p);
+  call c;
+  call_init(&c, f);
+  hl_prepared *prep;
+  assert_ok(hl_prepared_create(plan, c.args, 4, NULL, &d, &prep), d);
   fail_next("cuLaunchKernel", 701);
   assert_fails(hl_launch(plan, NULL, c.args, 4, NULL, &d), HL_ERR_LIMIT, d, "registers");
   assert_int_equal(hl_prepared_launch(prep, NULL), HL_ERR_LIMIT);
   fail_next("cuCtxPushCurrent_v2", 3);
   assert_fails(hl_launch(plan, NULL, c.args, 4, NULL, &d), HL_ERR_DRIVER, d, "launching a kernel");
   fail_next(NULL, 0);
-
-  c.tx.shape[0] = c.ty.shape[0] = 0; /* no program, no launch */
-  long launches = fake->launches;
-  assert_ok(hl_launch(plan, NULL, c.args, 4, NULL, &d), d);
-  assert_int_equal(fake->launches, launches);
   hl_prepared_destroy(prep);
-  hl_stream_destroy(stream);
   hl_plan_destroy(plan);
+  free(c.x);
+  close_cuda(f);
+}
 
+static void test_clusters(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  rt_axpy p;
+  hl_blob *blob = cubin(0);
+  hl_plan *plan;
+  call c;
+  call_init(&c, f);
+  kernel(&p, HLR_IMAGE_CUBIN, blob);
   p.steps[0].cluster = 3; /* grids are whole clusters */
-  c.tx.shape[0] = c.ty.shape[0] = 200;
   assert_ok(hlr_plan_create(f->dev, &p.program, &d, &plan), d);
   assert_ok(hl_launch(plan, NULL, c.args, 4, NULL, &d), d);
   assert_int_equal(fake->launches_ex, 1);
@@ -290,20 +337,20 @@ static void keep_log(void *user, hl_log_level level, hl_str text) {
     snprintf(log_text, sizeof log_text, "%.*s", (int)text.len, text.ptr);
 }
 
-static void test_load(void **state) {
-  (void)state;
-  fixture *f = open_cuda("cuda");
-  f->ctx->log = keep_log;
-  hl_diag d;
-  hl_plan *plan;
-  rt_axpy p;
-  hl_blob *ptx = hli_blob_create(NULL, ".version 9.9", 12), *good = cubin(0), *cut = cubin(100), *empty = cubin(1);
 #define REFUSED(status, part)                                                                                          \
   do {                                                                                                                 \
     assert_fails(hlr_plan_create(f->dev, &p.program, &d, &plan), status, d, part);                                     \
     assert_int_equal(fake->live_modules, 0);                                                                           \
     assert_int_equal(fake->pushes, fake->pops);                                                                        \
   } while (0)
+
+static void test_images(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  hl_plan *plan;
+  rt_axpy p;
+  hl_blob *ptx = hli_blob_create(NULL, ".version 9.9", 12), *good = cubin(0), *cut = cubin(100), *empty = cubin(1);
   kernel(&p, HLR_IMAGE_ELF_SO, good);
   REFUSED(HL_ERR_UNSUPPORTED, "compile it for the target 'nvptx:sm_90a'");
   kernel(&p, HLR_IMAGE_PTX, NULL);
@@ -314,6 +361,20 @@ static void test_load(void **state) {
   REFUSED(HL_ERR_IO, "too short");
   kernel(&p, HLR_IMAGE_CUBIN, ptx);
   REFUSED(HL_ERR_IO, "too short");
+  hl_blob_release(ptx);
+  hl_blob_release(good);
+  hl_blob_release(cut);
+  hl_blob_release(empty);
+  close_cuda(f);
+}
+
+static void test_block_limits(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  hl_diag d;
+  hl_plan *plan;
+  rt_axpy p;
+  hl_blob *ptx = hli_blob_create(NULL, ".version 9.9", 12);
   kernel(&p, HLR_IMAGE_PTX, ptx);
   p.steps[0].shared_bytes = 232449;
   REFUSED(HL_ERR_LIMIT, "needs 232449 bytes of shared memory, a block on Fake GPU 0 has 232448");
@@ -327,6 +388,19 @@ static void test_load(void **state) {
   fake->max_threads = 256;
   REFUSED(HL_ERR_LIMIT, "its registers allow 256");
   fake->max_threads = 1024;
+  hl_blob_release(ptx);
+  close_cuda(f);
+}
+
+static void test_failing_load(void **state) {
+  (void)state;
+  fixture *f = open_cuda("cuda");
+  f->ctx->log = keep_log;
+  hl_diag d;
+  hl_plan *plan;
+  rt_axpy p;
+  hl_blob *ptx = hli_blob_create(NULL, ".version 9.9", 12);
+  kernel(&p, HLR_IMAGE_PTX, ptx);
   strcpy(p.steps[0].entry, "missing");
   REFUSED(HL_ERR_DRIVER, "no such function");
   strcpy(p.steps[0].entry, "axpy");
@@ -352,9 +426,6 @@ static void test_load(void **state) {
   REFUSED(HL_ERR_DRIVER, "current");
   fail_next(NULL, 0);
   hl_blob_release(ptx);
-  hl_blob_release(good);
-  hl_blob_release(cut);
-  hl_blob_release(empty);
   close_cuda(f);
 }
 
@@ -493,9 +564,11 @@ static int load_fake(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_open),     cmocka_unit_test(test_memory),        cmocka_unit_test(test_launch),
-      cmocka_unit_test(test_load),     cmocka_unit_test(test_no_clusters),   cmocka_unit_test(test_capture),
-      cmocka_unit_test(test_pointers), cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_open),         cmocka_unit_test(test_info),          cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_launch),       cmocka_unit_test(test_prepared),      cmocka_unit_test(test_failing_launch),
+      cmocka_unit_test(test_clusters),     cmocka_unit_test(test_images),        cmocka_unit_test(test_block_limits),
+      cmocka_unit_test(test_failing_load), cmocka_unit_test(test_no_clusters),   cmocka_unit_test(test_capture),
+      cmocka_unit_test(test_pointers),     cmocka_unit_test(test_out_of_memory),
   };
   return cmocka_run_group_tests(tests, load_fake, NULL);
 }

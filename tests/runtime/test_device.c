@@ -127,6 +127,37 @@ static void test_register(void **state) {
   hl_context_destroy(ctx);
 }
 
+/* What one buffer of `bytes` takes and refuses; `foreign` is a stream of another device. */
+static void check_buffer(hl_device *dev, size_t bytes, hl_stream *stream, hl_stream *foreign) {
+  hl_diag d;
+  hl_buffer *buf;
+  char *in = malloc(bytes), *out = malloc(bytes);
+  memset(in, 'q', bytes);
+  assert_ok(hl_buffer_create(dev, bytes, &d, &buf), d);
+  assert_int_equal((uintptr_t)hl_buffer_data(buf) % 256, 0);
+  assert_int_equal(hl_buffer_size(buf), bytes);
+  assert_ok(hl_buffer_fill(buf, 7, NULL, &d), d);
+  assert_ok(hl_buffer_read(buf, 0, out, bytes, NULL, &d), d);
+  assert_ok(hl_device_synchronize(dev, &d), d);
+  for (size_t i = 0; i < bytes; i++)
+    assert_int_equal(out[i], 7);
+  assert_ok(hl_buffer_write(buf, bytes / 2, in, bytes - bytes / 2, stream, &d), d);
+  assert_ok(hl_buffer_read(buf, 0, out, bytes, stream, &d), d);
+  assert_ok(hl_stream_synchronize(stream, &d), d);
+  for (size_t i = 0; i < bytes; i++)
+    assert_int_equal(out[i], i < bytes / 2 ? 7 : 'q');
+  assert_fails(hl_buffer_write(buf, 1, in, bytes, NULL, &d), HL_ERR_ARG, d, "do not fit");
+  assert_fails(hl_buffer_read(buf, SIZE_MAX, out, 2, NULL, &d), HL_ERR_ARG, d, "do not fit");
+  assert_fails(hl_buffer_read(buf, 0, NULL, bytes, NULL, &d), HL_ERR_ARG, d, "NULL");
+  assert_ok(hl_buffer_read(buf, bytes, NULL, 0, NULL, &d), d); /* nothing */
+  assert_fails(hl_buffer_read(buf, 0, out, bytes, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
+  assert_fails(hl_buffer_write(buf, 0, in, bytes, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
+  assert_fails(hl_buffer_fill(buf, 0, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
+  free(in);
+  free(out);
+  hl_buffer_destroy(buf);
+}
+
 static void test_buffers(void **state) {
   const char *name = *state;
   rt_heap heap = {0};
@@ -143,33 +174,8 @@ static void test_buffers(void **state) {
   assert_fails(hl_buffer_create(dev, SIZE_MAX - 100, &d, &buf), HL_ERR_MEMORY, d, "buffer");
   assert_ok(hl_stream_create(dev, &d, &stream), d);
   assert_ok(hl_stream_create(other, &d, &foreign), d);
-  for (size_t bytes = 1; bytes < 5000; bytes += 777) {
-    assert_ok(hl_buffer_create(dev, bytes, &d, &buf), d);
-    assert_int_equal((uintptr_t)hl_buffer_data(buf) % 256, 0);
-    assert_int_equal(hl_buffer_size(buf), bytes);
-    char *in = malloc(bytes), *out = malloc(bytes);
-    memset(in, 'q', bytes);
-    assert_ok(hl_buffer_fill(buf, 7, NULL, &d), d);
-    assert_ok(hl_buffer_read(buf, 0, out, bytes, NULL, &d), d);
-    assert_ok(hl_device_synchronize(dev, &d), d);
-    for (size_t i = 0; i < bytes; i++)
-      assert_int_equal(out[i], 7);
-    assert_ok(hl_buffer_write(buf, bytes / 2, in, bytes - bytes / 2, stream, &d), d);
-    assert_ok(hl_buffer_read(buf, 0, out, bytes, stream, &d), d);
-    assert_ok(hl_stream_synchronize(stream, &d), d);
-    for (size_t i = 0; i < bytes; i++)
-      assert_int_equal(out[i], i < bytes / 2 ? 7 : 'q');
-    assert_fails(hl_buffer_write(buf, 1, in, bytes, NULL, &d), HL_ERR_ARG, d, "do not fit");
-    assert_fails(hl_buffer_read(buf, SIZE_MAX, out, 2, NULL, &d), HL_ERR_ARG, d, "do not fit");
-    assert_fails(hl_buffer_read(buf, 0, NULL, bytes, NULL, &d), HL_ERR_ARG, d, "NULL");
-    assert_ok(hl_buffer_read(buf, bytes, NULL, 0, NULL, &d), d); /* nothing */
-    assert_fails(hl_buffer_read(buf, 0, out, bytes, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
-    assert_fails(hl_buffer_write(buf, 0, in, bytes, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
-    assert_fails(hl_buffer_fill(buf, 0, foreign, &d), HL_ERR_ARG, d, "the stream belongs to");
-    free(in);
-    free(out);
-    hl_buffer_destroy(buf);
-  }
+  for (size_t bytes = 1; bytes < 5000; bytes += 777)
+    check_buffer(dev, bytes, stream, foreign);
   assert_int_equal(hl_buffer_fill(NULL, 0, NULL, NULL), HL_ERR_ARG);
   assert_int_equal(hl_buffer_read(NULL, 0, NULL, 0, NULL, NULL), HL_ERR_ARG);
   hl_buffer_destroy(NULL);

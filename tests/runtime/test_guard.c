@@ -81,8 +81,12 @@ static void test_form(void **state) {
   REFUSED(f, "2147483648 does not fit i32");
   f->args[3] = rt_f64(1);
   REFUSED(f, "pass an integer");
-  f->args[3] = rt_i64(0);
+  drop(f, 1);
+}
 
+static void test_form_of_tensors(void **state) {
+  (void)state;
+  fixture *f = make(NULL);
   f->tx.tensor.dtype = hl_dtype_to_dl(HL_BF16);
   REFUSED(f, "the tensor holds bf16, the plan was made for f32");
   f->tx.tensor.dtype = (hl_dl_dtype){2, 32, 4};
@@ -116,7 +120,7 @@ static void test_form(void **state) {
   f->tx.strides[0] = 1;
   f->tx.shape[0] = f->ty.shape[0] = INT64_MAX;
   REFUSED(f, "exceeds the address space");
-  drop(f, 1);
+  drop(f, 0);
 }
 
 static void exact_multiple(rt_axpy *p) {
@@ -206,8 +210,12 @@ static void test_overlap(void **state) {
   none.size = 0;
   assert_fails(hl_launch(f->plan, NULL, f->args, 4, &none, &d), HL_ERR_ARG, d, "HL_LAUNCH_OPTIONS_INIT");
   drop(f, 2);
+}
 
-  f = make(alias_pair);
+static void test_overlap_allowed(void **state) {
+  (void)state;
+  hl_diag d;
+  fixture *f = make(alias_pair);
   f->ty.tensor.data = f->x;
   assert_ok(go(f, &d), d);
   drop(f, 1);
@@ -215,8 +223,13 @@ static void test_overlap(void **state) {
   f->ty.tensor.data = f->x;
   REFUSED(f, "parameter 'x': it is written");
   drop(f, 0);
+}
 
-  f = make(loose_strides); /* the stride decides what is touched, negative ones too */
+/* The stride decides what is touched, negative ones too. */
+static void test_overlap_strides(void **state) {
+  (void)state;
+  hl_diag d;
+  fixture *f = make(loose_strides);
   f->tx.tensor.strides = f->tx.strides;
   f->ty.tensor.strides = f->ty.strides;
   f->tx.strides[0] = -1;
@@ -239,8 +252,13 @@ static void test_overlap(void **state) {
   f->tx.strides[0] = INT64_MAX / 2;
   REFUSED(f, "exceeds the address space");
   drop(f, 2);
+}
 
-  f = make(matrices); /* two column blocks of one 16 x 16 matrix */
+/* Two column blocks of one 16 x 16 matrix. */
+static void test_overlap_blocks(void **state) {
+  (void)state;
+  hl_diag d;
+  fixture *f = make(matrices);
   rt_tensor(&f->tx, f->dev, f->x, HL_F32, 2, 16, 8, 0);
   rt_tensor(&f->ty, f->dev, f->x + 8, HL_F32, 2, 16, 8, 0);
   f->tx.tensor.strides = f->tx.strides;
@@ -507,10 +525,18 @@ static void test_malformed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_form),           cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_degenerate),     cmocka_unit_test(test_overlap),
-      cmocka_unit_test(test_overlap_random), cmocka_unit_test(test_limits),
-      cmocka_unit_test(test_workspace),      cmocka_unit_test(test_stream_workspace),
+      cmocka_unit_test(test_form),
+      cmocka_unit_test(test_form_of_tensors),
+      cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_degenerate),
+      cmocka_unit_test(test_overlap),
+      cmocka_unit_test(test_overlap_allowed),
+      cmocka_unit_test(test_overlap_strides),
+      cmocka_unit_test(test_overlap_blocks),
+      cmocka_unit_test(test_overlap_random),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_workspace),
+      cmocka_unit_test(test_stream_workspace),
       cmocka_unit_test(test_malformed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,35 +54,30 @@ typedef struct mixed {
   uint8_t tail;
 } mixed;
 
-static void test_layout(void **state) {
-  (void)state;
-  static const hl_dtype types[] = {HL_I8,  HL_DTYPE_NONE, HL_BOOL, HL_I16,  HL_U8,  HL_I32, HL_U16,
-                                   HL_F64, HL_F16,        HL_I64,  HL_BF16, HL_F32, HL_U32, HL_U8};
-  static const size_t offsets[] = {
-      offsetof(mixed, i8),   offsetof(mixed, p),   offsetof(mixed, b),   offsetof(mixed, i16), offsetof(mixed, u8),
-      offsetof(mixed, i32),  offsetof(mixed, u16), offsetof(mixed, f64), offsetof(mixed, f16), offsetof(mixed, i64),
-      offsetof(mixed, bf16), offsetof(mixed, f32), offsetof(mixed, u32), offsetof(mixed, tail)};
-  enum { N = 14 };
-  fixture f = open_null();
+enum { MIXED = 14 };
+static const hl_dtype mixed_types[MIXED] = {HL_I8,  HL_DTYPE_NONE, HL_BOOL, HL_I16,  HL_U8,  HL_I32, HL_U16,
+                                            HL_F64, HL_F16,        HL_I64,  HL_BF16, HL_F32, HL_U32, HL_U8};
+
+/* Launches a kernel of such parameters (NONE: the tensor) once and returns what the device was given. */
+static hl_null_launch launch_mixed(hl_device *dev, rt_vector *t) {
+  static const int64_t values[MIXED] = {-5, 0, 1, -300, 250, -70000, 65000, 0, 0, -5000000000, 0, 0, 4000000000, 9};
   hl_diag d;
   hlr_dim dim = {"N", 4, 1};
-  hlr_param params[N] = {0};
-  hlr_slot slots[N];
-  hl_arg args[N];
-  static const int64_t values[N] = {-5, 0, 1, -300, 250, -70000, 65000, 0, 0, -5000000000, 0, 0, 4000000000, 9};
-  rt_vector t;
-  rt_tensor(&t, f.dev, &t, HL_I32, 1, 4, 0, 0);
-  for (int i = 0; i < N; i++) {
-    bool tensor = types[i] == HL_DTYPE_NONE;
-    bool floating = types[i] == HL_F16 || types[i] == HL_BF16 || types[i] == HL_F32 || types[i] == HL_F64;
+  hlr_param params[MIXED] = {0};
+  hlr_slot slots[MIXED];
+  hl_arg args[MIXED];
+  for (int i = 0; i < MIXED; i++) {
+    const hl_dtype type = mixed_types[i];
+    const bool tensor = type == HL_DTYPE_NONE;
+    const bool floating = type == HL_F16 || type == HL_BF16 || type == HL_F32 || type == HL_F64;
     snprintf(params[i].name, sizeof params[i].name, "p%d", i);
     params[i].is_tensor = tensor;
     params[i].rank = tensor;
     params[i].align = 1;
     params[i].strides[0] = HLR_DYNAMIC;
-    params[i].dtype = tensor ? HL_I32 : types[i];
-    slots[i] = (hlr_slot){tensor ? HLR_PTR : HLR_SCALAR, types[i], (uint8_t)i, 0};
-    args[i] = tensor ? rt_arg(&t) : floating ? rt_f64(-1.5) : rt_i64(values[i]);
+    params[i].dtype = tensor ? HL_I32 : type;
+    slots[i] = (hlr_slot){tensor ? HLR_PTR : HLR_SCALAR, type, (uint8_t)i, 0};
+    args[i] = tensor ? rt_arg(t) : floating ? rt_f64(-1.5) : rt_i64(values[i]);
   }
   hlr_step step = {.entry = "mixed",
                    .threads = 32,
@@ -91,19 +86,28 @@ static void test_layout(void **state) {
                    .shared_bytes = 512,
                    .extent_count = 1,
                    .extents = {{.dim = HLR_DYNAMIC, .constant = 7, .block = 2}},
-                   .slot_count = N,
+                   .slot_count = MIXED,
                    .slots = slots};
   hlr_program prog = {.name = "mixed",
                       .dim_count = 1,
-                      .param_count = N,
+                      .param_count = MIXED,
                       .step_count = 1,
                       .dims = &dim,
                       .params = params,
                       .steps = &step};
   hl_plan *plan;
-  assert_ok(hlr_plan_create(f.dev, &prog, &d, &plan), d);
-  assert_ok(hl_launch(plan, NULL, args, N, NULL, &d), d);
-  hl_null_launch record = last_launch(f.dev);
+  assert_ok(hlr_plan_create(dev, &prog, &d, &plan), d);
+  assert_ok(hl_launch(plan, NULL, args, MIXED, NULL, &d), d);
+  hl_plan_destroy(plan);
+  return last_launch(dev);
+}
+
+static void test_layout(void **state) {
+  (void)state;
+  fixture f = open_null();
+  rt_vector t;
+  rt_tensor(&t, f.dev, &t, HL_I32, 1, 4, 0, 0);
+  const hl_null_launch record = launch_mixed(f.dev, &t);
   assert_string_equal(record.entry, "mixed");
   assert_int_equal(record.block_size, sizeof(mixed));
   assert_int_equal(record.programs, 4);
@@ -126,14 +130,26 @@ static void test_layout(void **state) {
   assert_true(m.f32 == -1.5f);
   assert_int_equal(m.u32, 4000000000u);
   assert_int_equal(m.tail, 9);
-  /* Padding is zero: equal calls give equal bytes. */
+  close_null(f);
+}
+
+/* Padding is zero: equal calls give equal bytes. */
+static void test_padding(void **state) {
+  (void)state;
+  static const size_t offsets[MIXED] = {
+      offsetof(mixed, i8),   offsetof(mixed, p),   offsetof(mixed, b),   offsetof(mixed, i16), offsetof(mixed, u8),
+      offsetof(mixed, i32),  offsetof(mixed, u16), offsetof(mixed, f64), offsetof(mixed, f16), offsetof(mixed, i64),
+      offsetof(mixed, bf16), offsetof(mixed, f32), offsetof(mixed, u32), offsetof(mixed, tail)};
+  fixture f = open_null();
+  rt_vector t;
+  rt_tensor(&t, f.dev, &t, HL_I32, 1, 4, 0, 0);
+  const hl_null_launch record = launch_mixed(f.dev, &t);
   unsigned char used[sizeof(mixed)] = {0};
-  for (int i = 0; i < N; i++)
-    memset(used + offsets[i], 1, types[i] == HL_DTYPE_NONE ? sizeof(void *) : hl_dtype_size(types[i]));
+  for (int i = 0; i < MIXED; i++)
+    memset(used + offsets[i], 1, mixed_types[i] == HL_DTYPE_NONE ? sizeof(void *) : hl_dtype_size(mixed_types[i]));
   for (size_t i = 0; i < sizeof(mixed); i++)
     if (!used[i])
       assert_int_equal(record.block[i], 0);
-  hl_plan_destroy(plan);
   close_null(f);
 }
 
@@ -327,70 +343,102 @@ static axpy_block block_of(hl_device *dev) {
   return b;
 }
 
+/* A prepared launch of axpy on 200 elements of `data` and the 200 behind them; the tensors stay for its changes. */
+typedef struct prepared_axpy {
+  rt_axpy p;
+  hl_plan *plan;
+  float data[1000];
+  rt_vector x, y;
+  hl_arg args[4];
+  hl_prepared *prep;
+} prepared_axpy;
+
+static void prepare(prepared_axpy *a, hl_device *dev) {
+  hl_diag d;
+  rt_axpy_init(&a->p, HLR_IMAGE_NONE, NULL);
+  assert_ok(hlr_plan_create(dev, &a->p.program, &d, &a->plan), d);
+  rt_tensor(&a->x, dev, a->data, HL_F32, 1, 200, 0, 0);
+  rt_tensor(&a->y, dev, a->data + 200, HL_F32, 1, 200, 0, 0);
+  a->y.tensor.strides = a->y.strides;
+  a->y.strides[0] = 1;
+  const hl_arg args[4] = {rt_arg(&a->x), rt_arg(&a->y), rt_f64(1.5), rt_i64(2)};
+  memcpy(a->args, args, sizeof args);
+  assert_ok(hl_prepared_create(a->plan, a->args, 4, NULL, &d, &a->prep), d);
+}
+
 static void test_prepared(void **state) {
   (void)state;
   fixture f = open_null();
-  hl_diag d;
-  rt_axpy p;
-  rt_axpy_init(&p, HLR_IMAGE_NONE, NULL);
-  hl_plan *plan;
-  assert_ok(hlr_plan_create(f.dev, &p.program, &d, &plan), d);
-  float data[1000];
-  rt_vector x, y;
-  rt_tensor(&x, f.dev, data, HL_F32, 1, 200, 0, 0);
-  rt_tensor(&y, f.dev, data + 200, HL_F32, 1, 200, 0, 0);
-  y.tensor.strides = y.strides;
-  y.strides[0] = 1;
-  hl_arg args[] = {rt_arg(&x), rt_arg(&y), rt_f64(1.5), rt_i64(2)};
-  hl_prepared *prep;
-  assert_ok(hl_prepared_create(plan, args, 4, NULL, &d, &prep), d);
+  prepared_axpy a;
+  prepare(&a, f.dev);
   assert_int_equal(count(f.dev), 0);
-  memset(&args, 0, sizeof args); /* everything was copied */
-  y.strides[0] = 77;
-  assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
-  axpy_block b = block_of(f.dev);
-  assert_ptr_equal(b.x, data);
+  memset(&a.args, 0, sizeof a.args); /* everything was copied */
+  a.y.strides[0] = 77;
+  assert_int_equal(hl_prepared_launch(a.prep, NULL), HL_OK);
+  const axpy_block b = block_of(f.dev);
+  assert_ptr_equal(b.x, a.data);
   assert_int_equal(b.n, 200);
   assert_true(b.a == 1.5f);
   assert_int_equal(b.k, 2);
+  hl_plan_destroy(a.plan);
+  hl_prepared_destroy(a.prep); /* after its plan: allowed */
+  hl_prepared_destroy(NULL);
+  close_null(f);
+}
 
+static void test_prepared_set(void **state) {
+  (void)state;
+  fixture f = open_null();
+  prepared_axpy a;
+  hl_diag d;
+  prepare(&a, f.dev);
   hl_arg arg = rt_f64(2.5);
-  assert_ok(hl_prepared_set(prep, 2, &arg, &d), d);
-  assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
+  assert_ok(hl_prepared_set(a.prep, 2, &arg, &d), d);
+  assert_int_equal(hl_prepared_launch(a.prep, NULL), HL_OK);
   assert_true(block_of(f.dev).a == 2.5f);
   arg = rt_i64(1);
-  assert_fails(hl_prepared_set(prep, 2, &arg, &d), HL_ERR_GUARD, d, "'a'");
-  assert_fails(hl_prepared_set(prep, 4, &arg, &d), HL_ERR_ARG, d, "takes 4");
+  assert_fails(hl_prepared_set(a.prep, 2, &arg, &d), HL_ERR_GUARD, d, "'a'");
+  assert_fails(hl_prepared_set(a.prep, 4, &arg, &d), HL_ERR_ARG, d, "takes 4");
   assert_int_equal(hl_prepared_set(NULL, 0, &arg, NULL), HL_ERR_ARG);
-  x.shape[0] = 150;
-  arg = rt_arg(&x);
-  assert_fails(hl_prepared_set(prep, 0, &arg, &d), HL_ERR_GUARD, d, "200 here but 150");
-  x.shape[0] = 200;
-  x.tensor.data = data + 200;
-  assert_fails(hl_prepared_set(prep, 0, &arg, &d), HL_ERR_GUARD, d, "overlap");
-  assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK); /* as before */
-  assert_ptr_equal(block_of(f.dev).x, data);
-  x.tensor.data = data + 400;
-  assert_ok(hl_prepared_set(prep, 0, &arg, &d), d);
-  assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
-  assert_ptr_equal(block_of(f.dev).x, data + 400);
-  assert_int_equal(count(f.dev), 4);
+  a.x.shape[0] = 150;
+  arg = rt_arg(&a.x);
+  assert_fails(hl_prepared_set(a.prep, 0, &arg, &d), HL_ERR_GUARD, d, "200 here but 150");
+  a.x.shape[0] = 200;
+  a.x.tensor.data = a.data + 200;
+  assert_fails(hl_prepared_set(a.prep, 0, &arg, &d), HL_ERR_GUARD, d, "overlap");
+  assert_int_equal(hl_prepared_launch(a.prep, NULL), HL_OK); /* as before */
+  assert_ptr_equal(block_of(f.dev).x, a.data);
+  a.x.tensor.data = a.data + 400;
+  assert_ok(hl_prepared_set(a.prep, 0, &arg, &d), d);
+  assert_int_equal(hl_prepared_launch(a.prep, NULL), HL_OK);
+  assert_ptr_equal(block_of(f.dev).x, a.data + 400);
+  assert_int_equal(count(f.dev), 3);
+  hl_prepared_destroy(a.prep);
+  hl_plan_destroy(a.plan);
+  close_null(f);
+}
 
+static void test_prepared_errors(void **state) {
+  (void)state;
+  fixture f = open_null();
+  prepared_axpy a;
+  hl_diag d;
+  prepare(&a, f.dev);
+  memset(&a.args, 0, sizeof a.args);
   hl_prepared *none;
-  assert_fails(hl_prepared_create(plan, args, 4, NULL, &d, &none), HL_ERR_GUARD, d, "'x'");
+  assert_fails(hl_prepared_create(a.plan, a.args, 4, NULL, &d, &none), HL_ERR_GUARD, d, "'x'");
   assert_null(none);
-  assert_int_equal(hl_prepared_create(NULL, args, 4, NULL, NULL, &none), HL_ERR_ARG);
+  assert_int_equal(hl_prepared_create(NULL, a.args, 4, NULL, NULL, &none), HL_ERR_ARG);
   assert_int_equal(hl_prepared_launch(NULL, NULL), HL_ERR_ARG);
   hl_device *cpu;
   hl_stream *foreign;
   assert_ok(hl_device_open(f.ctx, "cpu", &d, &cpu), d);
   assert_ok(hl_stream_create(cpu, &d, &foreign), d);
-  assert_int_equal(hl_prepared_launch(prep, foreign), HL_ERR_ARG);
+  assert_int_equal(hl_prepared_launch(a.prep, foreign), HL_ERR_ARG);
   hl_stream_destroy(foreign);
   hl_device_close(cpu);
-  hl_plan_destroy(plan);
-  hl_prepared_destroy(prep); /* after its plan: allowed */
-  hl_prepared_destroy(NULL);
+  hl_prepared_destroy(a.prep);
+  hl_plan_destroy(a.plan);
   close_null(f);
 }
 
@@ -469,9 +517,11 @@ static void test_function(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_layout),   cmocka_unit_test(test_half),     cmocka_unit_test(test_steps),
-      cmocka_unit_test(test_null),     cmocka_unit_test(test_prepared), cmocka_unit_test(test_prepared_empty),
-      cmocka_unit_test(test_function),
+      cmocka_unit_test(test_layout),         cmocka_unit_test(test_padding),
+      cmocka_unit_test(test_half),           cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_null),           cmocka_unit_test(test_prepared),
+      cmocka_unit_test(test_prepared_set),   cmocka_unit_test(test_prepared_errors),
+      cmocka_unit_test(test_prepared_empty), cmocka_unit_test(test_function),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
