@@ -55,7 +55,7 @@ static hl_dtype reduce_dtype(hl_reduce_op op, hl_dtype d) {
   const char kind = hli_dtype_kind(d);
   if (kind == 'f')
     return hli_builder_compute_dtype(d);
-  if (sums || kind == 'b')
+  if (sums)
     return d == HL_U64 ? HL_U64 : HL_I64;
   return d;
 }
@@ -76,6 +76,13 @@ static hl_value reduce_in(hl_builder *b, hl_reduce_op op, hl_value v, uint32_t b
   return r && keep ? keep_axes(b, r, &before, bits) : r;
 }
 
+/* The greatest and the least of truth values are truth values. */
+static hl_reduce_op of_bools(hl_reduce_op op, hl_dtype d) {
+  if (d != HL_BOOL)
+    return op;
+  return op == HL_REDUCE_MAX ? HL_REDUCE_ANY : op == HL_REDUCE_MIN ? HL_REDUCE_ALL : op;
+}
+
 hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
   uint32_t bits;
   if (!b || !hli_builder_is_value(b, v, "reduce"))
@@ -85,6 +92,7 @@ hl_value(hl_reduce)(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *a
   if (!normal_axes(b, "reduce", v, axes, n, &bits))
     return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, v);
+  op = of_bools(op, d);
   hl_value r = reduce_in(b, op, v, bits, keep, reduce_dtype(op, d));
   return r && hli_dtype_is_narrow(d) && op != HL_REDUCE_ANY && op != HL_REDUCE_ALL ? hli_builder_cast(b, r, d)
                                                                                           : r;
@@ -395,6 +403,7 @@ hl_value(hl_scan)(hl_builder *b, hl_reduce_op op, hl_value v, int32_t axis, bool
     return HL_POISON;
   if ((unsigned)op >= HL_REDUCE_COUNT)
     return hli_builder_complain(b, "unknown reduction %d", (int)op);
+  op = of_bools(op, hli_dtype_of(b->k, v));
   const hli_opcode code = hli_reduce_combine(op);
   const bool truth = op == HL_REDUCE_ANY || op == HL_REDUCE_ALL;
   const hl_dtype d = hli_dtype_of(b->k, v), work = truth ? HL_BOOL : reduce_dtype(op, d);

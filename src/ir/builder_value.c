@@ -259,6 +259,20 @@ static hl_value weak_result(hl_builder *b, hli_opcode code, hl_value a, hl_value
   return remember_literal(b, l);
 }
 
+/* Truth values have no arithmetic of their own: what PyTorch computes of them is a logical operation.  NONE: refused. */
+static hli_opcode of_bools(hli_opcode code) {
+  switch (code) {
+  case HLI_OP_ADD:
+  case HLI_OP_MAX:
+    return HLI_OP_OR;
+  case HLI_OP_MUL:
+  case HLI_OP_MIN:
+    return HLI_OP_AND;
+  default:
+    return HLI_OP_NONE;
+  }
+}
+
 hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
   if (!b || !hli_builder_ok(b, a))
     return HL_POISON;
@@ -269,8 +283,10 @@ hl_value(hl_unary)(hl_builder *b, hl_unary_op op, hl_value a) {
     return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, a);
   const bool floating = hli_op_facts(code)->rule == HLI_RULE_FLOAT;
-  if (d == HL_BOOL && code != HLI_OP_NOT && !floating)
-    a = hli_builder_cast(b, a, HL_I64);
+  if (d == HL_BOOL && code == HLI_OP_SIGN)
+    return a;
+  if (d == HL_BOOL && (code == HLI_OP_ISNAN || code == HLI_OP_ISINF))
+    a = hli_builder_cast(b, a, HL_I8);
   if (floating)
     a = hli_builder_cast(b, a, hli_builder_compute_dtype(d));
   hl_value r = a ? hli_builder_op(b, &(hli_op_desc){.code = code, .operands = &a, .operand_count = 1}, 0) : HL_POISON;
@@ -282,7 +298,7 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
     return HL_POISON;
   if ((unsigned)op >= HL_BINARY_COUNT)
     return hli_builder_complain(b, "unknown binary operation %d", (int)op);
-  const hli_opcode code = (hli_opcode)binary_codes[op];
+  hli_opcode code = (hli_opcode)binary_codes[op];
   const char *text = hli_op_facts(code)->text;
   hl_value v[2] = {a, c};
   if (!hli_builder_is_value(b, a, text) || !hli_builder_is_value(b, c, text))
@@ -294,8 +310,8 @@ hl_value(hl_binary)(hl_builder *b, hl_binary_op op, hl_value a, hl_value c) {
   const uint8_t rule = hli_op_facts(code)->rule;
   if (rule == HLI_RULE_FLOAT)
     work = hli_builder_compute_dtype(d);
-  else if (rule == HLI_RULE_SAME && d == HL_BOOL)
-    work = HL_I64;
+  if (d == HL_BOOL && rule == HLI_RULE_SAME && !(code = of_bools(code)))
+    return hli_builder_complain(b, "%s: of two bools: use and, or, xor, or cast one of them to a number", text);
   if (!hli_builder_unify(b, v, 2, work))
     return HL_POISON;
   hl_value r = hli_builder_op(b, &(hli_op_desc){.code = code, .operands = v, .operand_count = 2}, 0);

@@ -76,8 +76,11 @@ static hl_status rule_pred(infer *f) {
 
 static hl_status rule_bits(infer *f) {
   hl_status s = rule_same(f);
+  const bool shifts = f->d->code == HLI_OP_SHL || f->d->code == HLI_OP_SHR;
   if (s != HL_OK)
     return s;
+  if (shifts && operand(f, 0)->dtype == HL_BOOL)
+    return complain(f, "needs integers, not bool (cast it)");
   if (hli_dtype_kind((hl_dtype)operand(f, 0)->dtype) == 'f')
     return complain(f, "needs bool or integers, not %s", hl_dtype_text((hl_dtype)operand(f, 0)->dtype));
   if (f->d->code == HLI_OP_PHILOX && operand(f, 0)->dtype != HL_U64)

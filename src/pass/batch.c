@@ -23,7 +23,7 @@ static hli_cursor before(const dropper *x, hli_op op) {
 
 static bool is_along(const dropper *x, hli_value v, uint32_t d) {
   const hli_type_data *t = hli_type_of(x->k, v);
-  return d < t->rank && t->dims[d] == x->axis;
+  return t->kind != HLI_TYPE_TENSOR && d < t->rank && t->dims[d] == x->axis; /* a tensor's are dimensions, not axes */
 }
 
 /* Dimensions of v before d that stay. */

@@ -142,11 +142,13 @@ static hl_status check_tile(const hli_pass_env *env, hl_kernel *k, hli_op op, co
     snprintf(size, sizeof size, "has size %lld", (long long)k->dims.data[dim].value);
   else
     snprintf(size, sizeof size, "is dynamic");
+  const hli_axis_data *axis = &k->axes.data[hli_type_of(k, a->index[d])->dims[0]];
+  const char *from = axis->dim ? k->dims.data[axis->dim].name : "", *to = k->dims.data[dim].name;
   return hli_fail_at(env->diag, HL_ERR_BUILD, k->ops.data[op].file, k->ops.data[op].line, 0,
-                     "kernel %s: the tile $%s %s %s, but dimension %u of %s, which it indexes, %s; bound the loop with "
-                     "hl_size of that dimension, hl_min or hl_max",
-                     k->name, k->axes.data[hli_type_of(k, a->index[d])->dims[0]].name, low ? "runs to" : "begins at",
-                     at, d, k->values.data[a->base].name, size);
+                     "kernel %s: the tile $%s%s%s %s %s, but dimension %u of %s%s%s, which it indexes, %s; bound the loop "
+                     "with hl_size of that dimension, hl_min or hl_max",
+                     k->name, axis->name, *from ? " over " : "", from, low ? "runs to" : "begins at", at, d,
+                     k->values.data[a->base].name, *to ? ", " : "", to, size);
 }
 
 bool hli_tile_within(const hl_kernel *k, hli_value tile, hli_dim dim) {
@@ -179,7 +181,10 @@ static uint32_t operand_of(const hli_access *a, uint32_t d) {
   return n;
 }
 
-static hl_status check_scalar(const hli_pass_env *env, hl_kernel *k, hli_op op, const hli_access *a, uint32_t d) {
+/* Clamps the index of dimension d.  What cannot be clamped into an empty dimension is masked: *exists becomes whether
+ * all dimensions that were clamped so far have elements, 0 while all surely have. */
+static hl_status check_scalar(const hli_pass_env *env, hl_kernel *k, hli_op op, const hli_access *a, uint32_t d,
+                              hli_value *exists) {
   const hli_dim dim = hli_type_of(k, a->base)->dims[d];
   const int64_t size = k->dims.data[dim].value;
   const hli_op_data o = *hli_op_get(k, op);
@@ -194,12 +199,39 @@ static hl_status check_scalar(const hli_pass_env *env, hl_kernel *k, hli_op op, 
                        (long long)c.i, d, k->values.data[a->base].name, (long long)size);
   }
   hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
-  hli_value v = clamped(&at, a->index[d], dim_size(&at, a->base, d));
+  const hli_value n = dim_size(&at, a->base, d);
+  const hli_value v = clamped(&at, a->index[d], n);
   if (v)
     hli_op_set_operand(k, op, operand_of(a, d), v);
-  else
-    k->failed = true;
+  if (v && size <= 0) {
+    const hli_value some = hli_make_binary(&at, HLI_OP_GT, n, hli_make_i64(&at, 0));
+    *exists = *exists ? hli_make_binary(&at, HLI_OP_AND, *exists, some) : some;
+  }
+  k->failed |= !v || (size <= 0 && !*exists);
   return HL_OK;
+}
+
+/* The access happens only where the scalar is true.
+ *   load %x[%s]    ->    %some = gt %n, 0;  load %x[%s], mask %some */
+static void only_where(hl_kernel *k, hli_op op, hli_value exists) {
+  const hli_op_data o = *hli_op_get(k, op);
+  hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
+  hli_access a;
+  char kinds[HL_MAX_RANK];
+  hli_access_get(k, op, &a);
+  for (uint32_t d = 0; d < a.rank; d++)
+    kinds[d] = a.kind[d];
+  hli_value mask = hli_make_splat(&at, exists, hli_type_with_dtype(k, k->values.data[a.value].type, HL_BOOL));
+  if (a.mask && mask)
+    mask = hli_make_binary(&at, HLI_OP_AND, a.mask, mask);
+  const hli_op masked = mask ? hli_make_access(&at, op, kinds, a.index, mask, NULL) : 0;
+  if (!masked) {
+    k->failed = true;
+    return;
+  }
+  if (o.result_count)
+    hli_replace_uses(k, hli_result(k, op, 0), hli_result(k, masked, 0));
+  hli_op_remove(k, op);
 }
 
 hl_status hli_check_bounds(hli_pass_env *env, hl_kernel *k) {
@@ -213,12 +245,15 @@ hl_status hli_check_bounds(hli_pass_env *env, hl_kernel *k) {
     hli_access_get(k, op, &a);
     if (hli_type_of(k, a.base)->kind != HLI_TYPE_TENSOR)
       continue;
+    hli_value exists = 0;
     for (uint32_t d = 0; d < a.rank && s == HL_OK; d++) {
       if (a.kind[d] == 't')
         s = check_tile(env, k, op, &a, d);
       else if (a.kind[d] == 's')
-        s = check_scalar(env, k, op, &a, d);
+        s = check_scalar(env, k, op, &a, d, &exists);
     }
+    if (exists && s == HL_OK && !k->failed)
+      only_where(k, op, exists);
   }
   return s;
 }

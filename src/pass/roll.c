@@ -118,6 +118,18 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
 
 /* ---- the pass ---- */
 
+/* The first op that makes a value along the axis, for a message. */
+static hli_op first_along(const hl_kernel *k, hli_axis axis) {
+  for (hli_op op = 1; op < k->ops.len; op++)
+    for (uint32_t r = 0; !k->ops.data[op].dead && r < k->ops.data[op].result_count; r++) {
+      const hli_type_data *t = hli_type_of(k, hli_result(k, op, r));
+      for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++)
+        if (t->dims[d] == axis)
+          return op;
+    }
+  return 0;
+}
+
 static hl_status set_blocks(hli_pass_env *env, hl_kernel *k) {
   for (uint32_t a = 1; a < k->axes.len; a++) {
     hli_axis_data *x = &k->axes.data[a];
@@ -127,9 +139,11 @@ static hl_status set_blocks(hli_pass_env *env, hl_kernel *k) {
     if (env->target->family == HLI_FAMILY_CPU) {
       x->block = HLI_MAX(size, 0);
     } else if (size < 0) {
-      return hli_fail(env->diag, HL_ERR_UNSUPPORTED,
-                      "kernel %s: dimension %s is dynamic and is taken whole on %s: give reduction_loops a chunk",
-                      k->name, k->dims.data[x->dim].name, env->target->name);
+      const hli_op_data *o = hli_op_get(k, first_along(k, a));
+      return hli_fail_at(env->diag, HL_ERR_UNSUPPORTED, o->file ? o->file : "", o->line, 0,
+                         "kernel %s: dimension %s is dynamic and is taken whole on %s: give it a size, loop over it with "
+                         "a tile, or, where nothing but reductions use it, give reduction_loops a chunk",
+                         k->name, k->dims.data[x->dim].name, env->target->name);
     } else {
       x->block = hli_whole_row_block(size);
     }

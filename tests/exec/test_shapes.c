@@ -2,6 +2,7 @@
  * parameters, plans as functions.  Each on the CPU, on a GPU if there is one, and in the interpreter as lowered for a
  * GPU. */
 #include <math.h>
+#include <sys/mman.h>
 
 #include "tests/exec/exec.h"
 
@@ -279,6 +280,74 @@ static void scalars(void **state) {
   (void)state, each_place(scalars_at);
 }
 
+/* out[i] = x[s] + z[s, i]; z[s, i] = 5 */
+static hl_kernel *build_picks(const world *w, bool dynamic) {
+  hl_diag d = {0};
+  hl_builder *b = NULL;
+  hl_kernel *k = NULL;
+  must(hl_builder_create(w->ctx, "picks", &d, &b), &d, w);
+  const hl_dim m = hl_dim_named(b, "M"), q = hl_dim_named(b, "Q"), n = hl_dim_named(b, "N");
+  if (dynamic)
+    hl_dim_set_dynamic(b, m), hl_dim_set_dynamic(b, q);
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, &m, 1, HL_IN);
+  const hl_value z = hl_param_tensor(b, "z", HL_F32, (hl_dim[]){q, n}, 2, HL_INOUT);
+  const hl_value out = hl_param_tensor(b, "out", HL_F32, &n, 1, HL_OUT), s = hl_param_scalar(b, "s", HL_I64);
+  hl_value i;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, out, 0)}, 1, &i);
+  const hl_value at[2] = {s, i};
+  hl_store(b, out, &i, 1, hl_add(b, hl_load(b, x, &s, 1), hl_load(b, z, at, 2)));
+  hl_store(b, z, at, 2, hl_const_f(b, 5));
+  hl_tile_end(b, NULL, NULL);
+  must(hl_builder_finish(b, &d, &k), &d, w);
+  return k;
+}
+
+static void pick(const world *w, const hl_kernel *k, hl_plan **plan, int64_t m, int64_t q, void *nowhere) {
+  enum { N = 70 };
+  view x = make_view(1, m, 1, 1, 1), z = make_view(2, q, N, N, 1), out = make_view(1, N, 1, 1, 1);
+  const float x0 = m ? x.host[m - 1] : 0;
+  const float *z0 = cli_alloc(z.span, sizeof *z0);
+  memcpy((void *)z0, z.host, z.span * sizeof *z0);
+  send(w, &x), send(w, &z), send(w, &out);
+  const bool host = !w->dev || w->at->device[1] == 'p'; /* the CPU: whoever touches what is not there stops here */
+  if (host && !m)
+    x.t.data = nowhere;
+  if (host && !q)
+    z.t.data = nowhere;
+  const hl_arg args[4] = {tensor(&x), tensor(&z), tensor(&out), {.kind = HL_ARG_I64, .as.i64 = m + q}}; /* clamped */
+  run(w, k, plan, args, 4);
+  fetch(w, &out), fetch(w, &z);
+  for (int64_t i = 0; i < N; i++) {
+    assert_float_equal(*at(&out, i, 0), x0 + (q ? z0[(q - 1) * N + i] : 0), 0);
+    for (int64_t r = 0; r < q; r++)
+      assert_float_equal(*at(&z, r, i), r == q - 1 ? 5 : z0[r * N + i], 0);
+  }
+  free((void *)z0);
+  drop_view(&x), drop_view(&z), drop_view(&out);
+}
+
+/* An index that is known at run time only touches nothing of a tensor without elements. */
+static void empty_at(const world *w) {
+  static const int64_t sizes[][2] = {{3, 2}, {0, 2}, {3, 0}, {0, 0}};
+  void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(nowhere != MAP_FAILED);
+  for (int dyn = 0; dyn < 2; dyn++) {
+    hl_kernel *k = build_picks(w, dyn);
+    hl_plan *plan = NULL;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+      pick(w, k, &plan, sizes[i][0], sizes[i][1], nowhere);
+      if (!dyn)
+        hl_plan_destroy(plan), plan = NULL;
+    }
+    hl_plan_destroy(plan);
+    hl_kernel_destroy(k);
+  }
+  munmap(nowhere, 4096);
+}
+static void empty_tensors(void **state) {
+  (void)state, each_place(empty_at);
+}
+
 static void function(void **state) {
   (void)state;
   world w;
@@ -310,6 +379,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(strides),  cmocka_unit_test(small_sizes), cmocka_unit_test(dynamic),
       cmocka_unit_test(in_place), cmocka_unit_test(scalars),     cmocka_unit_test(function),
+      cmocka_unit_test(empty_tensors),
   };
   return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
 }

@@ -98,6 +98,28 @@ static void test_f8(void **state) {
         check_f8(tiny[i], wide[j]);
 }
 
+/* ---- bools ---- */
+
+static hl_value of_two_bools(hl_builder *b, const hl_value *v, const void *user) {
+  return hl_binary(b, *(const hl_binary_op *)user, v[0], v[1]);
+}
+
+/* + and max are or, * and min are and. */
+static void test_bools(void **state) {
+  (void)state;
+  enum { N = 100 };
+  static const hl_binary_op ops[] = {HL_ADD, HL_MAX, HL_MUL, HL_MIN};
+  uint8_t x[N], y[N], want[N];
+  for (size_t i = 0; i < HLI_COUNT(ops); i++) {
+    for (int j = 0; j < N; j++) {
+      x[j] = j % 3 == 0, y[j] = j % 5 < 2;
+      want[j] = i < 2 ? x[j] | y[j] : x[j] & y[j];
+    }
+    check_pointwise(hli_op_facts(i < 2 ? HLI_OP_OR : HLI_OP_AND)->text,
+                    &(pointwise){{HL_BOOL, HL_BOOL}, HL_BOOL, 2, of_two_bools, &ops[i]}, (const void *[]){x, y}, want, N);
+  }
+}
+
 /* ---- bitcast ---- */
 
 static hl_value bitcast_to(hl_builder *b, const hl_value *v, const void *user) {
@@ -367,7 +389,7 @@ static void test_offsets(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_f8),         cmocka_unit_test(test_bitcast),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_f8), cmocka_unit_test(test_bools),         cmocka_unit_test(test_bitcast),
                                      cmocka_unit_test(test_integers),   cmocka_unit_test(test_to_integer),
                                      cmocka_unit_test(test_stack),      cmocka_unit_test(test_select_floats),
                                      cmocka_unit_test(test_reshape),   cmocka_unit_test(test_random),     cmocka_unit_test(test_known_answers),

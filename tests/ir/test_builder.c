@@ -85,17 +85,17 @@ static void test_promotion(void **state) {
   assert_int_equal(promoted(HL_U32, HL_I32), HL_I64);
   assert_int_equal(promoted(HL_U8, HL_I32), HL_I32);
   assert_int_equal(promoted(HL_BOOL, HL_I8), HL_I8);
-  assert_int_equal(promoted(HL_BOOL, HL_BOOL), HL_I64);
+  assert_int_equal(promoted(HL_BOOL, HL_BOOL), HL_BOOL);
 }
 
 /* Every pair of dtypes.  Rows and columns: b8 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64; as torch.result_type of
- * two tensors, where bool + bool counts, and unsigned integers wider than 8 bits, which PyTorch does not promote, give
- * the next signed type that holds both. */
+ * two tensors; unsigned integers wider than 8 bits, which PyTorch does not promote, give the next signed type that holds
+ * both. */
 static void test_promotion_table(void **state) {
   (void)state;
   static const hl_dtype order[] = {HL_BOOL, HL_I8, HL_I16, HL_I32, HL_I64, HL_U8, HL_U16, HL_U32, HL_U64, HL_F16, HL_BF16, HL_F32, HL_F64};
   static const char *const rows[] = {
-      "i64 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64",  "i8 i8 i16 i32 i64 i16 i32 i64 - f16 bf16 f32 f64",
+      "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64", "i8 i8 i16 i32 i64 i16 i32 i64 - f16 bf16 f32 f64",
       "i16 i16 i16 i32 i64 i16 i32 i64 - f16 bf16 f32 f64",  "i32 i32 i32 i32 i64 i32 i32 i64 - f16 bf16 f32 f64",
       "i64 i64 i64 i64 i64 i64 i64 i64 - f16 bf16 f32 f64",  "u8 i16 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64",
       "u16 i32 i32 i32 i64 u16 u16 u32 u64 f16 bf16 f32 f64", "u32 i64 i64 i64 i64 u32 u32 u32 u64 f16 bf16 f32 f64",
@@ -126,7 +126,7 @@ static void test_promotion_table(void **state) {
 static void test_weak_table(void **state) {
   (void)state;
   static const struct { hl_dtype tile, scalar, sum, with_int, with_float; } row[] = {
-      {HL_BOOL, HL_BOOL, HL_I64, HL_I64, HL_F32},    {HL_BOOL, HL_I8, HL_I8, HL_I64, HL_F32},
+      {HL_BOOL, HL_BOOL, HL_BOOL, HL_I64, HL_F32},   {HL_BOOL, HL_I8, HL_I8, HL_I64, HL_F32},
       {HL_I8, HL_I64, HL_I8, HL_I8, HL_F32},         {HL_U8, HL_I64, HL_U8, HL_U8, HL_F32},
       {HL_I16, HL_U64, HL_I16, HL_I16, HL_F32},      {HL_I32, HL_F16, HL_F16, HL_I32, HL_F32},
       {HL_I64, HL_F64, HL_F64, HL_I64, HL_F32},      {HL_F16, HL_F64, HL_F16, HL_F16, HL_F16},
@@ -149,6 +149,38 @@ static void test_weak_table(void **state) {
       fail_msg("%s tile with %s scalar: %s, %s, %s", hl_dtype_text(row[i].tile), hl_dtype_text(row[i].scalar), hl_dtype_text(hli_dtype_of(k, sum)),
                hl_dtype_text(hli_dtype_of(k, a)), hl_dtype_text(hli_dtype_of(k, c)));
     hl_kernel_destroy(k);
+  }
+}
+
+/* Two bools: + and max are or, * and min are and, comparisons and signs are bools; all else is refused, as in PyTorch. */
+static void test_bools(void **state) {
+  (void)state;
+  static const struct { hl_binary_op op; hli_opcode code; } logical[] = {
+      {HL_ADD, HLI_OP_OR}, {HL_MAX, HLI_OP_OR}, {HL_MUL, HLI_OP_AND}, {HL_MIN, HLI_OP_AND}, {HL_XOR, HLI_OP_XOR}};
+  static const hl_binary_op refused[] = {HL_SUB, HL_FLOORDIV, HL_TRUNCDIV, HL_REM, HL_FMOD, HL_SHL, HL_SHR};
+  static const hl_unary_op no_sign[] = {HL_NEG, HL_ABS, HL_RELU, HL_FLOOR, HL_CEIL, HL_TRUNC, HL_ROUND};
+  for (size_t i = 0; i < HLI_COUNT(logical); i++) {
+    fixture f = open_kernel(HL_BOOL, HL_BOOL);
+    const hl_value v = hl_binary(f.b, logical[i].op, hl_load(f.b, f.x, f.t, 2), hl_load(f.b, f.y, &f.t[1], 1));
+    hl_store(f.b, f.out, f.t, 2, v);
+    hl_kernel *k = close_kernel(&f);
+    assert_int_equal(k->ops.data[k->values.data[v].def].code, logical[i].code);
+    assert_int_equal(hli_dtype_of(k, v), HL_BOOL);
+    hl_kernel_destroy(k);
+  }
+  for (size_t i = 0; i < HLI_COUNT(refused); i++) {
+    fixture f = open_kernel(HL_BOOL, HL_BOOL);
+    const hl_value x = hl_load(f.b, f.x, f.t, 2), y = hl_load(f.b, f.y, &f.t[1], 1);
+    const uint32_t line = __LINE__ + 1;
+    hl_binary(f.b, refused[i], x, y);
+    expect_error(&f, line, "bool", "cast", "");
+  }
+  for (size_t i = 0; i < HLI_COUNT(no_sign); i++) {
+    fixture f = open_kernel(HL_BOOL, HL_BOOL);
+    const hl_value x = hl_load(f.b, f.x, f.t, 2);
+    const uint32_t line = __LINE__ + 1;
+    hl_unary(f.b, no_sign[i], x);
+    expect_error(&f, line, "needs numbers, not bool", "cast", "");
   }
 }
 
@@ -541,7 +573,8 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_promotion), cmocka_unit_test(test_promotion_table),
-                                     cmocka_unit_test(test_no_promotion), cmocka_unit_test(test_weak_table), cmocka_unit_test(test_shape_errors), cmocka_unit_test(test_arange),
+                                     cmocka_unit_test(test_bools),
+      cmocka_unit_test(test_no_promotion), cmocka_unit_test(test_weak_table), cmocka_unit_test(test_shape_errors), cmocka_unit_test(test_arange),
                                      cmocka_unit_test(test_weak_literals),
                                      cmocka_unit_test(test_literals_in_f64),
                                      cmocka_unit_test(test_indices),

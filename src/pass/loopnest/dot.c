@@ -83,7 +83,8 @@ static void make_packed(ln *c, ln_dot_state *d, int64_t rows, int64_t depth) {
 static bool make_buffers(ln *c, ln_dot_state *d) {
   int64_t bi = ln_bound(c, d->i), bj = ln_bound(c, d->j), bk = ln_bound(c, d->k);
   if (bj < 0 || bk < 0 || bi < 0) {
-    ln_fail(c, HL_ERR_UNSUPPORTED, "a dot along an axis of unknown length; loop over it with a tile");
+    ln_fail_at(c, d->op, HL_ERR_UNSUPPORTED,
+               "a dot of an axis of unknown length: give the dimension a size or loop over it with a tile");
     return false;
   }
   bk = HLI_MAX(bk, 1);

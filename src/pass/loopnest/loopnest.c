@@ -25,15 +25,29 @@
 /* Outputs beyond this are not read again from the cache before they fall out of it (measured: 16 MiB). */
 #define STREAM_BYTES ((int64_t)16 << 20)
 
-hl_status ln_fail(ln *c, hl_status status, const char *fmt, ...) {
+static hl_status fail(ln *c, hli_op op, hl_status status, const char *fmt, va_list ap) {
   if (c->status != HL_OK) return c->status;
   if (c->dst->failed || c->arena.failed) return c->status = hli_fail_memory(c->env->diag, "lowering a kernel to loops"); /* its consequence */
   char text[HL_DIAG_TEXT];
+  vsnprintf(text, sizeof text, fmt, ap);
+  const hli_op_data *o = hli_op_get(c->src, op);
+  c->status = hli_fail_at(c->env->diag, status, op ? o->file : "", op ? o->line : 0, 0, "kernel %s: %s", c->src->name, text);
+  return c->status;
+}
+
+hl_status ln_fail(ln *c, hl_status status, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
+  fail(c, 0, status, fmt, ap);
   va_end(ap);
-  c->status = hli_fail(c->env->diag, status, "kernel %s: %s", c->src->name, text);
+  return c->status;
+}
+
+hl_status ln_fail_at(ln *c, hli_op op, hl_status status, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fail(c, op, status, fmt, ap);
+  va_end(ap);
   return c->status;
 }
 

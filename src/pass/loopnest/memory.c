@@ -357,9 +357,9 @@ bool ln_make_buffer(ln *c, hli_value v, hli_block where) {
     }
     int64_t bound = ln_bound(c, ln_value_dim(c, v, d, where));
     if (bound < 0) {
-      ln_fail(c, HL_ERR_UNSUPPORTED,
-              "a value along axis $%s must be kept, but the axis' size is not known; give the dimension a size or tile it",
-              c->src->axes.data[t.dims[d]].name);
+      ln_fail_at(c, ln_def(c, v), HL_ERR_UNSUPPORTED,
+                 "a value along axis $%s must be kept, but the axis' size is not known; give the dimension a size or tile it",
+                 c->src->axes.data[t.dims[d]].name);
       return false;
     }
     sizes[rank++] = HLI_MAX(bound, 1);

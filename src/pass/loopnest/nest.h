@@ -110,6 +110,8 @@ typedef struct ln {
 
 /* ---- status (loopnest.c) */
 hl_status ln_fail(ln *c, hl_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same with the place in the user's program where the op comes from; 0: unknown. */
+hl_status ln_fail_at(ln *c, hli_op op, hl_status status, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static inline bool ln_failed(const ln *c) { return c->status != HL_OK || c->dst->failed; }
 
 /* ---- inline.c: `for`s with at most one trip become straight code, in place */
