@@ -1,4 +1,4 @@
-/* concatenate.c: two matrices side by side.  T must be N + P. */
+/* concatenate.c: two matrices side by side. */
 #include "examples/example.h"
 #include <string.h>
 
@@ -11,6 +11,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, n}, 2, HL_IN);
   const hl_value y = hl_param_tensor(b, "y", dtype, (hl_dim[]){m, p}, 2, HL_IN);
   const hl_value z = hl_param_tensor(b, "out", dtype, (hl_dim[]){m, t}, 2, HL_OUT);
+  hl_dim_set_size(b, t, hl_add(b, hl_size(b, x, 1), hl_size(b, y, 1)));
   hl_value i;
   hl_tile_begin(b, (hl_value[]){hl_size(b, x, 0)}, 1, &i);
   const hl_value left = hl_slice_dim(b, hl_const_i(b, 0), n, 1), right = hl_slice_dim(b, hl_size(b, x, 1), p, 1);

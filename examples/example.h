@@ -55,6 +55,11 @@ typedef struct hl_example {
   bool whole_rows;             /* a program holds whole rows of a product: a GPU takes them up to some length */
 } hl_example;
 
+/* How many blocks of `block` elements cover a size: what an output of one element per block has. */
+static inline hl_value example_blocks(hl_builder *b, hl_value size, int64_t block) {
+  return hl_floordiv(b, hl_add(b, size, hl_const_i(b, block - 1)), hl_const_i(b, block));
+}
+
 extern const hl_example *const hl_examples[];
 extern const uint32_t hl_example_count;
 const hl_example *hl_example_find(const char *name); /* NULL if unknown */

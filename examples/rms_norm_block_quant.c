@@ -18,6 +18,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value weight = hl_param_tensor(b, "weight", dtype, &n, 1, HL_IN);
   const hl_value y = hl_param_tensor(b, "out", HL_F8E4M3, (hl_dim[]){m, n}, 2, HL_OUT);
   const hl_value scales = hl_param_tensor(b, "scales", HL_F32, (hl_dim[]){m, blocks}, 2, HL_OUT);
+  hl_dim_set_size(b, blocks, example_blocks(b, hl_size(b, x, 1), BLOCK));
   hl_tile_options fixed = HL_TILE_OPTIONS_INIT;
   fixed.block_min[0] = fixed.block_max[0] = BLOCK;
   hl_value i, j;

@@ -19,6 +19,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value dw = hl_param_tensor(b, "dweight", work, (hl_dim[]){p, n}, 2, HL_OUT);
   hl_param_set_spec(b, inverse, (hl_arg_spec){HL_DIST_UNIFORM, 0.5, 1.5, false});
   const hl_value all = HL_ALL, rows = hl_size(b, x, 0), columns = hl_size(b, x, 1);
+  hl_dim_set_size(b, p, example_blocks(b, rows, ROWS));
   hl_value block, i, j;
   hl_tile_options fixed = HL_TILE_OPTIONS_INIT, inner = HL_TILE_OPTIONS_INIT;
   fixed.block_min[0] = fixed.block_max[0] = ROWS;

@@ -503,6 +503,50 @@ static hl_status check_requires(const guard *g) {
   return HL_OK;
 }
 
+typedef struct rule_words {
+  const hlr_program *prog;
+  char text[256];
+} rule_words;
+
+static void put_term(void *ctx, const hli_size_term *leaf, const char *text) {
+  rule_words *w = ctx;
+  const size_t used = strlen(w->text), room = sizeof w->text - used;
+  if (!leaf)
+    (void)snprintf(w->text + used, room, "%s", text);
+  else if (leaf->kind == HLI_SIZE_CONST)
+    (void)snprintf(w->text + used, room, "%lld", (long long)leaf->value);
+  else
+    (void)snprintf(w->text + used, room, "%s",
+                   leaf->kind == HLI_SIZE_DIM ? w->prog->dims[leaf->value].name : w->prog->params[leaf->value].name);
+}
+
+/* Dimensions that follow from others and from scalars. */
+static hl_status check_rules(const guard *g) {
+  const hlr_program *prog = &g->plan->program;
+  int64_t scalars[HLR_MAX_PARAMS] = {0}, want;
+  hli_size_env env = {g->bound->dims, scalars, 0};
+  uint32_t which;
+  if (!prog->rule_count)
+    return HL_OK;
+  for (uint32_t p = 0; p < prog->param_count; p++)
+    if (!prog->params[p].is_tensor && g->args[p].kind == HL_ARG_I64)
+      scalars[p] = g->args[p].as.i64, env.known |= 1u << p;
+  const hli_size_state s =
+      hli_sizes_follow(prog->rules, prog->rule_count, prog->terms, &env, g->bound->dims, &which, &want);
+  if (s == HLI_SIZE_OK)
+    return HL_OK;
+  const hli_size_rule *r = &prog->rules[which];
+  char given[128];
+  rule_words words = {.prog = prog};
+  hli_size_write(prog->terms + r->first, r->count, put_term, &words);
+  if (s != HLI_SIZE_DIFFERS)
+    return hli_fail(g->diag, HL_ERR_GUARD, "kernel '%s': dimension '%s' must be %s, which %s", prog->name,
+                    prog->dims[r->dim].name, words.text, hli_size_trouble(s));
+  size_words(g, r->dim, given, sizeof given);
+  return hli_fail(g->diag, HL_ERR_GUARD, "kernel '%s': %s, but it must be %s = %lld", prog->name, given, words.text,
+                  (long long)want);
+}
+
 /* HL_CHECK_NONE: the caller vouches for everything that is not needed to go on. */
 static void trust_sizes(const guard *g) {
   const hlr_program *prog = &g->plan->program;
@@ -520,7 +564,9 @@ static hl_status check_all(const guard *g, hl_check check) {
     if (status)
       return status;
   }
-  hl_status status = check_requires(g);
+  hl_status status = check_rules(g);
+  if (!status)
+    status = check_requires(g);
   if (!status)
     status = check_overlap(g, ranges);
   if (!status)

@@ -93,6 +93,16 @@ static hl_status check_step(const hlr_program *p, uint32_t s, hl_diag *diag) {
   return HL_OK;
 }
 
+static bool rule_is_sound(const hlr_program *p, const hli_size_rule *r) {
+  if (!p->terms || r->dim < 1 || r->dim >= p->dim_count || r->first > p->term_count ||
+      r->count > p->term_count - r->first || !hli_size_sound(p->terms + r->first, r->count, p->dim_count, p->param_count))
+    return false;
+  for (uint32_t i = r->first; i < r->first + r->count; i++)
+    if (p->terms[i].kind == HLI_SIZE_SCALAR && p->params[p->terms[i].value].is_tensor)
+      return false;
+  return true;
+}
+
 static hl_status check_program(const hlr_program *p, hl_diag *diag) {
   if (!named(p->name))
     return hli_fail(diag, HL_ERR_ARG, "the descriptor has no name");
@@ -117,6 +127,9 @@ static hl_status check_program(const hlr_program *p, hl_diag *diag) {
   for (uint32_t i = 0; i < p->require_count && !status; i++)
     if (!p->requires_ || p->requires_[i].a >= p->dim_count || p->requires_[i].b >= p->dim_count)
       status = bad(p, diag, "unsound requirement", i);
+  for (uint32_t i = 0; i < p->rule_count && !status; i++)
+    if (!p->rules || !rule_is_sound(p, &p->rules[i]))
+      status = bad(p, diag, "unsound size", i);
   for (uint32_t s = 0; s < p->step_count && !status; s++)
     status = check_step(p, s, diag);
   return status;
@@ -138,6 +151,8 @@ static void copy_program(hl_plan *plan, const hlr_program *from) {
   *to = *from;
   to->dims = copy_array(arena, from->dims, from->dim_count, sizeof *to->dims);
   to->requires_ = copy_array(arena, from->requires_, from->require_count, sizeof *to->requires_);
+  to->rules = copy_array(arena, from->rules, from->rule_count, sizeof *to->rules);
+  to->terms = copy_array(arena, from->terms, from->term_count, sizeof *to->terms);
   to->params = copy_array(arena, from->params, from->param_count, sizeof *to->params);
   to->steps = copy_array(arena, from->steps, from->step_count, sizeof *to->steps);
   plan->states = hli_arena_array(arena, hlr_step_state, from->step_count);

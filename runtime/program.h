@@ -84,6 +84,9 @@ typedef struct hlr_program {
   char name[HLR_NAME];
   uint32_t dim_count, param_count, step_count, require_count;
   hlr_require *requires_;
+  uint32_t rule_count, term_count; /* dimensions that follow from others and from scalars (hli_size_rule) */
+  hli_size_rule *rules;
+  hli_size_term *terms;
   hlr_dim *dims;
   hlr_param *params;
   hlr_step *steps;

@@ -43,6 +43,25 @@ HL_API const char *hl_pass_name(const hl_target *target, uint32_t i);
 HL_API hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *target,
                             const hl_compile_options *options, hl_diag *diag, hl_blob **out);
 
+/* ---- outputs ------------------------------------------------------------------------ */
+
+typedef struct hl_output_info {
+  size_t size;
+  hl_dtype dtype;
+  uint32_t rank;
+  int64_t shape[HL_MAX_RANK];
+  int64_t strides[HL_MAX_RANK]; /* row-major, in elements */
+  size_t bytes;                 /* of all elements */
+} hl_output_info;
+#define HL_OUTPUT_INFO_INIT {sizeof(hl_output_info), HL_DTYPE_NONE, 0, {0}, {0}, 0}
+
+/* What an output must be for these arguments, so that it can be allocated.  args has one per parameter; tensors of
+ * outputs that are not there yet are NULL; of the others only shape and dtype are read.  Sizes are those of dimensions of
+ * the same name and those that follow (hl_dim_set_size).  HL_ERR_ARG names a size that is not known, HL_ERR_GUARD two
+ * that disagree. */
+HL_API hl_status hl_kernel_output(const hl_kernel *k, uint32_t index, const hl_arg *args, size_t arg_count,
+                                  hl_diag *diag, hl_output_info *out);
+
 /* ---- plans ------------------------------------------------------------------------- */
 
 typedef struct hl_plan_options {

@@ -93,6 +93,11 @@ HL_API void hl_allow(hl_builder *b, uint32_t what); /* of these, or-ed; adds to 
 /* Refuses to run unless `a cmp c` holds; cmp is HL_EQ .. HL_GE.  Constants are hl_dim_static. */
 HL_API void hl_require(hl_builder *b, hl_dim a, hl_binary_op cmp, hl_dim c);
 
+/* Says what a dimension's size follows from, so that outputs can be allocated (hl_kernel_output) and need not be given
+ * where sizes are: v is made of hl_size, integer scalar parameters and constants by + - * floordiv truncdiv rem min max,
+ * all i64.  Arguments that do not agree are refused (HL_ERR_GUARD) with both sizes. */
+HL_API void hl_dim_set_size(hl_builder *b, hl_dim dim, hl_value v);
+
 /* Makes a value a constant of the compiled code and a part of what a plan is made for; gives it back.
  *   hl_size(b, x, d)     of every size of the dimension, also where it was declared dynamic
  *   hl_stride(b, x, d)   also where the tensor has dynamic dimensions, whose strides are arguments otherwise
@@ -412,6 +417,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tile_begin_ex(b, ...) (hl_tile_begin_ex)(hl_at(b), __VA_ARGS__)
 #define hl_tile_end(b, ...) (hl_tile_end)(hl_at(b), __VA_ARGS__)
 #define hl_allow(b, what) (hl_allow)(hl_at(b), what)
+#define hl_dim_set_size(b, ...) (hl_dim_set_size)(hl_at(b), __VA_ARGS__)
 #define hl_require(b, ...) (hl_require)(hl_at(b), __VA_ARGS__)
 #define hl_grid_begin(b, ...) (hl_grid_begin)(hl_at(b), __VA_ARGS__)
 #define hl_if_begin(b, ...) (hl_if_begin)(hl_at(b), __VA_ARGS__)

@@ -167,4 +167,38 @@ static inline bool hli_sizes_compare(int compare, int64_t a, int64_t b) {
   }
 }
 
+/* ---- sizes that follow from others (size.c) -----------------------------------------
+ * An expression is a list of terms in postfix order; plain data. */
+typedef enum hli_size_kind { HLI_SIZE_CONST, HLI_SIZE_DIM, HLI_SIZE_SCALAR, HLI_SIZE_BINARY } hli_size_kind;
+typedef struct hli_size_term {
+  int64_t value; /* the constant; which dimension or parameter; hl_binary_op */
+  uint8_t kind;  /* hli_size_kind */
+} hli_size_term;
+typedef struct hli_size_rule {
+  uint32_t dim, first, count; /* dimension `dim` is what terms first .. say */
+} hli_size_rule;
+#define HLI_SIZE_TERMS 64u /* of an expression */
+#define HLI_SIZE_OP_LIST(X)                                                                                            \
+  X(ADD, add) X(SUB, sub) X(MUL, mul) X(FLOORDIV, floordiv) X(TRUNCDIV, truncdiv) X(REM, rem) X(MIN, min) X(MAX, max)
+const char *hli_size_op_text(int64_t op); /* "add" of HL_ADD; NULL: not an op of sizes */
+/* Is it a whole expression, of dimensions 1 .. dims - 1 and parameters 0 .. params - 1? */
+bool hli_size_sound(const hli_size_term *t, uint32_t n, uint32_t dims, uint32_t params);
+typedef struct hli_size_env {
+  const int64_t *dims;    /* -1: unknown */
+  const int64_t *scalars; /* by parameter */
+  uint64_t known;         /* bit p: scalars[p] */
+} hli_size_env;
+typedef enum hli_size_state {
+  HLI_SIZE_OK, HLI_SIZE_UNKNOWN, HLI_SIZE_BY_ZERO, HLI_SIZE_NEGATIVE, HLI_SIZE_TOO_LARGE, HLI_SIZE_DIFFERS
+} hli_size_state;
+hli_size_state hli_size_eval(const hli_size_term *t, uint32_t n, const hli_size_env *env, int64_t *out);
+const char *hli_size_trouble(hli_size_state s); /* "divides by 0" */
+/* Fills in the dimensions that rules give (dims is env->dims) and compares those that are known; rules use dimensions of
+ * earlier ones.  Where it is not OK, `which` rule, and what it wants. */
+hli_size_state hli_sizes_follow(const hli_size_rule *rules, uint32_t count, const hli_size_term *terms,
+                                const hli_size_env *env, int64_t *dims, uint32_t *which, int64_t *want);
+/* Writes add(N, 1): calls put with a leaf, or with text. */
+typedef void (*hli_size_put)(void *ctx, const hli_size_term *leaf, const char *text);
+void hli_size_write(const hli_size_term *t, uint32_t n, hli_size_put put, void *ctx);
+
 #endif

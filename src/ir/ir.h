@@ -208,6 +208,8 @@ struct hl_kernel {
   HLI_VEC(hli_param) params;
   HLI_VEC(hli_grid_axis) grid;
   HLI_VEC(hli_require) requires_;
+  HLI_VEC(hli_size_rule) size_rules; /* dimensions that follow from others */
+  HLI_VEC(hli_size_term) size_terms;
   hli_block body;
   hli_launch launch;
 };                           /* element 0 of dims..layouts is a dummy */
@@ -387,6 +389,12 @@ hl_status hli_verify(const hl_kernel *k, hl_diag *diag, hli_strbuf *listing);
 
 /* Do the sizes (by dimension, -1 unknown; NULL: those of k's dims) meet what the kernel requires? */
 hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *diag);
+
+/* Fills in the sizes (by dimension, -1 unknown) that follow from others and from the scalars whose bit is set in `known`,
+ * and compares those that are there.  HL_ERR_GUARD with both. */
+hl_status hli_follow_sizes(const hl_kernel *k, int64_t *sizes, const int64_t *scalars, uint32_t known, hl_diag *diag);
+/* "add(N, P)": what the dimension follows from; false: from nothing. */
+bool hli_rule_words(const hl_kernel *k, hli_dim dim, char *out, size_t room);
 
 /* HL_ERR_GUARD: a specialised scalar has another value than the kernel's constant. */
 hl_status hli_fail_constant(hl_diag *diag, const hl_kernel *k, const hli_param *p, uint64_t given);

@@ -451,6 +451,66 @@ static bool require_line(hli_parser *p) {
   return hli_vec_push(p->k->alloc, &p->k->requires_, r) || hli_parse_memory(p);
 }
 
+/* ---- size T = add(N, mul(P, 2)): names of dimensions, integers, %scalars ------------------------------ */
+
+static bool push_term(hli_parser *p, hli_size_kind kind, int64_t value) {
+  return hli_vec_push(p->k->alloc, &p->k->size_terms, ((hli_size_term){value, (uint8_t)kind})) || hli_parse_memory(p);
+}
+
+static bool size_scalar(hli_parser *p) {
+  hli_token t;
+  if (!hli_parse_take(p, HLI_TOK_VALUE, "a scalar parameter", &t))
+    return false;
+  const hli_symbol *s = hli_symbols_find(&p->values, t.text); /* only parameters are known here */
+  if (!s)
+    return hli_parse_fail(p, &t, "unknown parameter %%%.*s: declare it above",
+                          (int)HLI_MIN(t.text.len, (size_t)HLI_TEXT_NAME), t.text.ptr);
+  return push_term(p, HLI_SIZE_SCALAR, p->k->values.data[s->value].index);
+}
+
+static bool size_expression(hli_parser *p, uint32_t depth) {
+  if (depth > HLI_SIZE_TERMS)
+    return hli_parse_fail(p, &p->tok, "the size is nested more than %u deep", HLI_SIZE_TERMS);
+  if (p->tok.kind == HLI_TOK_NUMBER) {
+    int64_t n;
+    return hli_parse_integer(p, "a number in a size", -HLI_TEXT_SIZE, HLI_TEXT_SIZE, &n) &&
+           push_term(p, HLI_SIZE_CONST, n);
+  }
+  if (p->tok.kind == HLI_TOK_VALUE)
+    return size_scalar(p);
+  hli_token at;
+  if (!hli_parse_take(p, HLI_TOK_WORD, "a dimension, an integer, a %scalar or an operation such as add(N, 1)", &at))
+    return false;
+  if (!hli_parse_accept(p, '(')) {
+    const hli_symbol *s = hli_symbols_find(&p->dims, at.text);
+    return s ? push_term(p, HLI_SIZE_DIM, s->value)
+             : hli_parse_fail(p, &at, "unknown dimension '%.*s': declare it above with 'dim'",
+                              (int)HLI_MIN(at.text.len, (size_t)HLI_TEXT_NAME), at.text.ptr);
+  }
+  int64_t op = 0;
+  while (op < HL_BINARY_COUNT && !(hli_size_op_text(op) && hli_str_eqz(at.text, hli_size_op_text(op))))
+    op++;
+  if (op == HL_BINARY_COUNT)
+    return hli_parse_fail(p, &at, "sizes know add, sub, mul, floordiv, truncdiv, rem, min and max, not '%.*s'",
+                          (int)HLI_MIN(at.text.len, (size_t)HLI_TEXT_NAME), at.text.ptr);
+  return size_expression(p, depth + 1) && hli_parse_punct(p, ',', "between the two operands") &&
+         size_expression(p, depth + 1) && hli_parse_punct(p, ')', "after the operands") &&
+         push_term(p, HLI_SIZE_BINARY, op);
+}
+
+static bool size_line(hli_parser *p) {
+  hli_size_rule r = {.first = p->k->size_terms.len};
+  const hli_token at = p->tok;
+  if (p->k->size_rules.len == HLI_TEXT_PARAMS)
+    return hli_parse_fail(p, &at, "more than %u sizes follow from others", HLI_TEXT_PARAMS);
+  if (!hli_parse_dim(p, &r.dim) || !hli_parse_punct(p, '=', "behind the dimension") || !size_expression(p, 0))
+    return false;
+  r.count = p->k->size_terms.len - r.first;
+  if (r.count > HLI_SIZE_TERMS)
+    return hli_parse_fail(p, &at, "the size has %u parts: at most %u are allowed", r.count, HLI_SIZE_TERMS);
+  return hli_vec_push(p->k->alloc, &p->k->size_rules, r) || hli_parse_memory(p);
+}
+
 /* ---- all lines -------------------------------------------------------------------------------------- */
 
 static bool layout_keyword(hli_parser *p) { return layout_line(p, false); }
@@ -462,13 +522,14 @@ bool hli_parse_head(hli_parser *p) {
     bool (*line)(hli_parser *);
   } lines[] = {{"dim", dim_line},           {"param", param_line},           {"axis", axis_line},
                {"layout", layout_keyword},  {"swizzle", swizzle_keyword},    {"grid", grid_line},
-               {"launch", launch_line},     {"allow", allow_line},           {"require", require_line}};
+               {"launch", launch_line},     {"allow", allow_line},           {"require", require_line},
+               {"size", size_line}};
   while (!hli_parse_accept_word(p, "body")) {
     uint32_t i = 0;
     while (i < HLI_COUNT(lines) && !hli_parse_accept_word(p, lines[i].word))
       i++;
     if (i == HLI_COUNT(lines))
-      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch, allow, require or body");
+      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch, size, allow, require or body");
     if (!lines[i].line(p) || !hli_parse_newline(p, "the declaration"))
       return false;
   }

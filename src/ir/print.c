@@ -528,6 +528,34 @@ static void put_requires(const printer *p) {
   }
 }
 
+static void put_term(void *ctx, const hli_size_term *leaf, const char *text) {
+  const printer *p = ctx;
+  if (!leaf)
+    puts_(p, text);
+  else if (leaf->kind == HLI_SIZE_CONST)
+    hli_sb_printf(p->out, "%" PRId64, leaf->value);
+  else if (leaf->kind == HLI_SIZE_DIM)
+    put_dim(p, (hli_dim)leaf->value);
+  else
+    put_value(p, leaf->value < p->k->params.len ? p->k->params.data[leaf->value].value : 0);
+}
+
+static void put_rules(const printer *p) {
+  for (uint32_t i = 0; i < p->k->size_rules.len; i++) {
+    const hli_size_rule *r = &p->k->size_rules.data[i];
+    printer copy = *p;
+    puts_(p, "  size ");
+    put_dim(p, r->dim);
+    puts_(p, " = ");
+    if (r->first <= p->k->size_terms.len && r->count <= p->k->size_terms.len - r->first &&
+        hli_size_sound(p->k->size_terms.data + r->first, r->count, p->k->dims.len, p->k->params.len))
+      hli_size_write(p->k->size_terms.data + r->first, r->count, put_term, &copy);
+    else
+      puts_(p, "?");
+    puts_(p, "\n");
+  }
+}
+
 static void put_head(const printer *p) {
   const hl_kernel *k = p->k;
   hli_sb_printf(p->out, "hl %d %s\nkernel @", HLI_TEXT_VERSION, hli_stage_text(k->stage));
@@ -546,6 +574,7 @@ static void put_head(const printer *p) {
     hli_print_layout(&k->layouts.data[i], p->out);
     puts_(p, "\n");
   }
+  put_rules(p);
   put_requires(p);
   put_allow(p);
   if (k->scheduled)

@@ -1,5 +1,5 @@
-/* require.c: what a kernel demands of its arguments: conditions on sizes (hl_require) and values of
- * specialised scalars, checked wherever they become known. */
+/* require.c: what a kernel demands of its arguments: conditions on sizes (hl_require), sizes that follow from others
+ * (hl_dim_set_size) and values of specialised scalars, checked wherever they become known. */
 #include "src/ir/ir.h"
 #include <stdio.h>
 
@@ -45,6 +45,62 @@ hl_status hli_check_requires(const hl_kernel *k, const int64_t *sizes, hl_diag *
                     hli_compare_text(r->compare), right, first, first[0] && second[0] ? " and " : "", second);
   }
   return HL_OK;
+}
+
+/* ---- sizes that follow from others ---- */
+
+typedef struct words {
+  const hl_kernel *k;
+  char *out;
+  size_t room;
+} words;
+
+static void put_words(void *ctx, const hli_size_term *leaf, const char *text) {
+  words *w = ctx;
+  char number[24];
+  if (leaf && leaf->kind == HLI_SIZE_CONST) {
+    snprintf(number, sizeof number, "%lld", (long long)leaf->value);
+    text = number;
+  } else if (leaf) {
+    text = leaf->kind == HLI_SIZE_DIM ? w->k->dims.data[leaf->value].name
+                                      : w->k->values.data[w->k->params.data[leaf->value].value].name;
+  }
+  const size_t used = strlen(w->out);
+  snprintf(w->out + used, w->room - used, "%s", text);
+}
+
+static void rule_words(const hl_kernel *k, const hli_size_rule *r, char *out, size_t room) {
+  words w = {k, out, room};
+  out[0] = 0;
+  hli_size_write(k->size_terms.data + r->first, r->count, put_words, &w);
+}
+
+bool hli_rule_words(const hl_kernel *k, hli_dim dim, char *out, size_t room) {
+  for (uint32_t i = 0; i < k->size_rules.len; i++)
+    if (k->size_rules.data[i].dim == dim) {
+      rule_words(k, &k->size_rules.data[i], out, room);
+      return true;
+    }
+  return false;
+}
+
+hl_status hli_follow_sizes(const hl_kernel *k, int64_t *sizes, const int64_t *scalars, uint32_t known, hl_diag *diag) {
+  const hli_size_env env = {sizes, scalars, known};
+  char rule[256], given[160];
+  uint32_t which;
+  int64_t want = 0;
+  const hli_size_state s =
+      hli_sizes_follow(k->size_rules.data, k->size_rules.len, k->size_terms.data, &env, sizes, &which, &want);
+  if (s == HLI_SIZE_OK)
+    return HL_OK;
+  const hli_size_rule *r = &k->size_rules.data[which];
+  rule_words(k, r, rule, sizeof rule);
+  size_words(k, r->dim, sizes[r->dim], given, sizeof given);
+  if (s == HLI_SIZE_DIFFERS)
+    return hli_fail(diag, HL_ERR_GUARD, "kernel %s: %s, but it must be %s = %lld", k->name, given, rule,
+                    (long long)want);
+  return hli_fail(diag, HL_ERR_GUARD, "kernel %s: dimension %s must be %s, which %s", k->name,
+                  k->dims.data[r->dim].name, rule, hli_size_trouble(s));
 }
 
 hl_status hli_fail_constant(hl_diag *diag, const hl_kernel *k, const hli_param *p, uint64_t given) {

@@ -166,6 +166,47 @@ static void check_grid(hli_verifier *v) {
     hli_complain(v, 0, "a kernel at stage lane needs 'launch warps n' with n from 1 to 64, not %u", k->launch.warps);
 }
 
+/* Does the rule use a dimension that this or a later rule gives? */
+static hli_dim used_too_early(const hl_kernel *k, uint32_t rule) {
+  const hli_size_rule *r = &k->size_rules.data[rule];
+  for (uint32_t i = 0; i < r->count; i++) {
+    const hli_size_term *t = &k->size_terms.data[r->first + i];
+    for (uint32_t later = rule; t->kind == HLI_SIZE_DIM && later < k->size_rules.len; later++)
+      if (k->size_rules.data[later].dim == (hli_dim)t->value)
+        return (hli_dim)t->value;
+  }
+  return 0;
+}
+
+static void check_rule(hli_verifier *v, uint32_t index) {
+  const hl_kernel *k = v->k;
+  const hli_size_rule *r = &k->size_rules.data[index];
+  const hli_size_term *t = k->size_terms.data + r->first;
+  if (!r->dim || r->dim >= k->dims.len || r->first > k->size_terms.len || r->count > k->size_terms.len - r->first ||
+      !hli_size_sound(t, r->count, k->dims.len, k->params.len)) {
+    hli_complain(v, 0, "size rule %u is malformed", index);
+    return;
+  }
+  const char *name = k->dims.data[r->dim].name;
+  if (!name[0])
+    hli_complain(v, 0, "the constant %lld cannot follow from other sizes: give the dimension a name",
+                 (long long)k->dims.data[r->dim].value);
+  for (uint32_t i = 0; i < index; i++)
+    if (k->size_rules.data[i].dim == r->dim)
+      hli_complain(v, 0, "the size of dimension %s is given twice", name);
+  for (uint32_t i = 0; i < r->count; i++) {
+    const hli_type_data *type =
+        t[i].kind == HLI_SIZE_SCALAR ? hli_type_of(k, k->params.data[t[i].value].value) : NULL;
+    if (type && (type->kind != HLI_TYPE_VALUE || hli_dtype_kind((hl_dtype)type->dtype) == 'f'))
+      hli_complain(v, 0, "the size of dimension %s follows from %s, which is no integer scalar", name,
+                   hli_verify_name(v, k->params.data[t[i].value].value));
+  }
+  const hli_dim early = used_too_early(k, index);
+  if (early)
+    hli_complain(v, 0, "the size of dimension %s follows from %s, whose own size is not given before it", name,
+                 k->dims.data[early].name);
+}
+
 bool hli_verify_head(hli_verifier *v) {
   const hl_kernel *k = v->k;
   if (k->stage != HLI_STAGE_TILE && k->stage != HLI_STAGE_LOOP && k->stage != HLI_STAGE_LANE)
@@ -188,6 +229,8 @@ bool hli_verify_head(hli_verifier *v) {
   if (v->complaints.len == 0)
     for (uint32_t i = 0; i < k->params.len; i++)
       check_param(v, i);
+  for (uint32_t i = 0; i < k->size_rules.len && v->complaints.len == 0; i++)
+    check_rule(v, i);
   for (uint32_t i = 0; i < k->requires_.len; i++) {
     const hli_require *r = &k->requires_.data[i];
     if (!r->a || r->a >= k->dims.len || !r->b || r->b >= k->dims.len || !hli_compare_text(r->compare))

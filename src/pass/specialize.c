@@ -7,6 +7,7 @@
  *   dim N                                   dim N = 4096
  *   %n = size %x {dim = 1} : i64     ->     %n = const {value = 4096} : i64
  */
+#include "src/ir/text.h"
 #include "src/pass/bounds.h"
 #include <stdio.h>
 
@@ -64,6 +65,32 @@ static hl_status bind_one(const hli_pass_env *env, hl_kernel *k, const hl_shape_
   return bind_scalar(env, k, s);
 }
 
+/* Sizes that follow from those that are bound; of dynamic dimensions the examples. */
+static hl_status follow(const hli_pass_env *env, hl_kernel *k) {
+  if (!k->size_rules.len)
+    return HL_OK;
+  int64_t scalars[HLI_TEXT_PARAMS] = {0}, *sizes = hli_calloc(env->alloc, k->dims.len, sizeof *sizes);
+  uint32_t known = 0;
+  if (!sizes)
+    return hli_fail_memory(env->diag, "specialising a kernel");
+  for (uint32_t i = 1; i < k->dims.len; i++)
+    sizes[i] = k->dims.data[i].value;
+  for (uint32_t i = 0; i < k->params.len; i++) {
+    const hli_param *p = &k->params.data[i];
+    const hl_dtype dtype = (hl_dtype)hli_type_of(k, p->value)->dtype;
+    if (!p->specialized || hli_dtype_kind(dtype) == 'f')
+      continue;
+    scalars[i] = hli_scalar_from_bits(dtype, p->constant).i;
+    known |= 1u << i;
+  }
+  const hl_status s = hli_follow_sizes(k, sizes, scalars, known, env->diag);
+  for (uint32_t i = 1; i < k->dims.len && s == HL_OK; i++)
+    if (k->dims.data[i].kind != HLI_DIM_DYNAMIC)
+      k->dims.data[i].value = sizes[i];
+  hli_release(env->alloc, sizes, k->dims.len * sizeof *sizes);
+  return s;
+}
+
 static hl_status bind_dims(const hli_pass_env *env, hl_kernel *k) {
   for (uint32_t i = 0; i < env->shape_count; i++) {
     if (!env->shape[i].dim)
@@ -72,6 +99,9 @@ static hl_status bind_dims(const hli_pass_env *env, hl_kernel *k) {
     if (s != HL_OK)
       return s;
   }
+  hl_status s = follow(env, k);
+  if (s != HL_OK)
+    return s;
   for (uint32_t i = 1; i < k->dims.len; i++) {
     const hli_dim_data *d = &k->dims.data[i];
     if (d->kind != HLI_DIM_DYNAMIC && d->value < 0)

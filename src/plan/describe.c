@@ -113,6 +113,18 @@ static bool describe_requires(const hl_kernel *k, hlr_program *p) {
   return p->requires_ != NULL;
 }
 
+static bool describe_rules(const hl_kernel *k, hlr_program *p) {
+  const uint32_t rules = k->size_rules.len, terms = k->size_terms.len;
+  p->rules = hli_calloc(k->alloc, HLI_MAX(rules, 1u), sizeof *p->rules);
+  p->terms = hli_calloc(k->alloc, HLI_MAX(terms, 1u), sizeof *p->terms);
+  p->rule_count = rules, p->term_count = terms;
+  for (uint32_t i = 0; p->rules && i < rules; i++)
+    p->rules[i] = k->size_rules.data[i];
+  for (uint32_t i = 0; p->terms && i < terms; i++)
+    p->terms[i] = k->size_terms.data[i];
+  return p->rules && p->terms;
+}
+
 hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_result *image, hl_diag *diag,
                        hlr_program **out) {
   const hl_allocator *a = k->alloc;
@@ -132,7 +144,7 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
     p->steps->slots = hli_calloc(a, HLI_MAX(slots, 1u), sizeof *p->steps->slots);
     p->steps->slot_count = slots;
   }
-  if (!describe_requires(k, p) || !p->dims || !p->params || !p->steps || !p->steps->slots) {
+  if (!describe_requires(k, p) || !describe_rules(k, p) || !p->dims || !p->params || !p->steps || !p->steps->slots) {
     hli_program_free(a, p);
     return hli_fail_memory(diag, "describing a launch");
   }
@@ -152,6 +164,8 @@ void hli_program_free(const hl_allocator *a, hlr_program *p) {
     hli_release(a, p->steps[s].slots, HLI_MAX(p->steps[s].slot_count, 1u) * sizeof *p->steps[s].slots);
   hli_release(a, p->steps, HLI_MAX(p->step_count, 1u) * sizeof *p->steps);
   hli_release(a, p->requires_, HLI_MAX(p->require_count, 1u) * sizeof *p->requires_);
+  hli_release(a, p->rules, HLI_MAX(p->rule_count, 1u) * sizeof *p->rules);
+  hli_release(a, p->terms, HLI_MAX(p->term_count, 1u) * sizeof *p->terms);
   hli_release(a, p->params, HLI_MAX(p->param_count, 1u) * sizeof *p->params);
   hli_release(a, p->dims, HLI_MAX(p->dim_count, 1u) * sizeof *p->dims);
   hli_release(a, p, sizeof *p);

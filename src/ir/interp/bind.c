@@ -1,5 +1,6 @@
 /* bind.c: arguments to parameters: tensors' memory, sizes of dimensions, scalars. SPDX-License-Identifier: MIT */
 #include "src/ir/interp/bind.h"
+#include "src/ir/text.h"
 
 static hl_status bad(hli_machine *m, hl_status status, const hli_param *p, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -121,5 +122,11 @@ hl_status hli_bind(hli_machine *m, const hl_arg *args, size_t count) {
     if (s)
       return s;
   }
-  return hli_check_requires(m->k, m->dims, m->diag);
+  int64_t scalars[HLI_TEXT_PARAMS] = {0};
+  uint32_t known = 0;
+  for (uint32_t i = 0; i < count && i < HLI_TEXT_PARAMS; i++)
+    if (args[i].kind == HL_ARG_I64)
+      scalars[i] = args[i].as.i64, known |= 1u << i;
+  hl_status s = hli_follow_sizes(m->k, m->dims, scalars, known, m->diag);
+  return s ? s : hli_check_requires(m->k, m->dims, m->diag);
 }
