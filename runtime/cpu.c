@@ -251,7 +251,9 @@ static hl_status cpu_launch(void *self, void *stream, const hl_driver_launch *la
       .block = launch->block,
       .cost = &k->cost,
   };
-  (void)hlr_queue_push(queue_of(self, stream), &task);
+  hlr_queue *queue = queue_of(self, stream);
+  if (!hlr_queue_run_now(queue, &task))
+    (void)hlr_queue_push(queue, &task);
   return HL_OK;
 }
 

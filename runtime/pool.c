@@ -6,10 +6,26 @@
  * `grain` programs from one counter, and leave; the holder closes the gate and goes on
  * when the last one has left.  Nothing here takes a lock.
  *
- * Sleeping.  A thread that finds nothing spins for SPIN_NS and then sleeps on an event
- * count: it announces itself, looks once more, and sleeps only if nothing was announced
- * since.  Every "publish, then look for sleepers" and "announce, then look for work" is
- * sequentially consistent, so one of the two sees the other.
+ * A launch that is known to be short, on a queue in which nothing is left to do, is run by the launching thread
+ * (hlr_queue_run_now): it takes the token and the next ticket, runs the launch from where its block lies, and passes
+ * the ticket.  To everybody else that is a task like others.
+ *
+ * Invariants, by which no task is left behind and no waiter sleeps on:
+ *  1. Every piece of work has a ticket: `tail` counts those given out, `head` those done, and whoever waits waits for
+ *     `head` to pass a ticket.
+ *  2. Only the token's holder moves `head`, by one when the task of that ticket is done (advance), and then wakes those
+ *     who sleep on `done`.
+ *  3. A ticket is taken by adding 1 to `tail`.  Either its task is then published in the ring (`ready`), behind which
+ *     the publisher announces the queue; or the taker holds the token and `tail` was equal to `head`: then nobody else
+ *     can be at work, nothing is before it, and it is done before the token goes back.
+ *  4. The token goes back in one place (give_token), and whoever gives it back looks at the queue again: if the task at
+ *     the head is ready, some thread is told.  A publisher that saw the token taken may therefore tell nobody.
+ *  5. Telling (queue_announce) means: a worker that looks around will look at this queue before it sleeps, or a
+ *     sleeping one is woken, or, where there are no workers, the telling thread does the work itself.
+ *  6. "Change, then look for sleepers" and "announce oneself, then look for the change" are sequentially consistent
+ *     throughout (event_count.h), so one of the two sees the other; the same for `ready` and the token in 4.
+ *
+ * Sleeping.  A thread that finds nothing spins for SPIN_NS and then sleeps on an event count.
  *
  * Queues live in a fixed array until the pool goes: workers may look at any of them at
  * any time, and tickets keep counting when a queue is used again.
@@ -18,12 +34,13 @@
  * anew: what was queued is dropped, since the parent does it, and new workers are started.
  * SPDX-License-Identifier: MIT */
 #include "runtime/pool.h"
+#include "runtime/event_count.h"
 #include "runtime/fpmode.h"
 #include "runtime/scratch.h"
 
 #define SPIN_NS     80000u
 #define SPIN_CHECK  64u /* pauses between two looks at the clock */
-#define COURTESY    8u  /* pauses before an idle worker takes up a new task */
+#define COURTESY    8u /* pauses before an idle worker takes up a new task, and for a token that is about to come back */
 #define MAX_THREADS 256
 #define MAX_QUEUES  64u
 #define RING        128u /* tasks in flight in a queue; a power of two */
@@ -33,11 +50,6 @@
 #define GATE_INSIDE 0xffffu
 
 /* ---- types -------------------------------------------------------------------- */
-
-typedef struct event_count {
-  _Atomic uint32_t epoch;
-  _Atomic uint32_t waiters;
-} event_count;
 
 typedef struct ring_entry {
   _Atomic uint64_t ready; /* ticket + 1 once the task is written */
@@ -64,7 +76,7 @@ struct hlr_queue {
   _Alignas(LINE) _Atomic uint64_t tail; /* tickets given out */
   _Alignas(LINE) _Atomic uint64_t head; /* tickets done */
   _Atomic bool token;
-  event_count done;                     /* head moved, or the last helper left */
+  hlr_event_count done;                 /* head moved, or the last helper left */
   _Alignas(LINE) _Atomic uint32_t gate; /* see GATE_OPEN; 0: nothing runs */
   _Alignas(LINE) _Atomic int64_t next;  /* first program that nobody has claimed */
 };
@@ -81,31 +93,13 @@ struct hlr_pool {
   uint32_t worker_count;
   pool_worker *workers;
   _Atomic bool stop;
-  _Atomic uint32_t *mark; /* 1, or 0 in a forked child until it has started anew; 2 meanwhile */
+  _Atomic uint32_t *mark;      /* 1, or 0 in a forked child until it has started anew; 2 meanwhile */
   _Atomic uint32_t queue_high; /* queues[0 .. queue_high) were used at some time */
   _Alignas(LINE) _Atomic uint32_t spinners;
-  event_count idle;
+  hlr_event_count idle;
   hlr_queue queues[MAX_QUEUES];
   hlr_scratch scratch;
 };
-
-/* ---- event counts --------------------------------------------------------------- */
-
-static uint32_t event_announce(event_count *e) {
-  (void)atomic_fetch_add(&e->waiters, 1);
-  return atomic_load(&e->epoch);
-}
-
-static void event_withdraw(event_count *e) {
-  (void)atomic_fetch_sub(&e->waiters, 1);
-}
-
-static void event_notify(event_count *e, uint32_t count) {
-  if (atomic_load(&e->waiters) == 0)
-    return;
-  (void)atomic_fetch_add(&e->epoch, 1);
-  hlr_os_wake(&e->epoch, count);
-}
 
 /* ---- running a launch ----------------------------------------------------------------
  * How a launch is split changes its speed only: programs do not depend on each other.
@@ -117,6 +111,7 @@ static void event_notify(event_count *e, uint32_t count) {
 #define HELPER_NS 3000u  /* of work for each further thread that is at hand */
 #define WAKE_NS   10000u /* of work for waking sleepers */
 #define COST_UNIT 16u    /* costs are kept in 1/16 ns a program */
+#define NOW_NS    2000u  /* of work that the launching thread does at once: handing it over takes as long */
 
 static int64_t round_up(int64_t value, int64_t step) {
   return value <= step ? step : (value + step - 1) / step * step;
@@ -134,8 +129,17 @@ static int64_t claim_size(const hlr_queue *q) {
 static void learn_cost(_Atomic uint32_t *cost, uint64_t ns, int64_t programs) {
   uint64_t seen = HLI_MIN(HLI_MAX(ns * COST_UNIT / (uint64_t)programs, 1u), (uint64_t)UINT32_MAX);
   uint64_t old = atomic_load_explicit(cost, memory_order_relaxed);
+  if (old)
+    seen = HLI_MIN(seen, 4 * old); /* a thread that was interrupted says little */
   uint64_t next = old ? (3 * old + seen + 2) / 4 : seen;
   atomic_store_explicit(cost, (uint32_t)next, memory_order_relaxed);
+}
+
+/* What a whole launch is expected to take; UINT64_MAX: nobody knows. */
+static uint64_t expected_ns(_Atomic uint32_t *cost, uint64_t programs) {
+  const uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed);
+  uint64_t total;
+  return unit && !__builtin_mul_overflow(unit, programs, &total) ? total / COST_UNIT : UINT64_MAX;
 }
 
 /* `self`: the worker's index, or any number for a thread that is none of ours.  The first
@@ -172,7 +176,7 @@ static bool run_claimed(hlr_queue *q, uint32_t self, _Atomic uint32_t *cost) {
 
 static void leave_gate(hlr_queue *q) {
   if (atomic_fetch_sub(&q->gate, 1) == 1)
-    event_notify(&q->done, UINT32_MAX);
+    hlr_event_notify(&q->done, UINT32_MAX);
 }
 
 static bool gate_admits(uint32_t gate) {
@@ -206,10 +210,10 @@ static void await_helpers(hlr_queue *q) {
       deadline = now + SPIN_NS;
     if (now < deadline)
       continue;
-    uint32_t epoch = event_announce(&q->done);
+    uint32_t epoch = hlr_event_announce(&q->done);
     if (atomic_load(&q->gate) != 0)
       hlr_os_wait(&q->done.epoch, epoch);
-    event_withdraw(&q->done);
+    hlr_event_withdraw(&q->done);
   }
 }
 
@@ -243,13 +247,13 @@ static bool run_by_host(hlr_queue *q) {
 }
 
 /* Opens the launch to other threads, takes part, and returns when all have left. */
-static bool run_shared(hlr_queue *q, uint32_t self, uint64_t expected_ns, _Atomic uint32_t *cost) {
+static bool run_shared(hlr_queue *q, uint32_t self, uint64_t expected, _Atomic uint32_t *cost) {
   hlr_pool *pool = q->pool;
   uint32_t threads = (uint32_t)q->job.threads;
   atomic_store(&q->gate, GATE_OPEN | threads * GATE_LIMIT | 1u);
   uint32_t spinning = atomic_load(&pool->spinners);
-  if (threads - 1 > spinning && expected_ns >= WAKE_NS)
-    event_notify(&pool->idle, threads - 1 - spinning);
+  if (threads - 1 > spinning && expected >= WAKE_NS)
+    hlr_event_notify(&pool->idle, threads - 1 - spinning);
   bool ran = run_claimed(q, self, cost);
   (void)atomic_fetch_and(&q->gate, GATE_INSIDE);
   (void)atomic_fetch_sub(&q->gate, 1);
@@ -262,12 +266,9 @@ static bool run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
   pool_job *job = &q->job;
   job->threads = 1;
   if (q->pool->threads == 1)
-    return run_claimed(q, self, NULL);
-  uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed), expected = UINT64_MAX;
-  if (unit && __builtin_mul_overflow(unit, (uint64_t)job->programs, &expected))
-    expected = UINT64_MAX;
-  if (unit && expected != UINT64_MAX)
-    expected /= COST_UNIT;
+    return run_claimed(q, self, cost);
+  const uint64_t unit = atomic_load_explicit(cost, memory_order_relaxed);
+  const uint64_t expected = expected_ns(cost, (uint64_t)job->programs);
   job->least = unit ? (int64_t)(CLAIM_NS * COST_UNIT / unit) : 1;
   int64_t chunks = (job->programs - 1) / job->grain + 1;
   int64_t paying = (int64_t)HLI_MIN(expected / HELPER_NS + 1, (uint64_t)q->pool->threads);
@@ -275,11 +276,10 @@ static bool run_by_pool(hlr_queue *q, _Atomic uint32_t *cost, uint32_t self) {
   return job->threads > 1 ? run_shared(q, self, expected, cost) : run_claimed(q, self, cost);
 }
 
-static void run_launch(hlr_queue *q, const ring_entry *entry, uint32_t self) {
-  const hlr_task *task = &entry->task;
+static void run_launch(hlr_queue *q, const hlr_task *task, const void *block, uint32_t self) {
   q->job = (pool_job){
       .entry = task->entry,
-      .block = entry->block,
+      .block = block,
       .programs = (int64_t)task->programs,
       .grain = HLI_MAX(task->grain, 1u),
       .scratch = task->scratch,
@@ -355,7 +355,7 @@ static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
   const hlr_task *task = &entry->task;
   switch (task->kind) {
   case HLR_TASK_LAUNCH:
-    run_launch(q, entry, self);
+    run_launch(q, task, entry->block, self);
     break;
   case HLR_TASK_FILL:
     memset(task->dst, task->value, task->bytes);
@@ -373,31 +373,92 @@ static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
   }
 }
 
-/* Runs tasks until there is none or `until` is reached; false if another thread does. */
-static bool queue_drain(hlr_queue *q, uint64_t until, uint32_t self) {
-  bool worked = false;
-  while (queue_ready(q) && atomic_load(&q->head) < until && queue_take_token(q)) {
-    ring_entry *ring = atomic_load(&q->ring);
-    uint64_t head = atomic_load(&q->head);
-    while (head < until && atomic_load(&ring[head % RING].ready) == head + 1) {
-      run_task(q, &ring[head % RING], self);
-      atomic_store(&q->head, ++head);
-      event_notify(&q->done, UINT32_MAX);
-      worked = true;
-    }
-    atomic_store(&q->token, false);
-    /* A task that was published before the token came back is seen by the loop's test. */
+/* Waits a moment for the token to be taken, or to come back. */
+static void courtesy(const hlr_queue *q, bool taken) {
+  for (uint32_t i = 0; i < COURTESY && atomic_load_explicit(&q->token, memory_order_relaxed) != taken; i++)
+    hlr_os_pause();
+}
+
+/* The token's holder has done the task at the head. */
+static void advance(hlr_queue *q, uint64_t done) {
+  atomic_store(&q->head, done + 1);
+  hlr_event_notify(&q->done, UINT32_MAX);
+}
+
+/* The token's holder runs tasks until there is none or `until` is reached; false: there was none. */
+static bool run_ready(hlr_queue *q, uint64_t until, uint32_t self) {
+  const uint64_t first = atomic_load(&q->head);
+  uint64_t head = first;
+  ring_entry *ring = atomic_load(&q->ring);
+  for (; head < until && atomic_load(&ring[head % RING].ready) == head + 1; head++) {
+    run_task(q, &ring[head % RING], self);
+    advance(q, head);
   }
+  return head != first;
+}
+
+/* Some worker will look at the queue: one that spins does so before it sleeps, and whoever holds the token when it
+ * gives it back. */
+static void tell_worker(hlr_queue *q) {
+  hlr_pool *pool = q->pool;
+  if (!atomic_load(&q->token) && atomic_load(&pool->spinners) == 0)
+    hlr_event_notify(&pool->idle, 1);
+}
+
+/* The only way out of holding the token.  What came up meanwhile was perhaps announced to nobody because of us: it is
+ * run if it is before `until`, else others are told, those who sleep because they did not get the token among them. */
+static void give_token(hlr_queue *q, uint64_t until, uint32_t self) {
+  for (;;) {
+    atomic_store(&q->token, false);
+    if (!queue_ready(q))
+      return;
+    if (q->pool->worker_count > 0 && atomic_load(&q->head) >= until) {
+      tell_worker(q);
+      hlr_event_notify(&q->done, UINT32_MAX);
+      return;
+    }
+    if (!queue_take_token(q))
+      return; /* whoever has it gives it back here */
+    (void)run_ready(q, q->pool->worker_count > 0 ? until : UINT64_MAX, self);
+  }
+}
+
+/* Runs what is ready before `until`; false: there was nothing, or another thread is at it. */
+static bool queue_drain(hlr_queue *q, uint64_t until, uint32_t self) {
+  if (!queue_ready(q) || atomic_load(&q->head) >= until || !queue_take_token(q))
+    return false;
+  const bool worked = run_ready(q, until, self);
+  give_token(q, until, self);
   return worked;
 }
 
-/* Some thread must look at the queue.  Whoever holds the token will. */
+/* The queue has a task more: some thread must look at it. */
 static void queue_announce(hlr_queue *q) {
-  hlr_pool *pool = q->pool;
-  if (pool->worker_count == 0)
+  if (q->pool->worker_count > 0)
+    tell_worker(q);
+  else
     (void)queue_drain(q, UINT64_MAX, 0);
-  else if (!atomic_load(&q->token) && atomic_load(&pool->spinners) == 0)
-    event_notify(&pool->idle, 1);
+}
+
+bool hlr_queue_run_now(hlr_queue *q, const hlr_task *task) {
+  if (q->pool->ctx->parallel_for || expected_ns(task->cost, task->programs) > NOW_NS)
+    return false;
+  own_process(q->pool, true);
+  if (atomic_load(&q->head) != atomic_load(&q->tail))
+    return false;
+  courtesy(q, false); /* who has just done the last task is about to give the token back */
+  if (!queue_take_token(q))
+    return false;
+  const uint32_t self = q->pool->worker_count;
+  const uint64_t ticket = atomic_load(&q->head); /* stands while we have the token */
+  uint64_t tail = ticket;
+  const bool ours = atomic_compare_exchange_strong(&q->tail, &tail, ticket + 1);
+  if (ours) {
+    run_launch(q, task, task->block, self);
+    advance(q, ticket);
+  }
+  give_token(q, 0, self);
+  return ours;
 }
 
 uint64_t hlr_queue_push(hlr_queue *q, const hlr_task *task) {
@@ -431,8 +492,6 @@ void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
   uint64_t deadline = 0;
   for (uint32_t spins = 0; !hlr_queue_passed(q, ticket); spins++) {
     if (queue_drain(q, ticket + 1, self) || join_job(q, self)) {
-      if (queue_ready(q))
-        queue_announce(q); /* beyond our ticket */
       deadline = 0;
       continue;
     }
@@ -444,10 +503,10 @@ void hlr_queue_wait(hlr_queue *q, uint64_t ticket) {
       deadline = now + SPIN_NS;
     if (now < deadline)
       continue;
-    uint32_t epoch = event_announce(&q->done);
+    uint32_t epoch = hlr_event_announce(&q->done);
     if (!hlr_queue_passed(q, ticket))
       hlr_os_wait(&q->done.epoch, epoch);
-    event_withdraw(&q->done);
+    hlr_event_withdraw(&q->done);
   }
 }
 
@@ -532,12 +591,12 @@ static hlr_queue *await_work(hlr_pool *pool) {
       deadline = now + SPIN_NS;
     if (now < deadline)
       continue;
-    uint32_t epoch = event_announce(&pool->idle);
+    uint32_t epoch = hlr_event_announce(&pool->idle);
     (void)atomic_fetch_sub(&pool->spinners, 1);
     if (!find_work(pool) && !atomic_load(&pool->stop))
       hlr_os_wait(&pool->idle.epoch, epoch);
     (void)atomic_fetch_add(&pool->spinners, 1);
-    event_withdraw(&pool->idle);
+    hlr_event_withdraw(&pool->idle);
     deadline = 0;
   }
   (void)atomic_fetch_sub(&pool->spinners, 1);
@@ -550,13 +609,12 @@ static void *worker_main(void *arg) {
   for (hlr_queue *q; (q = await_work(pool));) {
     /* A producer that saw this thread spin woke nobody: pass a second queue's work on. */
     if (atomic_load(&pool->queue_high) > 1 && atomic_load(&pool->spinners) == 0)
-      event_notify(&pool->idle, 1);
+      hlr_event_notify(&pool->idle, 1);
     if (join_job(q, worker->index))
       continue;
     /* The launching thread may be about to wait, and then runs a small task itself at once:
      * without this courtesy the two fight over it. */
-    for (uint32_t i = 0; i < COURTESY && !atomic_load_explicit(&q->token, memory_order_relaxed); i++)
-      hlr_os_pause();
+    courtesy(q, true);
     (void)queue_drain(q, UINT64_MAX, worker->index);
   }
   return NULL;

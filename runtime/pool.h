@@ -48,6 +48,9 @@ hlr_queue *hlr_pool_default_queue(hlr_pool *pool);
 hl_status hlr_queue_create(hlr_pool *pool, hl_diag *diag, hlr_queue **out);
 void hlr_queue_destroy(hlr_queue *queue);
 
+/* Runs a launch in the calling thread if nothing is before it in the queue and it is known to be so short that handing
+ * it over would take as long; false: it was not run.  The task's block is used in place. */
+bool hlr_queue_run_now(hlr_queue *queue, const hlr_task *task);
 /* Appends a task and returns its ticket.  Waits only while the queue is full. */
 uint64_t hlr_queue_push(hlr_queue *queue, const hlr_task *task);
 bool hlr_queue_passed(const hlr_queue *queue, uint64_t ticket);
