@@ -17,6 +17,8 @@ typedef struct hl_example_shape {
 /* Tensors of a reference: data as double, row-major, sizes as in the kernel's parameters. */
 typedef struct hl_example_tensor {
   double *data;
+  double
+      *scale; /* outputs: zeros; where an element is a sum whose terms may cancel, the reference adds up their sizes */
   uint32_t rank;
   int64_t shape[HL_MAX_RANK];
 } hl_example_tensor;
@@ -41,8 +43,8 @@ typedef struct hl_example {
   hl_status (*build)(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out);
   /* Fills the outputs among args (parameter order) from the inputs. */
   void (*reference)(const hl_example_tensor *args, uint32_t count);
-  bool by_position; /* the reference depends on where an element stands: it is not called for parts of the rows */
-  hl_example_shape bench;      /* measured by default */
+  bool by_position;       /* the reference depends on where an element stands: it is not called for parts of the rows */
+  hl_example_shape bench; /* measured by default */
   const hl_example_shape *odd; /* checked in tests; ends with a shape whose first size is 0 */
   /* Least bytes moved and floating-point operations of one run; element sizes from the dtype. */
   double (*bytes)(const int64_t *size, uint32_t element);

@@ -14,7 +14,8 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
     return st;
   const hl_dim dims[] = {hl_dim_named(b, "M"), hl_dim_named(b, "N")};
   const hl_value g = hl_param_tensor(b, "grad", dtype, dims, 2, HL_IN);
-  const hl_value pa = hl_param_tensor(b, "a", dtype, dims, 2, HL_IN), pb = hl_param_tensor(b, "b", dtype, dims, 2, HL_IN);
+  const hl_value pa = hl_param_tensor(b, "a", dtype, dims, 2, HL_IN),
+                 pb = hl_param_tensor(b, "b", dtype, dims, 2, HL_IN);
   const hl_value da = hl_param_tensor(b, "grad_a", dtype, dims, 2, HL_OUT);
   const hl_value db = hl_param_tensor(b, "grad_b", dtype, dims, 2, HL_OUT);
   const hl_dtype work = dtype == HL_F64 ? HL_F64 : HL_F32; /* one rounding, at the end */
@@ -38,7 +39,9 @@ static void reference(const hl_example_tensor *t, uint32_t count) {
   for (int64_t i = 0; i < t[0].shape[0] * t[0].shape[1]; i++) {
     const double g = t[0].data[i], a = t[1].data[i], u = ROOT * (a + CUBE * a * a * a);
     const double s = 1 / (1 + exp(-2 * u)), rest = 1 / (1 + exp(2 * u));
-    t[3].data[i] = g * t[2].data[i] * (s + a * s * rest * 2 * ROOT * (1 + 3 * CUBE * a * a));
+    const double rise = a * s * rest * 2 * ROOT * (1 + 3 * CUBE * a * a);
+    t[3].data[i] = g * t[2].data[i] * (s + rise);
+    t[3].scale[i] = fabs(g * t[2].data[i]) * (s + fabs(rise));
     t[4].data[i] = g * a * s;
   }
 }

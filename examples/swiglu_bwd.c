@@ -9,7 +9,8 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
     return st;
   const hl_dim dims[] = {hl_dim_named(b, "M"), hl_dim_named(b, "N")};
   const hl_value g = hl_param_tensor(b, "grad", dtype, dims, 2, HL_IN);
-  const hl_value pa = hl_param_tensor(b, "a", dtype, dims, 2, HL_IN), pb = hl_param_tensor(b, "b", dtype, dims, 2, HL_IN);
+  const hl_value pa = hl_param_tensor(b, "a", dtype, dims, 2, HL_IN),
+                 pb = hl_param_tensor(b, "b", dtype, dims, 2, HL_IN);
   const hl_value da = hl_param_tensor(b, "grad_a", dtype, dims, 2, HL_OUT);
   const hl_value db = hl_param_tensor(b, "grad_b", dtype, dims, 2, HL_OUT);
   const hl_dtype work = dtype == HL_F64 ? HL_F64 : HL_F32; /* one rounding, at the end */
@@ -30,6 +31,7 @@ static void reference(const hl_example_tensor *t, uint32_t count) {
   for (int64_t i = 0; i < t[0].shape[0] * t[0].shape[1]; i++) {
     const double g = t[0].data[i], a = t[1].data[i], s = 1 / (1 + exp(-a)), rest = 1 / (1 + exp(a));
     t[3].data[i] = g * t[2].data[i] * (s + a * s * rest);
+    t[3].scale[i] = fabs(g * t[2].data[i]) * (s + fabs(a * s * rest));
     t[4].data[i] = g * a * s;
   }
 }

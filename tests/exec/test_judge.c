@@ -107,7 +107,7 @@ static void agrees(void **state) {
     hli_comparison c;
     cli_judgement j;
     assert_int_equal(hli_compare(&a, &b, &tolerance, NULL, &c), HL_OK);
-    cli_judge(dtype, tolerance.n, got, want, N, &j);
+    cli_judge(dtype, tolerance.n, got, want, NULL, N, &j);
     assert_int_equal(j.wrong, (size_t)c.wrong);
     assert_int_equal(j.right, c.pass);
     assert_true(fabs(j.frobenius - c.frobenius) <= 1e-9 * c.frobenius);
@@ -121,19 +121,25 @@ static void special_values(void **state) {
   cli_judgement j;
   const double want[] = {INFINITY, -INFINITY, NAN, 1};
   float got[] = {INFINITY, -INFINITY, NAN, 1};
-  cli_judge(HL_F32, 1, got, want, 4, &j);
+  cli_judge(HL_F32, 1, got, want, NULL, 4, &j);
   assert_true(j.right);
   for (int i = 0; i < 4; i++) {
     float other[4];
     memcpy(other, got, sizeof got);
     other[i] = i == 2 ? 0 : NAN;
-    cli_judge(HL_F32, 1, other, want, 4, &j);
+    cli_judge(HL_F32, 1, other, want, NULL, 4, &j);
     assert_int_equal(j.wrong, 1);
     assert_int_equal(j.first, i);
   }
+  const double small[] = {1e-7}, terms[] = {1};
+  const float cancelled[] = {5e-7f}; /* what is left of two terms that add up to 1 */
+  cli_judge(HL_F32, 1, cancelled, small, NULL, 1, &j);
+  assert_false(j.right);
+  cli_judge(HL_F32, 1, cancelled, small, terms, 1, &j);
+  assert_true(j.right);
   const int32_t counts[] = {1, 2, 4};
   const double counted[] = {1, 2, 3};
-  cli_judge(HL_I32, 1, counts, counted, 3, &j);
+  cli_judge(HL_I32, 1, counts, counted, NULL, 3, &j);
   assert_int_equal(j.wrong, 1);
 }
 
@@ -172,11 +178,49 @@ static void planted(void **state) {
   hl_context_destroy(ctx);
 }
 
+static void run_plain(hl_context *ctx, const hl_example *e, const int64_t *size, cli_verdict *v) {
+  hl_diag diag = {0};
+  hl_kernel *k = NULL;
+  cli_args args;
+  cli_shape shape;
+  void *data[HL_EXAMPLE_ARGS];
+  cli_shape_of_example(e, size, &shape);
+  assert_int_equal(e->build(ctx, HL_F32, &diag, &k), HL_OK);
+  assert_int_equal(cli_args_create(k, &shape, &diag, &args), HL_OK);
+  cli_args_fill(&args, 5);
+  for (uint32_t a = 0; a < args.count; a++)
+    data[a] = args.arg[a].data;
+  e->plain(data, size);
+  cli_args_reference(&args, e, 0);
+  cli_args_judge(&args, e->reduction(size), v);
+  cli_args_free(&args);
+  hl_kernel_destroy(k);
+}
+
+/* The C loops that kernels are timed against do the same work. */
+static void plain_loops(void **state) {
+  (void)state;
+  hl_context *ctx = exec_context();
+  for (uint32_t i = 0; i < hl_example_count; i++) {
+    const hl_example *e = hl_examples[i];
+    const hl_dtype *d = e->dtypes;
+    while (*d != HL_F32 && *d != HL_DTYPE_NONE)
+      d++;
+    for (const hl_example_shape *s = e->odd; *d == HL_F32 && s->size[0]; s++) {
+      cli_verdict v;
+      run_plain(ctx, e, s->size, &v);
+      if (!(v.frobenius < 1e-3)) /* they add up naively, and a quantum is large */
+        fail_msg("%s, shape %d: the error is %g of the norm: %s", e->name, (int)(s - e->odd), v.frobenius, v.words);
+    }
+  }
+  hl_context_destroy(ctx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(halves),      cmocka_unit_test(halves_round), cmocka_unit_test(integers),
       cmocka_unit_test(random_data), cmocka_unit_test(agrees),       cmocka_unit_test(special_values),
-      cmocka_unit_test(planted),
+      cmocka_unit_test(planted),     cmocka_unit_test(plain_loops),
   };
   return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
 }

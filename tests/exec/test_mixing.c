@@ -123,7 +123,7 @@ static void judge(const job *j, const data *d, const char *where) {
   for (uint32_t o = 0; o < j->outs; o++) {
     const size_t count = (size_t)(j->row[o] ? d->m * d->n : d->m);
     cli_judgement v;
-    cli_judge(result_of(j, o), 2 * d->n, d->raw[1 + o], d->want[o], count, &v);
+    cli_judge(result_of(j, o), 2 * d->n, d->raw[1 + o], d->want[o], NULL, count, &v);
     if (!v.right)
       fail_msg("%s of %s, %lld x %lld, %s, output %u: element %zu is %.9g, not %.9g (allowed error %g)", j->name,
                hl_dtype_text(j->dtype), (long long)d->m, (long long)d->n, where, o, v.first, v.got, v.want, v.allowed);
@@ -461,8 +461,8 @@ static void test_plain(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_arg),   cmocka_unit_test(test_moments), cmocka_unit_test(test_logsumexp),
-      cmocka_unit_test(test_norms), cmocka_unit_test(test_cumsum),  cmocka_unit_test(test_recurrence),
+      cmocka_unit_test(test_arg),   cmocka_unit_test(test_moments),  cmocka_unit_test(test_logsumexp),
+      cmocka_unit_test(test_norms), cmocka_unit_test(test_cumsum),   cmocka_unit_test(test_recurrence),
       cmocka_unit_test(test_plain), cmocka_unit_test(test_variance), cmocka_unit_test(test_softmax),
   };
   return cmocka_run_group_tests_name("mixing", tests, setup, teardown);

@@ -108,8 +108,8 @@ static void test_goldens(void **state) {
                "pass/schedule/matmul_grouped.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}",
                "tile", "pass/schedule/matmul_order.hl");
-  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[1],\"pid_type\":1}", "tile",
-               "pass/schedule/matmul_run.hl");
+  check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[1],\"pid_type\":1}",
+               "tile", "pass/schedule/matmul_run.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a",
                "{\"block_sizes\":[16,16,32],\"l2_groupings\":[1],\"pid_type\":2,\"num_sm_multiplier\":2}", "tile",
                "pass/schedule/matmul_interleaved.hl");
@@ -160,6 +160,7 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
     }
     double *v = malloc((size_t)total * sizeof *v);
     x->ref[p].data = malloc((size_t)total * sizeof *v);
+    x->ref[p].scale = calloc((size_t)total + 1, sizeof *v);
     for (int64_t i = 0; i < total; i++)
       x->ref[p].data[i] = put(data_dtype(&info), v, i, info.access == HL_IN ? sample(&info.spec, i * 7 + p) : NAN);
     x->output[p] = info.access != HL_IN;
@@ -169,8 +170,9 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
                                .dtype = hl_dtype_to_dl(data_dtype(&info)),
                                .shape = x->ref[p].shape};
     x->arg[p] = info.is_tensor ? (hl_arg){.kind = HL_ARG_TENSOR, .as.tensor = &x->tensor[p]}
-                  : hli_dtype_kind(info.dtype) == 'f' ? (hl_arg){.kind = HL_ARG_F64, .as.f64 = v[0]}
-                                                      : (hl_arg){.kind = HL_ARG_I64, .as.i64 = (int64_t)x->ref[p].data[0]};
+                : hli_dtype_kind(info.dtype) == 'f'
+                    ? (hl_arg){.kind = HL_ARG_F64, .as.f64 = v[0]}
+                    : (hl_arg){.kind = HL_ARG_I64, .as.i64 = (int64_t)x->ref[p].data[0]};
   }
   e->reference(x->ref, x->count);
   hl_kernel_destroy(k);
@@ -178,7 +180,7 @@ static void make_data(const hl_example *e, const int64_t *size, data *x) {
 
 static void free_data(data *x) {
   for (uint32_t p = 0; p < x->count; p++)
-    free(x->tensor[p].data), free(x->ref[p].data);
+    free(x->tensor[p].data), free(x->ref[p].data), free(x->ref[p].scale);
 }
 
 /* Runs in exact mode; every output element equals the reference but for the kernel's f32 literals. */

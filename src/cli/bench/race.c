@@ -23,7 +23,7 @@ static hl_status run_plain(void *self, size_t i, hl_diag *diag) {
   void *data[HL_EXAMPLE_ARGS];
   (void)diag;
   for (uint32_t a = 0; a < r->args.count; a++)
-    data[a] = r->sets[i % r->set_count].tensor[a].data;
+    data[a] = r->args.arg[a].info.is_tensor ? r->sets[i % r->set_count].tensor[a].data : r->args.arg[a].data;
   r->e->plain(data, r->size);
   return HL_OK;
 }

@@ -80,6 +80,7 @@ void cli_args_free(cli_args *a) {
   for (uint32_t i = 0; i < a->count; i++) {
     free(a->arg[i].data);
     free(a->arg[i].want);
+    free(a->arg[i].scale);
     hl_buffer_destroy(a->arg[i].buffer);
   }
   free(a->arg);
@@ -222,7 +223,7 @@ void cli_args_judge(const cli_args *a, int64_t terms, cli_verdict *out) {
     cli_judgement j;
     if (!cli_arg_is_output(x) || !x->want)
       continue;
-    cli_judge(x->info.dtype, terms, x->data, x->want, x->count, &j);
+    cli_judge(x->info.dtype, terms, x->data, x->want, x->scale, x->count, &j);
     out->worst = fmax(out->worst, j.worst);
     out->frobenius = fmax(out->frobenius, j.frobenius);
     if (!j.right && out->right)

@@ -17,6 +17,7 @@ typedef struct cli_arg {
   hl_tensor host, device;
   hl_buffer *buffer; /* NULL: not placed */
   double *want;      /* outputs: the reference; NULL: not computed */
+  double *scale;     /* and what its terms add up to, see hl_example_tensor; NULL: not said */
 } cli_arg;
 
 typedef struct cli_args {

@@ -320,7 +320,8 @@ static bool tiny_right(hl_dtype dtype, const format *f, double absolute, double 
   return *error == 0;
 }
 
-void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, size_t count, cli_judgement *out) {
+void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, const double *scale, size_t count,
+               cli_judgement *out) {
   const format f = format_of(dtype);
   const bool discrete = !cli_is_float(dtype);
   const double absolute =
@@ -332,14 +333,14 @@ void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *wan
     double error, allowed = 0;
     if (i % 512 == 0)
       cli_to_double(dtype, (const char *)got + i * size, block, count - i < 512 ? count - i : 512);
-    const double g = block[i % 512], w = want[i];
+    const double g = block[i % 512], w = want[i], slack = absolute + (scale ? 8 * f.acc_eps * scale[i] : 0);
     bool ok;
     if (discrete)
       ok = (error = fabs(g - w)) == 0;
     else if (cli_is_tiny(dtype))
-      ok = tiny_right(dtype, &f, absolute, g, w, &error, &allowed);
+      ok = tiny_right(dtype, &f, slack, g, w, &error, &allowed);
     else
-      ok = float_right(&f, absolute, g, w, &error, &allowed);
+      ok = float_right(&f, slack, g, w, &error, &allowed);
     error_sum += error * error;
     if (isfinite(w))
       want_sum += w * w;

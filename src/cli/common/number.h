@@ -21,12 +21,14 @@ void cli_random_fill(const hl_arg_spec *spec, hl_dtype dtype, uint64_t seed, voi
 /* Is a result right?
  *
  *     |got - want| <= steps * eps(dtype) * |want| + 2 * eps(acc) * sqrt(terms) * rms(want) + least(dtype)
+ *                     + 8 * eps(acc) * scale
  *
  * eps: the distance from 1 to the next number; acc is f32 for f16, bf16 and f32; steps: 2 for f16 and bf16, 8
  * for f32, 32 for f64; terms: how many are added up into one element (independent errors grow like its root);
- * least: the smallest subnormal.  NaN matches NaN only; an infinity matches itself and what the dtype cannot
- * hold.  Integers and bools must be equal.  A float of 8 bits must lie between what the two ends of the interval that
- * f32 would be allowed round to: quantised numbers may differ where the exact one lies near a rounding boundary. */
+ * least: the smallest subnormal; scale, of each element (NULL: 0): the sum of its terms' sizes, where they may cancel.
+ * NaN matches NaN only; an infinity matches itself and what the dtype cannot hold.  Integers and bools must be equal.
+ * A float of 8 bits must lie between what the two ends of the interval that f32 would be allowed round to: quantised
+ * numbers may differ where the exact one lies near a rounding boundary. */
 typedef struct cli_judgement {
   bool right;
   size_t count, wrong, first; /* elements; the first wrong one */
@@ -34,6 +36,7 @@ typedef struct cli_judgement {
   double worst;               /* largest error as a share of what is allowed */
   double frobenius;           /* ||got - want|| / ||want|| over finite elements */
 } cli_judgement;
-void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, size_t count, cli_judgement *out);
+void cli_judge(hl_dtype dtype, int64_t terms, const void *got, const double *want, const double *scale, size_t count,
+               cli_judgement *out);
 
 #endif

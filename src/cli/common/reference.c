@@ -60,6 +60,7 @@ static void run_piece(const piece *w) {
     for (uint32_t d = 1; d < t[i].rank; d++)
       row *= t[i].shape[d];
     t[i].data += w->begin * row;
+    t[i].scale += t[i].scale ? w->begin * row : 0;
     t[i].shape[0] = w->end - w->begin;
   }
   w->p->example->reference(t, w->p->count);
@@ -129,6 +130,8 @@ double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
     cli_arg *x = &a->arg[i];
     p.tensor[i] = (hl_example_tensor){.data = cli_alloc(x->count, sizeof(double)), .rank = x->info.rank};
     memcpy(p.tensor[i].shape, x->shape, sizeof x->shape);
+    if (cli_arg_is_output(x))
+      p.tensor[i].scale = cli_alloc(x->count, sizeof(double));
     if (!cli_arg_is_output(x) || x->info.access & HL_IN)
       cli_to_double(x->info.dtype, x->data, p.tensor[i].data, x->count);
     else if (sampled)
@@ -146,7 +149,9 @@ double cli_args_reference(cli_args *a, const hl_example *e, double most_work) {
       continue;
     }
     free(a->arg[i].want);
+    free(a->arg[i].scale);
     a->arg[i].want = p.tensor[i].data;
+    a->arg[i].scale = p.tensor[i].scale;
   }
   return share;
 }
