@@ -3,20 +3,23 @@
  * Owner of num_stages.  With S stages the copy for iteration n + S - 1 is started in iteration n; one barrier per
  * iteration both publishes what has arrived and keeps a slot from being overwritten while it is read.
  *
- *   %r = for %b, %e, %s, %acc0 (%iv, %acc) {          %x = shared {slots = 3}
- *     %k = range %iv, %e                              async_copy %p[%i, range %b] -> %x slot 0;  async_commit
- *     %v = load %p[%i, %k]                            async_copy %p[%i, range %b + %s] -> %x slot 1;  async_commit
- *     %o = convert %v                           ->    %r = for %b, %e, %s, %acc0, %c0 (%iv, %acc, %slot) {
- *     %d = mma %o, ...                                  async_wait {pending = 1};  barrier
- *     yield %d                                          async_copy %p[%i, range %iv + 2 %s] -> %x slot %slot - 1;
- * async_commit }                                                   %o = shared_load %x, %slot %d = mma %o, ... yield
- * %d, %slot + 1
- *                                                     }
- *                                                     async_wait {pending = 0}
+ *   %r = for %b, %e, %s, %acc0 (%iv, %acc) {        %x = shared {slots = 3}
+ *     %k = range %iv, %e                            async_copy %p[%i, range %b] -> %x slot 0;  async_commit
+ *     %v = load %p[%i, %k]                          async_copy %p[%i, range %b + %s] -> %x slot 1;  async_commit
+ *     %o = convert %v                         ->    %r = for %b, %e, %s, %acc0, 0 (%iv, %acc, %slot) {
+ *     %d = mma %o, ...                                async_wait {pending = 1};  barrier
+ *     yield %d                                        async_copy %p[%i, range %iv + 2 %s] -> %x slot %slot - 1
+ *   }                                                 async_commit
+ *                                                     %o = shared_load %x, %slot
+ *                                                     %d = mma %o, ...
+ *                                                     yield %d, %slot + 1
+ *                                                   }
+ *                                                   async_wait {pending = 0}
  *
- * Copies beyond the loop's end bring zeros and touch no memory.  Where rows are not aligned for asynchronous
- * copies (or the target has none), two slots are filled through registers: load for the next iteration before the
- * dot, shared_store behind it.  With one stage nothing is done here: `lane` makes converts into round trips. */
+ * Copies beyond the loop's end bring zeros and touch no memory: their ranges are empty.  Where rows are not aligned
+ * for asynchronous copies (or the target has none), two slots are filled through registers: load for the next
+ * iteration before the dot, shared_store behind it.  With one stage nothing is done here: `lane` makes converts into
+ * round trips. */
 #include "src/pass/stage.h"
 
 typedef struct stager {
@@ -32,7 +35,7 @@ typedef struct ring {
   const hli_stage_loop *find;
   uint32_t stages;
   hli_value buffer[HLI_STAGE_LOADS];
-  hli_value begin, end, step;      /* new values */
+  hli_value begin, step;           /* new values */
   hli_value next[HLI_STAGE_LOADS]; /* loaded through registers */
 } ring;
 
@@ -224,30 +227,6 @@ static void fetch_stage(stager *s, hli_cursor *c, ring *r, hli_value iv, hli_val
     sync_op(c, HLI_OP_ASYNC_COMMIT, 0);
 }
 
-/* Is a load of the ring indexed by scalars that the loop computes?  They are not checked against the tensor. */
-static bool has_scalar_index(const stager *s, const ring *r) {
-  const hl_kernel *k = s->src;
-  const hli_block inside = k->ops.data[r->find->loop].region;
-  for (uint32_t i = 0; i < r->find->loads; i++) {
-    hli_access a;
-    hli_access_get(k, r->find->load[i].load, &a);
-    for (uint32_t d = 0; d < a.rank; d++) {
-      const hli_type_data *t = hli_type_of(k, a.index[d]);
-      const hli_value_data *v = &k->values.data[a.index[d]];
-      if (t->kind == HLI_TYPE_VALUE && t->rank == 0 && (v->def ? k->ops.data[v->def].block : v->owner) == inside)
-        return true;
-    }
-  }
-  return false;
-}
-
-/* The iteration to fetch for: behind the last one ranges are masked, but scalars would lie outside their tensors. */
-static hli_value within(const stager *s, hli_cursor *c, const ring *r, hli_value iv) {
-  if (!has_scalar_index(s, r))
-    return iv;
-  return hli_make_binary(c, HLI_OP_MIN, iv, add(c, r->end, hli_make_i64(c, -1)));
-}
-
 static void store_stage(hli_cursor *c, const ring *r, hli_value slot) {
   for (uint32_t i = 0; i < r->find->loads; i++)
     store_shared(c, r->buffer[i], slot, r->next[i]);
@@ -264,10 +243,8 @@ static hli_value ahead_of(hli_cursor *c, hli_value begin, hli_value step, int64_
 static void prologue(stager *s, hli_cursor *c, ring *r) {
   for (uint32_t i = 0; i < r->find->loads; i++)
     r->buffer[i] = make_buffer(s, c, &r->find->load[i], r->stages);
-  for (uint32_t n = 0; n + 1 < r->stages; n++) {
-    const hli_value iv = ahead_of(c, r->begin, r->step, n);
-    fetch_stage(s, c, r, n ? within(s, c, r, iv) : iv, hli_make_i64(c, n));
-  }
+  for (uint32_t n = 0; n + 1 < r->stages; n++)
+    fetch_stage(s, c, r, ahead_of(c, r->begin, r->step, n), hli_make_i64(c, n));
   if (!r->find->async)
     store_stage(c, r, hli_make_i64(c, 0));
 }
@@ -313,7 +290,7 @@ static void body(stager *s, hli_cursor *c, ring *r, hli_value iv, hli_value slot
     sync_op(c, HLI_OP_ASYNC_WAIT, last - 1);
   sync_op(c, HLI_OP_BARRIER, 0);
   const hli_value free_slot = wrap(c, slot, 0, last, -1);
-  fetch_stage(s, c, r, within(s, c, r, add(c, iv, times(c, r->step, last))), free_slot);
+  fetch_stage(s, c, r, add(c, iv, times(c, r->step, last)), free_slot);
   clone_staged(s, c, r, slot);
   if (!r->find->async)
     store_stage(c, r, free_slot);
@@ -326,13 +303,12 @@ static void clone_ring(stager *s, hli_cursor *c, ring *r) {
   const uint32_t n = k->ops.data[loop].result_count;
   hli_value carried[HLI_MAX_OPERANDS], next[HLI_MAX_OPERANDS];
   r->begin = s->map[hli_operand(k, loop, 0)];
-  r->end = s->map[hli_operand(k, loop, 1)];
   r->step = s->map[hli_operand(k, loop, 2)];
   prologue(s, c, r);
   for (uint32_t i = 0; i < n; i++)
     carried[i] = s->map[hli_operand(k, loop, 3 + i)];
   carried[n] = hli_make_i64(c, 0);
-  const hli_for f = hli_make_for(c, r->begin, r->end, r->step, carried, n + 1);
+  const hli_for f = hli_make_for(c, r->begin, s->map[hli_operand(k, loop, 1)], r->step, carried, n + 1);
   if (!f.op) {
     s->dst->failed = true;
     return;

@@ -122,13 +122,14 @@ static bool stageable(const hl_kernel *k, hli_op loop, hli_stage_load *l) {
   hli_access a;
   hli_access_get(k, l->load, &a);
   const hli_type_data *t = hli_type_of(k, a.value);
-  if (a.mask || a.other || a.gathers || t->rank != 2 || !is_constant(k, param_of(k, a.base)) || !feeds_dot(k, a.value, 16))
+  if (a.mask || a.other || a.gathers || t->rank != 2 || !is_constant(k, param_of(k, a.base)) ||
+      !feeds_dot(k, a.value, 16))
     return false;
   bool moves = false;
   for (uint32_t d = 0; d < a.rank; d++) {
     const bool inside = hli_stage_inside(k, loop, a.index[d]);
     if (!follows_iv(k, loop, a.index[d], 24) || (inside && a.kind[d] == 's'))
-      return false; /* a scalar has no mask: fetched for a trip that does not come, it would leave the tensor */
+      return false; /* nothing masks a scalar: of a trip that does not come, the first one too, it may lie outside */
     moves |= inside;
   }
   l->bytes = hl_dtype_size((hl_dtype)t->dtype);

@@ -177,18 +177,23 @@ static void test_meaning(void **state) {
   lowered_each("pass/loopnest", ".hl", check_meaning, NULL);
 }
 
-/* Programs that take several tiles fetch ahead, but not a batch that is not there. */
-static void test_ahead(void **state) {
-  (void)state;
-  static const char config[] = "{\"block_sizes\":[2,16],\"pid_type\":2,\"num_sm_multiplier\":4,\"num_warps\":4,"
-                               "\"loop_orders\":[1],\"l2_groupings\":[16],\"num_stages\":2}";
-  hl_kernel *k = lowered_parse(ctx, "pass/loopnest/bmm.hl");
+/* Programs that take several tiles, or none, fetch nothing of a batch that is not there. */
+static void check_ahead(const char *path, const char *config) {
+  hl_kernel *k = lowered_parse(ctx, path);
   lowered_data truth;
   lowered_data_make(k, true, &truth);
   lowered_truth(ctx, k, &truth);
   check_run(k, lowered_loop(ctx, k, "nvptx:sm_80", config), &truth, config);
   lowered_data_free(&truth);
   hl_kernel_destroy(k);
+}
+
+static void test_ahead(void **state) {
+  (void)state;
+  check_ahead("pass/loopnest/bmm.hl", "{\"block_sizes\":[2,16],\"pid_type\":2,\"num_sm_multiplier\":4,\"num_warps\":4,"
+                                      "\"loop_orders\":[1],\"l2_groupings\":[16],\"num_stages\":2}");
+  check_ahead("pass/lane/many_tiles.hl", /* 120 tiles in runs of 2, 108 programs */
+              "{\"block_sizes\":[8,16],\"pid_type\":1,\"num_sm_multiplier\":1,\"num_warps\":4,\"num_stages\":3}");
 }
 
 int main(void) {
