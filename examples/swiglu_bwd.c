@@ -52,9 +52,11 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 10.0 * (double)size[0] * (double)size[1];
 }
+/* The summands of grad_a's derivative cancel near its zero: an error is relative to them, whose largest among millions
+ * are some times their usual size. */
 static int64_t reduction(const int64_t *size) {
   (void)size;
-  return 1;
+  return 64;
 }
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
