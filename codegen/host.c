@@ -260,6 +260,7 @@ static void emit_entry(hlc_emit *e) {
     LLVMPositionBuilderAtEnd(e->b, fast);
   }
   emit_program_loop(e, type, program, fields);
+  if (streams) hlc_host_entry_fence(e);
   leave(e, saved);
 }
 

@@ -20,6 +20,7 @@ void hlc_host_store(hlc_emit *e, hli_op op);
 void hlc_host_prefetch(hlc_emit *e, hli_op op);
 void hlc_host_buffer(hlc_emit *e, hli_op op);
 void hlc_host_fence(hlc_emit *e, hli_op op);
+void hlc_host_entry_fence(hlc_emit *e); /* behind the programs of an entry that has streaming stores */
 /* Is op a store marked as streaming to a tensor whose alignment is only known when it runs? */
 bool hlc_host_wants_alignment(const hlc_emit *e, hli_op op);
 
@@ -41,6 +42,8 @@ void hlc_host_window(hlc_emit *e, hli_op op);
 LLVMValueRef hlc_x86_scale(hlc_emit *e, LLVMValueRef p, LLVMValueRef n);
 bool hlc_x86_split(hlc_emit *e, LLVMValueRef x, LLVMValueRef *exponent, LLVMValueRef *mantissa);
 LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args);
+/* The smallest or largest lane of n registers. */
+LLVMValueRef hlc_x86_reduce_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *regs, uint32_t n);
 
 /* host_link.c: a relocatable object to a shared object that depends on nothing. */
 hl_status hlc_host_link(hlc_emit *e, const hl_blob *object, hl_blob **out);

@@ -309,9 +309,14 @@ void hlc_host_buffer(hlc_emit *e, hli_op op) {
              (unsigned long long)h->scratch_used, e->k->launch.scratch_bytes);
 }
 
-/* Non-temporal stores are ordered by sfence on x86; other stores need nothing. */
+/* Non-temporal stores are ordered by sfence on x86; other stores need nothing.  The entry waits for those of all its
+ * programs at once: a fence stands still until the last of them has reached the memory. */
 void hlc_host_fence(hlc_emit *e, hli_op op) {
+  (void)e;
   (void)op;
-  if (hlc_host_of(e)->streaming && strncmp(LLVMGetTarget(e->module), "x86_64", 6) == 0)
+}
+
+void hlc_host_entry_fence(hlc_emit *e) {
+  if (strncmp(LLVMGetTarget(e->module), "x86_64", 6) == 0)
     hlc_intrinsic(e, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
 }

@@ -54,6 +54,11 @@ void hlc_host_reduce(hlc_emit *e, hli_op op) {
   hlc_regs in = hlc_get(e, source);
   LLVMValueRef *r = hlc_new_regs(e, in.n);
   if (hlc_failed(e)) return;
+  LLVMValueRef own = hlc_x86_reduce_extremum(e, code, dtype, in.r, in.n);
+  if (own) {
+    hlc_bind1(e, hli_result(e->k, op, 0), own);
+    return;
+  }
   memcpy(r, in.r, in.n * sizeof *r);
   for (uint32_t n = in.n; n > 1; n = (n + 1) / 2)
     for (uint32_t i = 0, half = (n + 1) / 2; i + half < n; i++)

@@ -2,6 +2,7 @@
  *
  * They take registers of 512 bits, or several of them (16 lanes of f64); anything else is left to the
  * generic form. */
+#include <math.h>
 #include "codegen/host.h"
 
 #define REGISTER 64 /* bytes */
@@ -116,4 +117,56 @@ LLVMValueRef hlc_x86_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, cons
       return LLVMBuildSelect(e->b, first, args[i], args[1 - i], "");
     }
   return by_register(e, args[0], args[1], range_register, code == HLI_OP_MAX ? RANGE_MAX : RANGE_MIN);
+}
+
+/* ---- the largest or smallest of all lanes ---- */
+
+/* vrange of a whole vector of 16 bytes or more.  A NaN is dropped here. */
+static LLVMValueRef ordered(hlc_emit *e, LLVMValueRef a, LLVMValueRef b, bool is_double, int selector) {
+  const uint32_t bytes = hlc_lanes(a) * (is_double ? 8 : 4);
+  const bool half = bytes == REGISTER / 2;
+  const char *name = is_double ? half ? "llvm.x86.avx512.mask.range.pd.256" : "llvm.x86.avx512.mask.range.pd.128"
+                               : half ? "llvm.x86.avx512.mask.range.ps.256" : "llvm.x86.avx512.mask.range.ps.128";
+  LLVMValueRef args[6] = {a, b, hlc_i32(e, selector), LLVMConstNull(LLVMTypeOf(a)), LLVMConstInt(e->t_i8, 0xff, false), hlc_i32(e, CURRENT_ROUNDING)};
+  if (bytes < REGISTER) return hlc_intrinsic(e, name, NULL, 0, args, 5);
+  if (bytes > REGISTER) /* 16 lanes of f64 */
+    return lanes_from(e, ordered(e, lanes_from(e, a, a, 0, 8), lanes_from(e, b, b, 0, 8), true, selector),
+                      ordered(e, lanes_from(e, a, a, 8, 8), lanes_from(e, b, b, 8, 8), true, selector), 0, 16);
+  const char *whole = is_double ? "llvm.x86.avx512.mask.range.pd.512" : "llvm.x86.avx512.mask.range.ps.512";
+  args[4] = all_lanes(e, is_double);
+  return hlc_intrinsic(e, whole, NULL, 0, args, 6);
+}
+
+/* Lane 0 of what is left of x when its upper half has been combined with the lower one until one element remains. */
+static LLVMValueRef to_one_lane(hlc_emit *e, LLVMValueRef x, bool is_double, int selector) {
+  const uint32_t least = is_double ? 2 : 4; /* lanes of 16 bytes */
+  for (uint32_t lanes = hlc_lanes(x); lanes > least; lanes /= 2)
+    x = ordered(e, lanes_from(e, x, x, 0, lanes / 2), lanes_from(e, x, x, lanes / 2, lanes / 2), is_double, selector);
+  for (uint32_t lanes = least; lanes > 1; lanes /= 2)
+    x = ordered(e, x, lengthened(e, lanes_from(e, x, x, lanes / 2, lanes / 2), least), is_double, selector);
+  return LLVMBuildExtractElement(e->b, x, hlc_i32(e, 0), "");
+}
+
+/* NaN is looked for in all registers at once, beside the tree: the tree's steps are one instruction each then. */
+LLVMValueRef hlc_x86_reduce_extremum(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *regs, uint32_t n) {
+  enum { RANGE_MIN = 4, RANGE_MAX = 5, MOST = 64 };
+  const int selector = code == HLI_OP_MAX ? RANGE_MAX : RANGE_MIN;
+  bool is_double = false;
+  LLVMValueRef r[MOST], nan = NULL;
+  if ((code != HLI_OP_MAX && code != HLI_OP_MIN) || (dtype != HL_F32 && dtype != HL_F64) || n > MOST) return NULL;
+  if (!lanes_of_register(e, regs[0], &is_double)) return NULL;
+  const uint32_t lanes = hlc_lanes(regs[0]);
+  if (lanes & (lanes - 1)) return NULL;
+  for (uint32_t i = 0; i < n; i += 2) {
+    LLVMValueRef either = LLVMBuildFCmp(e->b, LLVMRealUNO, regs[i], regs[i + 1 < n ? i + 1 : i], "");
+    nan = nan ? LLVMBuildOr(e->b, nan, either, "") : either;
+  }
+  memcpy(r, regs, n * sizeof *r);
+  for (; n > 1; n = (n + 1) / 2)
+    for (uint32_t i = 0, half = (n + 1) / 2; i + half < n; i++)
+      r[i] = ordered(e, r[i], r[i + half], is_double, selector);
+  LLVMTypeRef bits = LLVMIntTypeInContext(e->ctx, lanes);
+  LLVMValueRef any = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildBitCast(e->b, nan, bits, ""), LLVMConstNull(bits), "");
+  LLVMTypeRef t = is_double ? e->t_f64 : e->t_f32;
+  return LLVMBuildSelect(e->b, any, LLVMConstReal(t, (double)NAN), to_one_lane(e, r[0], is_double, selector), "");
 }

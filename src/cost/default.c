@@ -170,10 +170,24 @@ static hli_axis streamed_axis(const model *m) {
   return found;
 }
 
+/* Lanes of a value's full axes, of the value that has most. */
+static int64_t widest_row(const model *m) {
+  int64_t most = 1;
+  for (hli_value v = 1; v < m->k->values.len; v++) {
+    const hli_type_data *t = hli_type_of(m->k, v);
+    int64_t n = 1;
+    for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++)
+      if (has_role(m, t->dims[d], HLI_ROLE_FULL))
+        n *= HLI_MAX(extent_or(m, t->dims[d], 4096), 1);
+    most = HLI_MAX(most, n);
+  }
+  return most;
+}
+
 /* Memory-bound: about 64 Ki elements a program: far beyond the cost of handing one out (a few hundred
- * nanoseconds), small enough for many programs a thread.  Where programs lie side by side in memory, each takes 64
- * lanes (four cache lines of f32) of a row, however many rows it walks over: with 16, column softmax takes three
- * times as long.  A loop inside takes 4 Ki elements a trip (one around another loop 16): a row is as good as never
+ * nanoseconds), small enough for many programs a thread.  Where programs lie side by side in memory, each takes 256
+ * lanes (1 KiB of f32) of a row, however many rows it walks over: with 16, column softmax takes three times as long,
+ * and with 64 column sums twice.  A loop inside takes 4 Ki elements a trip (one around another loop 16): a row is as good as never
  * cut, and what is kept of a trip (16 KiB of f32) stays in the L1 cache. */
 static void cpu_stream(model *m) {
   const hl_kernel *k = m->k;
@@ -190,8 +204,8 @@ static void cpu_stream(model *m) {
     row = HLI_MAX(row, walked);
   }
   const hli_axis along = streamed_axis(m);
-  const int64_t least = along && has_role(m, along, HLI_ROLE_GRID) ? 64 : 1;
-  spread_block(m, HLI_MAX(65536 / HLI_MAX(row * row_lanes(m), 1), least));
+  const int64_t least = along && has_role(m, along, HLI_ROLE_GRID) ? 256 : 1;
+  spread_block(m, HLI_MAX(65536 / HLI_MAX(row * widest_row(m), 1), least));
 }
 
 /* ---- GPU ---- */

@@ -258,13 +258,20 @@ static bool wants_stream(const ln *c, hli_value base) {
   return false;
 }
 
+/* Is a vector of it consecutive elements? */
+static bool is_run(const access *x) {
+  for (uint32_t d = 0; d < x->rank; d++)
+    if (x->kind[d] == 'g') return false;
+  return x->lanes != 0;
+}
+
 void ln_store(ln *c, hli_op op, const uint8_t *at) {
   access x = begin_access(c, op, at);
   hli_value index[HL_MAX_RANK];
   if (ln_failed(c)) return;
   ln_val v = ln_eval(c, x.a.value, at);
   int64_t hint = hli_attr_or(c->src, op, HLI_ATTR_CACHE, 0, 0); /* 1 evict first, 3 evict last */
-  bool stream = x.lanes && !x.mask.v && !x.a.gathers && hint != 3 && (hint == 1 || wants_stream(c, x.a.base));
+  bool stream = is_run(&x) && !x.mask.v && hint != 3 && (hint == 1 || wants_stream(c, x.a.base));
   widen_masked_scalar(c, &x);
   finish_mask(c, &x);
   if (ln_failed(c)) return;
@@ -364,7 +371,7 @@ bool ln_make_buffer(ln *c, hli_value v, hli_block where) {
     }
     sizes[rank++] = HLI_MAX(bound, 1);
   }
-  if (s->vector_tail) sizes[rank++] = c->width * c->unroll;
+  if (s->vector_tail) sizes[rank++] = c->shared_lanes;
   else if (rank > 1) sizes[rank - 1] = (sizes[rank - 1] + c->width - 1) / c->width * c->width; /* aligned rows */
   s->buffer = ln_new_buffer(c, (hl_dtype)t.dtype, sizes, rank, c->src->values.data[v].name);
   return s->buffer != 0;

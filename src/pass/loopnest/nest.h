@@ -97,6 +97,7 @@ typedef struct ln {
   uint32_t var_count;         /* 1 + open ones */
   uint8_t shared[HL_MAX_RANK]; /* variables of shared loops, outermost first */
   uint32_t shared_count;
+  int64_t shared_lanes;       /* most lanes of the shared vector, if there is one */
   ln_step step[LN_STEPS];     /* the latest ones */
   uint32_t step_count;
   bool may_share;             /* no memory hazard forbids shared loops */

@@ -158,6 +158,21 @@ static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint
   return best;
 }
 
+/* Registers of a shared vector.  A single reduction of loads walks over rows that lie far apart: wide pieces of them make
+ * long runs in memory, and their accumulators are all it keeps. */
+static int64_t shared_registers(const ln *c, hli_block block) {
+  uint32_t reductions = 0;
+  for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op)) {
+    const hli_op_data *o = &c->src->ops.data[op];
+    if (o->region || o->code == HLI_OP_ATOMIC || o->code == HLI_OP_GATHER) return c->unroll;
+    if (o->code != HLI_OP_REDUCE) continue;
+    const hli_op from = ln_def(c, hli_operand(c->src, op, 0));
+    if (!from || (c->src->ops.data[from].code != HLI_OP_LOAD && c->src->ops.data[from].code != HLI_OP_CAST)) return c->unroll;
+    reductions++;
+  }
+  return reductions == 1 ? HLI_MAX(c->unroll, c->width >= 16 ? 16 : 8) : c->unroll;
+}
+
 /* ---- for ------------------------------------------------------------------------------------------- */
 
 static void shared_vars(const ln *c, hli_value v, uint8_t *at) {
@@ -479,8 +494,10 @@ static void open_shared(ln *c, region *r) {
   const ln_carried none = {0};
   if (ln_failed(c)) return;
   if (r->at == r->n) emit_roots(c, r->block, NULL, NULL, 0);
-  else if (r->vector && r->at + 1 == r->n)
-    ln_vector_loops(c, r->dims[r->at], ln_main_lanes(c, r->dims[r->at], c->unroll, HL_F32), none, none, shared_body, r);
+  else if (r->vector && r->at + 1 == r->n) {
+    c->shared_lanes = ln_main_lanes(c, r->dims[r->at], shared_registers(c, r->block), HL_F32);
+    ln_vector_loops(c, r->dims[r->at], c->shared_lanes, none, none, shared_body, r);
+  }
   else ln_scalar_loop(c, r->dims[r->at], none, shared_body, r);
 }
 
