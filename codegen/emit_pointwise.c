@@ -50,6 +50,16 @@ static LLVMValueRef emit_rounding(hlc_emit *e, hli_opcode code, hl_dtype d, cons
   default: return call(e, "llvm.roundeven", a, 1);
   }
 }
+/* The carry of the addition goes on into the exponent, up to infinity; a NaN must not take part. */
+static LLVMValueRef emit_tf32(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
+  (void)code;
+  (void)d;
+  LLVMTypeRef i32 = hlc_like(e->t_i32, a[0]);
+  LLVMValueRef bits = LLVMBuildAdd(e->b, LLVMBuildBitCast(e->b, a[0], i32, ""), hlc_const_like(e, i32, 0x1000), "");
+  bits = LLVMBuildAnd(e->b, bits, hlc_const_like(e, i32, 0xffffe000u), "");
+  LLVMValueRef is_nan = LLVMBuildFCmp(e->b, LLVMRealUNO, a[0], a[0], "");
+  return LLVMBuildSelect(e->b, is_nan, a[0], LLVMBuildBitCast(e->b, bits, LLVMTypeOf(a[0]), ""), "");
+}
 static LLVMValueRef emit_is(hlc_emit *e, hli_opcode code, hl_dtype d, const LLVMValueRef *a) {
   if (!is_float(d)) return LLVMConstNull(hlc_like(e->t_i1, a[0]));
   if (code == HLI_OP_ISNAN) return LLVMBuildFCmp(e->b, LLVMRealUNO, a[0], a[0], "");
@@ -120,7 +130,7 @@ const hlc_pointwise_fn hlc_pointwise_table[HLI_OP_COUNT] = {
     [HLI_OP_OR] = emit_bits,           [HLI_OP_XOR] = emit_bits,          [HLI_OP_EQ] = emit_compare,
     [HLI_OP_NE] = emit_compare,        [HLI_OP_LT] = emit_compare,        [HLI_OP_LE] = emit_compare,
     [HLI_OP_GT] = emit_compare,        [HLI_OP_GE] = emit_compare,        [HLI_OP_FMA] = emit_fma,
-    [HLI_OP_WHERE] = emit_where,
+    [HLI_OP_WHERE] = emit_where,       [HLI_OP_TF32] = emit_tf32,
     [HLI_OP_EXPM1] = hlc_math_exponential, [HLI_OP_SINH] = hlc_math_exponential, [HLI_OP_COSH] = hlc_math_exponential, [HLI_OP_LOG10] = hlc_math_logarithm, [HLI_OP_LOG1P] = hlc_math_logarithm, [HLI_OP_SOFTPLUS] = hlc_math_logarithm, [HLI_OP_SIN] = hlc_math_trig, [HLI_OP_COS] = hlc_math_trig, [HLI_OP_TAN] = hlc_math_trig, [HLI_OP_ASIN] = hlc_math_arc, [HLI_OP_ACOS] = hlc_math_arc, [HLI_OP_ATAN] = hlc_math_arc, [HLI_OP_ATAN2] = hlc_math_arc, [HLI_OP_ERF] = hlc_math_error, [HLI_OP_GELU_ERF] = hlc_math_error, [HLI_OP_GELU_TANH] = hlc_math_error, [HLI_OP_POW] = hlc_math_pow,
     [HLI_OP_ASINH] = hlc_math_inverse, [HLI_OP_ACOSH] = hlc_math_inverse, [HLI_OP_ATANH] = hlc_math_inverse,
     [HLI_OP_ERFINV] = hlc_math_inverse, [HLI_OP_ERFC] = hlc_math_error, [HLI_OP_LGAMMA] = hlc_math_gamma,

@@ -121,6 +121,8 @@ static const char *const nv_intrinsics[] = {
     "llvm.nvvm.rsqrt.approx.f",
     "llvm.nvvm.mma.m16n8k16.*",
     "llvm.nvvm.mma.m8n8k4.*",
+    "llvm.nvvm.mma.m16n8k8.*",
+    "llvm.nvvm.f2tf32.rna",
     "llvm.nvvm.ldmatrix.sync.aligned.m8n8.*",
     "llvm.nvvm.cp.async.*",
     NULL,

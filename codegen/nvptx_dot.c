@@ -10,6 +10,7 @@ typedef struct dot {
   const hli_matrix_row *row;
   LLVMValueRef *d; /* accumulator registers */
   uint32_t depth;  /* k of the tile */
+  hl_precision precision;
 } dot;
 
 static bool open_dot(hlc_emit *e, hli_op op, dot *t) {
@@ -18,6 +19,7 @@ static bool open_dot(hlc_emit *e, hli_op op, dot *t) {
   t->la = nv_layout_of(e, t->a);
   t->lb = nv_layout_of(e, t->b);
   t->ld = nv_layout_of(e, t->acc);
+  t->precision = (hl_precision)hli_attr_or(k, op, 0, 0, HL_DOT_IEEE);
   t->depth = (uint32_t)hli_axis_lanes(k, hli_type_of(k, t->a)->dims[1]);
   const hlc_regs acc = hlc_get(e, t->acc);
   t->d = hlc_new_regs(e, acc.n);
@@ -33,7 +35,7 @@ static bool open_dot(hlc_emit *e, hli_op op, dot *t) {
 static const hli_matrix_row *row_of(hlc_emit *e, const dot *t) {
   for (uint32_t i = 0; i < e->target->matrix_count; i++) {
     const hli_matrix_row *r = &e->target->matrix[i];
-    if (r->in == hli_dtype_of(e->k, t->a) && r->acc == hli_dtype_of(e->k, t->acc) && r->min_arch <= e->target->arch &&
+    if (!(r->tf32 && t->precision == HL_DOT_IEEE) && r->in == hli_dtype_of(e->k, t->a) && r->acc == hli_dtype_of(e->k, t->acc) && r->min_arch <= e->target->arch &&
         t->depth % r->k == 0)
       return r;
   }
@@ -41,8 +43,19 @@ static const hli_matrix_row *row_of(hlc_emit *e, const dot *t) {
   return NULL;
 }
 
-/* Operand i of the instruction as its type: pairs of 16-bit elements or single ones. */
-static LLVMValueRef fragment(hlc_emit *e, hli_value v, uint32_t reg, LLVMTypeRef as) {
+static LLVMValueRef tf32(hlc_emit *e, LLVMValueRef x) {
+  return hlc_pointwise(e, HLI_OP_TF32, HL_F32, &x);
+}
+
+/* Operand i of the instruction as its type: pairs of 16-bit elements or single ones; for tf32 rounded, or with `rest`
+ * what rounding left over, rounded. */
+static LLVMValueRef fragment(hlc_emit *e, const dot *t, hli_value v, uint32_t reg, LLVMTypeRef as, bool rest) {
+  if (t->row->tf32) {
+    LLVMValueRef x = nv_need(e, v, reg), large = tf32(e, x);
+    if (rest)
+      large = tf32(e, LLVMBuildFSub(e->b, x, large, ""));
+    return LLVMBuildBitCast(e->b, large, as, "");
+  }
   if (hl_dtype_size(hli_dtype_of(e->k, v)) != 2)
     return nv_need(e, v, reg);
   LLVMValueRef pair = nv_need_pair(e, v, reg);
@@ -72,7 +85,8 @@ static void fetch_step(hlc_emit *e, const dot *t, int32_t depth) {
     }
 }
 
-static void one_mma(hlc_emit *e, dot *t, uint32_t acc, const int32_t *mn, int32_t depth) {
+/* Multiplies the fragments, or what is left over of one of them (1: of A, 2: of B), into the accumulator. */
+static void one_mma(hlc_emit *e, dot *t, uint32_t acc, const int32_t *mn, int32_t depth, uint32_t rest) {
   LLVMValueRef args[32];
   LLVMTypeRef types[32];
   uint32_t n = 0;
@@ -86,9 +100,9 @@ static void one_mma(hlc_emit *e, dot *t, uint32_t acc, const int32_t *mn, int32_
   const uint32_t base[2] = {nv_find(t->la, (int32_t[HLI_LAYOUT_RANK]){mn[0], depth}),
                             nv_find(t->lb, (int32_t[HLI_LAYOUT_RANK]){depth, mn[1]})};
   for (uint32_t r = 0; r < 1u << t->row->a.reg_bits; r += per, n++)
-    args[n] = fragment(e, t->a, base[0] + r, types[n]);
+    args[n] = fragment(e, t, t->a, base[0] + r, types[n], rest == 1);
   for (uint32_t r = 0; r < 1u << t->row->b.reg_bits; r += per, n++)
-    args[n] = fragment(e, t->b, base[1] + r, types[n]);
+    args[n] = fragment(e, t, t->b, base[1] + r, types[n], rest == 2);
   const uint32_t regs = 1u << t->row->d.reg_bits;
   for (uint32_t r = 0; r < regs; r++)
     args[n++] = t->d[acc + r];
@@ -110,7 +124,11 @@ void nv_emit_mma(hlc_emit *e, hli_op op) {
     for (uint32_t r = 0; r < t.ld->regs && !hlc_failed(e); r += atom) {
       int32_t mn[HLI_LAYOUT_RANK];
       nv_reg_coords(t.ld, r, mn);
-      one_mma(e, &t, r, mn, depth);
+      if (t.precision == HL_DOT_TF32X3) { /* small products first */
+        one_mma(e, &t, r, mn, depth, 1);
+        one_mma(e, &t, r, mn, depth, 2);
+      }
+      one_mma(e, &t, r, mn, depth, 0);
     }
   }
   if (!hlc_failed(e))
@@ -120,9 +138,12 @@ void nv_emit_mma(hlc_emit *e, hli_op op) {
 /* ---- multiply and add --------------------------------------------------------------------------- */
 
 /* An operand register in the accumulator's dtype, converted once. */
-static LLVMValueRef widened(hlc_emit *e, hli_value v, uint32_t reg, hl_dtype to, LLVMValueRef *cache) {
-  if (!cache[reg])
+static LLVMValueRef widened(hlc_emit *e, const dot *t, hli_value v, uint32_t reg, hl_dtype to, LLVMValueRef *cache) {
+  if (!cache[reg]) {
     cache[reg] = hlc_cast(e, nv_need(e, v, reg), hli_dtype_of(e->k, v), to);
+    if (t->precision == HL_DOT_TF32)
+      cache[reg] = tf32(e, cache[reg]);
+  }
   return cache[reg];
 }
 
@@ -144,7 +165,7 @@ void nv_emit_dot(hlc_emit *e, hli_op op) {
       nv_reg_coords(t.ld, r, mn);
       const uint32_t ra = nv_find(t.la, (int32_t[HLI_LAYOUT_RANK]){mn[0], depth}),
                      rb = nv_find(t.lb, (int32_t[HLI_LAYOUT_RANK]){depth, mn[1]});
-      LLVMValueRef args[3] = {widened(e, t.a, ra, dtype, wide[0]), widened(e, t.b, rb, dtype, wide[1]), t.d[r]};
+      LLVMValueRef args[3] = {widened(e, &t, t.a, ra, dtype, wide[0]), widened(e, &t, t.b, rb, dtype, wide[1]), t.d[r]};
       if (hli_dtype_kind(dtype) == 'f')
         t.d[r] = hlc_fma(e, args[0], args[1], args[2]);
       else

@@ -65,11 +65,18 @@ static LLVMValueRef divide(hlc_emit *e, hli_opcode code, hl_dtype dtype, const L
   return LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, args[0], scale, ""), inverse, "");
 }
 
+static LLVMValueRef tf32_(hlc_emit *e, hli_opcode code, hl_dtype dtype, const LLVMValueRef *args) {
+  (void)code;
+  (void)dtype;
+  return LLVMBuildBitCast(e->b, nv_call(e, "llvm.nvvm.f2tf32.rna", args, 1), e->t_f32, "");
+}
+
 const hlc_pointwise_fn nv_pointwise[HLI_OP_COUNT] = {
     [HLI_OP_EXP] = exp_,
     [HLI_OP_EXP2] = exp2_,
     [HLI_OP_RSQRT] = rsqrt_,
     [HLI_OP_DIV] = divide,
+    [HLI_OP_TF32] = tf32_,
 };
 
 /* ---- casts ------------------------------------------------------------------------------------------- */

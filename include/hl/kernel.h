@@ -333,6 +333,18 @@ HL_API void hl_scan_end(hl_builder *b, const hl_value *combined, hl_value *resul
 HL_API hl_value hl_dot(hl_builder *b, hl_value a, hl_value c, hl_value acc);
 /* The same, cast to out_dtype. */
 HL_API hl_value hl_dot_ex(hl_builder *b, hl_value a, hl_value c, hl_value acc, hl_dtype out_dtype);
+/* How exactly f32 operands are multiplied.  IEEE: as they are.  TF32: rounded to 10 bits of fraction (hl_tf32), which
+ * NVIDIA's matrix instructions take.  TF32X3: each split into two such numbers, three products: nearly IEEE, at a third of
+ * the speed of TF32; infinities may give NaN.  Where a target has no such instructions, TF32 rounds and TF32X3 is IEEE. */
+typedef enum hl_precision { HL_DOT_IEEE, HL_DOT_TF32, HL_DOT_TF32X3, HL_PRECISION_COUNT } hl_precision;
+typedef struct hl_dot_options {
+  size_t size;
+  hl_dtype out_dtype;     /* HL_DTYPE_NONE: that of acc, without acc that in which it is added up */
+  hl_precision precision; /* of f32 operands; others must have IEEE */
+} hl_dot_options;
+#define HL_DOT_OPTIONS_INIT {sizeof(hl_dot_options), HL_DTYPE_NONE, HL_DOT_IEEE}
+/* hl_dot with a result dtype and a precision. */
+HL_API hl_value hl_dot_with(hl_builder *b, hl_value a, hl_value c, hl_value acc, const hl_dot_options *options);
 
 /* Names a value in the text form (a hint). Returns v. */
 HL_API hl_value hl_name(hl_builder *b, hl_value v, const char *name);
@@ -485,6 +497,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_cumprod(b, ...) (hl_cumprod)(hl_at(b), __VA_ARGS__)
 #define hl_dot(b, ...) (hl_dot)(hl_at(b), __VA_ARGS__)
 #define hl_dot_ex(b, ...) (hl_dot_ex)(hl_at(b), __VA_ARGS__)
+#define hl_dot_with(b, ...) (hl_dot_with)(hl_at(b), __VA_ARGS__)
 #define hl_neg(b, x) (hl_neg)(hl_at(b), x)
 #define hl_abs(b, x) (hl_abs)(hl_at(b), x)
 #define hl_sign(b, x) (hl_sign)(hl_at(b), x)
@@ -524,6 +537,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_ceil(b, x) (hl_ceil)(hl_at(b), x)
 #define hl_trunc(b, x) (hl_trunc)(hl_at(b), x)
 #define hl_round(b, x) (hl_round)(hl_at(b), x)
+#define hl_tf32(b, x) (hl_tf32)(hl_at(b), x)
 #define hl_isnan(b, x) (hl_isnan)(hl_at(b), x)
 #define hl_isinf(b, x) (hl_isinf)(hl_at(b), x)
 #define hl_not(b, x) (hl_not)(hl_at(b), x)

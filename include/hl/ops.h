@@ -20,6 +20,7 @@
   X(SIGMOID, sigmoid) X(SILU, silu) X(GELU_TANH, gelu_tanh) X(GELU_ERF, gelu_erf)   \
   X(SOFTPLUS, softplus) X(RELU, relu)                                               \
   X(FLOOR, floor) X(CEIL, ceil) X(TRUNC, trunc) X(ROUND, round) /* half to even */  \
+  X(TF32, tf32) /* f32 rounded to 10 bits of fraction: what HL_DOT_TF32 multiplies */ \
   X(ISNAN, isnan) X(ISINF, isinf) X(NOT, not) /* logical for bool, bitwise for ints */
 
 /* Operands broadcast and promote as in PyTorch; comparisons give bool. */

@@ -63,6 +63,7 @@ static void op_facts(const hl_kernel *k, hli_op op, hli_kernel_facts *f) {
     f->has_dot = true;
     const hli_type_data *a = hli_type_of(k, hli_operand(k, op, 0)), *b = hli_type_of(k, hli_operand(k, op, 1));
     f->dot_dtype = (hl_dtype)a->dtype;
+    f->dot_precision = (hl_precision)hli_attr_or(k, op, 0, 0, HL_DOT_IEEE);
     const uint32_t first = a->rank - 2; /* behind the batch */
     if (first)
       f->axes[a->dims[0]].roles |= HLI_ROLE_DOT_BATCH;

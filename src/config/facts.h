@@ -32,6 +32,7 @@ typedef struct hli_kernel_facts {
   uint32_t root_rank[HLI_MAX_ROOTS]; /* tiles of each */
   bool has_dot, has_reduce;
   hl_dtype dot_dtype; /* of the operands of the (last) dot */
+  hl_precision dot_precision;
   uint32_t widest;    /* bytes of the widest tensor element */
   uint32_t narrowest; /* bytes of the narrowest tensor element that is loaded or stored */
 } hli_kernel_facts;

@@ -241,9 +241,12 @@ static void gpu_rows(model *m) {
 /* Do instructions multiply whole tiles of the dot's narrow operands?  Multiply-adds widen each element into a register
  * of its own, so long blocks of k would fill the registers and bring nothing. */
 static bool has_matrix_row(const model *m) {
-  for (uint32_t i = 0; i < m->target->matrix_count; i++)
-    if (m->target->matrix[i].in == m->facts.dot_dtype && m->target->matrix[i].min_arch <= m->target->arch)
-      return hl_dtype_size(m->facts.dot_dtype) <= 2;
+  const bool exact = m->facts.dot_precision == HL_DOT_IEEE;
+  for (uint32_t i = 0; i < m->target->matrix_count; i++) {
+    const hli_matrix_row *r = &m->target->matrix[i];
+    if (!(r->tf32 && exact) && r->in == m->facts.dot_dtype && r->min_arch <= m->target->arch)
+      return hl_dtype_size(m->facts.dot_dtype) <= 4;
+  }
   return false;
 }
 
@@ -267,7 +270,7 @@ static void gpu_dot(model *m) {
     pick++;
   choose_block(m, am, tiles[pick][0]);
   choose_block(m, an, tiles[pick][1]);
-  choose_block(m, ak, matrix ? 64 : 16);
+  choose_block(m, ak, matrix ? 128 / hl_dtype_size(m->facts.dot_dtype) : 16); /* rows of 128 bytes */
   choose(m, HLI_KNOB_NUM_WARPS, 0, tiles[pick][2]);
   choose(m, HLI_KNOB_NUM_STAGES, 0, matrix ? 3 : 2);
   choose(m, HLI_KNOB_L2_GROUPINGS, 0, 8);

@@ -114,6 +114,11 @@ const char *hli_order_text(hl_memory_order order) {
   return (unsigned)order < HL_ORDER_COUNT ? texts[order] : "none";
 }
 
+const char *hli_precision_text(hl_precision precision) {
+  static const char *const texts[HL_PRECISION_COUNT] = {"ieee", "tf32", "tf32x3"};
+  return (unsigned)precision < HL_PRECISION_COUNT ? texts[precision] : "none";
+}
+
 const char *hli_atomic_refusal(hl_atomic_op op, hl_dtype dtype) {
   const char kind = hli_dtype_kind(dtype);
   const uint32_t size = hl_dtype_size(dtype);

@@ -61,6 +61,8 @@ static hl_status rule_float(infer *f) {
   hl_status s = rule_same(f);
   if (s != HL_OK)
     return s;
+  if (f->d->code == HLI_OP_TF32 && operand(f, 0)->dtype != HL_F32)
+    return complain(f, "needs f32, not %s", hl_dtype_text((hl_dtype)operand(f, 0)->dtype));
   if (hli_dtype_kind((hl_dtype)operand(f, 0)->dtype) != 'f')
     return complain(f, "needs a floating-point operand, not %s (cast it)",
                     hl_dtype_text((hl_dtype)operand(f, 0)->dtype));
@@ -324,6 +326,9 @@ static hl_status rule_dot(infer *f) {
     return complain(f, "products of %s and %s accumulate in %s, not in %s", hl_dtype_text((hl_dtype)x.dtype),
                     hl_dtype_text((hl_dtype)y.dtype),
                     hl_dtype_text(hli_dot_accumulator((hl_dtype)x.dtype, (hl_dtype)y.dtype)), words(f, 2, c));
+  if (f->d->attr_len[0] && f->d->attrs[0] != HL_DOT_IEEE && (x.dtype != HL_F32 || y.dtype != HL_F32))
+    return complain(f, "the precision %s is one of f32 operands, not of %s and %s",
+                    hli_precision_text((hl_precision)f->d->attrs[0]), words(f, 0, a), words(f, 1, b));
   f->out[0] = operand_type(f, 2);
   return HL_OK;
 }
@@ -625,7 +630,7 @@ static const rule_fn rules[] = {
 static hl_status check_attrs(const infer *f) {
   hli_attr_info a;
   for (uint32_t i = 0; hli_attr_spec(f->d->code, i, &a); i++) {
-    const bool one = strchr("ibdcary", a.kind) != NULL;
+    const bool one = strchr("ibdcaryp", a.kind) != NULL;
     if (one && !(a.optional && f->d->attr_len[i] == 0) && f->d->attr_len[i] != 1)
       return complain(f, "attribute %.*s wants one value", (int)a.name.len, a.name.ptr);
   }

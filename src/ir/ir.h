@@ -89,6 +89,7 @@ const char *hli_reduce_text(hl_reduce_op op);
 hli_opcode hli_atomic_combine(hl_atomic_op op);
 const char *hli_atomic_text(hl_atomic_op op);
 const char *hli_order_text(hl_memory_order order);
+const char *hli_precision_text(hl_precision precision);
 /* Why this dtype has no such atomic, NULL if it has. */
 const char *hli_atomic_refusal(hl_atomic_op op, hl_dtype dtype);
 

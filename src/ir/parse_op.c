@@ -183,6 +183,13 @@ static bool memory_order(hli_parser *p, int64_t *out) {
   return hli_parse_expected(p, "a memory order: relaxed, acquire, release or acq_rel");
 }
 
+static bool precision(hli_parser *p, int64_t *out) {
+  for (*out = 0; *out < HL_PRECISION_COUNT; ++*out)
+    if (hli_parse_accept_word(p, hli_precision_text((hl_precision)*out)))
+      return true;
+  return hli_parse_expected(p, "a precision: ieee, tf32 or tf32x3");
+}
+
 static bool dtype_word(hli_parser *p, int64_t *out) {
   *out = p->tok.kind == HLI_TOK_WORD ? hl_dtype_parse(p->tok.text) : HL_DTYPE_NONE;
   if (*out == HL_DTYPE_NONE)
@@ -225,6 +232,7 @@ static bool attr_value(hli_parser *p, statement *s, uint32_t i, char kind) {
   case 'r': ok = reduce_op(p, out); break;
   case 'm': ok = atomic_op(p, out); break;
   case 'n': ok = memory_order(p, out); break;
+  case 'p': ok = precision(p, out); break;
   default: ok = hli_parse_integer(p, "the attribute", INT64_MIN, INT64_MAX, out); break;
   }
   s->attr_len[i]++;

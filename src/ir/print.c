@@ -254,6 +254,7 @@ static void put_attr_one(const printer *p, hli_op op, char kind, int64_t x) {
   case 'r': puts_(p, hli_reduce_text((hl_reduce_op)x)); break;
   case 'm': puts_(p, hli_atomic_text((hl_atomic_op)x)); break;
   case 'n': puts_(p, hli_order_text((hl_memory_order)x)); break;
+  case 'p': puts_(p, hli_precision_text((hl_precision)x)); break;
   case 'y': hli_sb_printf(p->out, "#%" PRId64, x); break;
   default: hli_sb_printf(p->out, "%" PRId64, x); break;
   }

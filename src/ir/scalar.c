@@ -136,6 +136,14 @@ static double log_gamma(double x) {
   return lgamma_r(x, &sign);
 }
 
+/* Nearest number with 10 bits of fraction, of two equally near the one further from 0; exact mode keeps all of x. */
+static double tf32(double x, bool typed) {
+  if (!typed || isnan(x))
+    return x;
+  const uint64_t bits = hli_scalar_to_bits(HL_F32, (hli_scalar){.f = x});
+  return hli_scalar_from_bits(HL_F32, (bits + 0x1000) & ~(uint64_t)0x1fff).f;
+}
+
 static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, bool typed) {
   double x = a[0].f, y = 0;
   if (hli_op_facts(code)->in_min > 1)
@@ -170,6 +178,7 @@ static double eval_float(hli_opcode code, hl_dtype dtype, const hli_scalar *a, b
   case HLI_OP_GELU_TANH: return gelu_tanh(x);
   case HLI_OP_GELU_ERF: return gelu_erf(x);
   case HLI_OP_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
+  case HLI_OP_TF32: return tf32(x, typed);
   case HLI_OP_FLOOR: return floor(x);
   case HLI_OP_CEIL: return ceil(x);
   case HLI_OP_TRUNC: return trunc(x);

@@ -69,6 +69,7 @@ static bool attr_in_range(const hl_kernel *k, char kind, int64_t x) {
   case 'x': return x == 't' || x == 's' || x == ':' || x == 'v' || x == 'g';
   case 'm': return x >= 0 && x < HL_ATOMIC_COUNT;
   case 'n': return x >= 0 && x < HL_ORDER_COUNT;
+  case 'p': return x >= 0 && x < HL_PRECISION_COUNT;
   case 'y': return x > 0 && x < k->layouts.len && k->layouts.data[x].kind == 0;
   default: return true;
   }

@@ -12,9 +12,10 @@ static int64_t lanes_at(const hl_kernel *k, hli_value v, uint32_t d) {
 const hli_matrix_row *hli_layout_matrix_row(const hl_kernel *k, const hl_target *target, hli_op dot) {
   const hli_value a = hli_operand(k, dot, 0), b = hli_operand(k, dot, 1), acc = hli_operand(k, dot, 2);
   const int64_t m = lanes_at(k, acc, 0), n = lanes_at(k, acc, 1), depth = lanes_at(k, a, 1);
+  const bool exact = hli_attr_or(k, dot, 0, 0, HL_DOT_IEEE) == HL_DOT_IEEE;
   for (uint32_t i = 0; i < target->matrix_count; i++) {
     const hli_matrix_row *r = &target->matrix[i];
-    if (r->in == hli_dtype_of(k, a) && r->in == hli_dtype_of(k, b) && r->acc == hli_dtype_of(k, acc) &&
+    if (!(r->tf32 && exact) && r->in == hli_dtype_of(k, a) && r->in == hli_dtype_of(k, b) && r->acc == hli_dtype_of(k, acc) &&
         r->min_arch <= target->arch && m % r->m == 0 && n % r->n == 0 && depth % r->k == 0)
       return r;
   }

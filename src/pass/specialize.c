@@ -257,6 +257,35 @@ static void broadcast_all_units(hl_kernel *k) {
       broadcast_units(k, op);
 }
 
+/* CPUs multiply f32 exactly: what the dot's precision rounds is rounded before it.  GPUs have instructions for tf32,
+ * which a kernel may ask for by a dot's precision or allow for all of them.
+ *   dot %a, %b, %c {precision = tf32}   ->   %x = tf32 %a;  %y = tf32 %b;  dot %x, %y, %c */
+static void settle_precision(const hli_pass_env *env, hl_kernel *k, hli_op op) {
+  const hli_op_data o = *hli_op_get(k, op);
+  const int64_t precision = hli_attr_or(k, op, 0, 0, HL_DOT_IEEE), wanted = HL_DOT_TF32;
+  hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
+  if (env->target->family != HLI_FAMILY_CPU) {
+    if (precision == HL_DOT_IEEE && k->allow & HL_ALLOW_TF32 && hli_dtype_of(k, hli_operand(k, op, 0)) == HL_F32)
+      hli_op_set_attr(k, op, 0, &wanted, 1);
+    return;
+  }
+  for (uint32_t i = 0; i < 2 && precision == HL_DOT_TF32; i++) {
+    const hli_value v = hli_make_unary(&at, HLI_OP_TF32, hli_operand(k, op, i));
+    if (v)
+      hli_op_set_operand(k, op, i, v);
+    k->failed |= !v;
+  }
+  if (precision != HL_DOT_IEEE)
+    hli_op_set_attr(k, op, 0, NULL, 0);
+}
+
+static void settle_precisions(const hli_pass_env *env, hl_kernel *k) {
+  const uint32_t count = k->ops.len;
+  for (hli_op op = 1; op < count && !k->failed; op++)
+    if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_DOT)
+      settle_precision(env, k, op);
+}
+
 hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   hl_kernel *k = *pk;
   if (!hli_kernel_writes(k))
@@ -273,6 +302,7 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
     return s; /* so that bounds computed from sizes are constants */
   k = *pk;
   broadcast_all_units(k);
+  settle_precisions(env, k);
   if ((s = hli_check_bounds(env, k)) != HL_OK)
     return s;
   return k->failed ? hli_fail_memory(env->diag, "specialising a kernel") : HL_OK;

@@ -15,6 +15,11 @@
                   .lane = {VEC(2, 0), VEC(4, 0), VEC(0, 1), VEC(0, 2), VEC(0, 4)}}
 #define ATOM_D16 {.rank = 2, .reg_bits = 2, .lane_bits = 5, .reg = {VEC(0, 1), VEC(8, 0)}, \
                   .lane = {VEC(0, 2), VEC(0, 4), VEC(1, 0), VEC(2, 0), VEC(4, 0)}}
+/* mma.m16n8k8 of tf32, which lies in 32-bit registers: A 16 x 8, B 8 x 8, D as of 16-bit operands. */
+#define ATOM_A32 {.rank = 2, .reg_bits = 2, .lane_bits = 5, .reg = {VEC(8, 0), VEC(0, 4)}, \
+                  .lane = {VEC(0, 1), VEC(0, 2), VEC(1, 0), VEC(2, 0), VEC(4, 0)}}
+#define ATOM_B32 {.rank = 2, .reg_bits = 1, .lane_bits = 5, .reg = {VEC(4, 0)}, \
+                  .lane = {VEC(1, 0), VEC(2, 0), VEC(0, 1), VEC(0, 2), VEC(0, 4)}}
 /* mma.m8n8k4 of doubles: A 8 x 4, B 4 x 8, D 8 x 8. */
 #define ATOM_A64 {.rank = 2, .lane_bits = 5, .lane = {VEC(0, 1), VEC(0, 2), VEC(1, 0), VEC(2, 0), VEC(4, 0)}}
 #define ATOM_B64 {.rank = 2, .lane_bits = 5, .lane = {VEC(1, 0), VEC(2, 0), VEC(0, 1), VEC(0, 2), VEC(0, 4)}}
@@ -26,6 +31,8 @@ static const hli_matrix_row matrix_rows[] = {
      .a = ATOM_A16, .b = ATOM_B16, .d = ATOM_D16, .intrinsic = "llvm.nvvm.mma.m16n8k16.row.col.bf16"},
     {.name = "mma.m16n8k16.f16", .m = 16, .n = 8, .k = 16, .in = HL_F16, .acc = HL_F32, .min_arch = 80,
      .a = ATOM_A16, .b = ATOM_B16, .d = ATOM_D16, .intrinsic = "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"},
+    {.name = "mma.m16n8k8.tf32", .m = 16, .n = 8, .k = 8, .in = HL_F32, .acc = HL_F32, .min_arch = 80, .tf32 = true,
+     .a = ATOM_A32, .b = ATOM_B32, .d = ATOM_D16, .intrinsic = "llvm.nvvm.mma.m16n8k8.row.col.tf32"},
     {.name = "mma.m8n8k4.f64", .m = 8, .n = 8, .k = 4, .in = HL_F64, .acc = HL_F64, .min_arch = 80,
      .a = ATOM_A64, .b = ATOM_B64, .d = ATOM_D64, .intrinsic = "llvm.nvvm.mma.m8n8k4.row.col.f64"},
 };

@@ -19,6 +19,7 @@ typedef struct hli_matrix_row {
   uint8_t m, n, k;
   uint8_t in, acc;     /* hl_dtype */
   uint16_t min_arch;   /* 80 = sm_80 */
+  bool tf32;           /* looks at the tf32 part of f32 operands only */
   hli_layout a, b, d;  /* of one instruction, one warp */
   const char *intrinsic;
 } hli_matrix_row;

@@ -199,6 +199,7 @@ static int check_sample(const sample *s, const char *target) {
 static bool applies(hli_opcode code, hl_dtype d) {
   const hli_op_info *f = hli_op_facts(code);
   char kind = hli_dtype_kind(d);
+  if (code == HLI_OP_TF32) return d == HL_F32;
   if (f->rule == HLI_RULE_FLOAT) return kind == 'f';
   if (code == HLI_OP_PHILOX) return d == HL_U64;
   if (f->rule == HLI_RULE_BITS) return kind != 'f' && !(kind == 'b' && (code == HLI_OP_SHL || code == HLI_OP_SHR));

@@ -181,6 +181,11 @@ static void test_float_rules(void **state) {
   same(eval_f(HLI_OP_SIGMOID, HL_F32, -inf, 0, 0), 0, "sigmoid", -inf, 0);
   same(eval_f(HLI_OP_SIGMOID, HL_F32, inf, 0, 0), 1, "sigmoid", inf, 0);
   same(eval_f(HLI_OP_EXP, HL_BF16, 1, 0, 0), 0x1.5cp+1, "exp", 1, 0);
+  same(eval_f(HLI_OP_TF32, HL_F32, 1 + 0x1p-11, 0, 0), 1 + 0x1p-10, "tf32", 1 + 0x1p-11, 0); /* a tie: away from 0 */
+  same(eval_f(HLI_OP_TF32, HL_F32, -1 - 0x1.8p-12, 0, 0), -1, "tf32", -1 - 0x1.8p-12, 0);
+  same(eval_f(HLI_OP_TF32, HL_F32, 0x1.fffffep+127, 0, 0), inf, "tf32", 0x1.fffffep+127, 0);
+  same(eval_f(HLI_OP_TF32, HL_F32, -inf, 0, 0), -inf, "tf32", -inf, 0);
+  assert_true(isnan(eval_f(HLI_OP_TF32, HL_F32, NAN, 0, 0)));
   /* The sum of two f16 is rounded to f16, and not at all in exact mode. */
   same(eval_f(HLI_OP_ADD, HL_F16, 2048, 1, 0), 2048, "add", 2048, 1);
   same(hli_scalar_eval(HLI_OP_ADD, HL_F16, HL_DTYPE_NONE, (hli_scalar[]){{.f = 2048}, {.f = 1}}, false).f, 2049, "add", 2048, 1);

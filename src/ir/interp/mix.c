@@ -94,10 +94,16 @@ static hli_scalar dot_int(hl_dtype dtype, const hli_scalar *a, const hli_scalar 
 }
 
 static hli_scalar dot_float(const hli_machine *m, hl_dtype dtype, const hli_scalar *a, const hli_scalar *b,
-                            int64_t step, int64_t n, hli_scalar acc) {
+                            int64_t step, int64_t n, hli_scalar acc, bool tf32) {
   long double sum = acc.f;
-  for (int64_t i = 0; i < n; i++)
-    sum += (long double)a[i].f * (long double)b[i * step].f;
+  for (int64_t i = 0; i < n; i++) {
+    hli_scalar x = a[i], y = b[i * step];
+    if (tf32) {
+      x = hli_scalar_eval(HLI_OP_TF32, HL_F32, HL_F32, &x, true);
+      y = hli_scalar_eval(HLI_OP_TF32, HL_F32, HL_F32, &y, true);
+    }
+    sum += (long double)x.f * (long double)y.f;
+  }
   return hli_machine_round(m, dtype, sum);
 }
 
@@ -115,10 +121,11 @@ hl_status hli_exec_dot(hli_machine *m, hli_op op) {
     return hli_machine_fail(m, HL_ERR_INTERNAL, op, "shapes do not fit");
   const int64_t n = hli_taking_part(m, left, first + 1);
   const hl_dtype dtype = (hl_dtype)r->dtype;
+  const bool tf32 = hli_attr_or(m->k, op, 0, 0, HL_DOT_IEEE) == HL_DOT_TF32 && !m->options.exact;
   for (int64_t e = 0; e < r->count; e++) {
     const int64_t j = e % columns, i = e / columns; /* i: over all batches */
     const hli_scalar *x = a->data + i * inner, *y = b->data + i / rows * inner * columns + j;
-    r->data[e] = is_float(dtype) ? dot_float(m, dtype, x, y, columns, n, acc->data[e])
+    r->data[e] = is_float(dtype) ? dot_float(m, dtype, x, y, columns, n, acc->data[e], tf32)
                                  : dot_int(dtype, x, y, columns, n, acc->data[e]);
   }
   return HL_OK;
