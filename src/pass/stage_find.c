@@ -1,6 +1,8 @@
 /* stage_find.c: which loads of a loop are worth and able to be fetched ahead. */
 #include "src/pass/stage.h"
 
+enum { ADDRESS_DEPTH = 24 }; /* ops that lead to an address */
+
 bool hli_stage_inside(const hl_kernel *k, hli_op loop, hli_value v) {
   const hli_value_data *d = &k->values.data[v];
   hli_block b = d->def ? k->ops.data[d->def].block : d->owner;
@@ -54,6 +56,20 @@ static bool follows_iv(const hl_kernel *k, hli_op loop, hli_value v, uint32_t de
     if (!follows_iv(k, loop, hli_operand(k, op, i), depth - 1))
       return false;
   return true;
+}
+
+/* Does the loop change v?  What stands in it may be the same in every trip: the begin of a tile around it. */
+static bool varies(const hl_kernel *k, hli_op loop, hli_value v, uint32_t depth) {
+  const hli_op op = k->values.data[v].def;
+  if (!hli_stage_inside(k, loop, v))
+    return false;
+  if (!op || depth == 0 || hli_op_facts((hli_opcode)k->ops.data[op].code)->effects != HLI_EFF_PURE ||
+      k->ops.data[op].region)
+    return true;
+  for (uint32_t i = 0; i < hli_operand_count(k, op); i++)
+    if (varies(k, loop, hli_operand(k, op, i), depth - 1))
+      return true;
+  return false;
 }
 
 static const hli_param *param_of(const hl_kernel *k, hli_value base) {
@@ -127,10 +143,10 @@ static bool stageable(const hl_kernel *k, hli_op loop, hli_stage_load *l) {
     return false;
   bool moves = false;
   for (uint32_t d = 0; d < a.rank; d++) {
-    const bool inside = hli_stage_inside(k, loop, a.index[d]);
-    if (!follows_iv(k, loop, a.index[d], 24) || (inside && a.kind[d] == 's'))
+    const bool changes = varies(k, loop, a.index[d], ADDRESS_DEPTH);
+    if (!follows_iv(k, loop, a.index[d], ADDRESS_DEPTH) || (changes && a.kind[d] == 's'))
       return false; /* nothing masks a scalar: of a trip that does not come, the first one too, it may lie outside */
-    moves |= inside;
+    moves |= changes;
   }
   l->bytes = hl_dtype_size((hl_dtype)t->dtype);
   for (uint32_t d = 0; d < t->rank; d++)
