@@ -21,14 +21,6 @@ static void plain(void *const *args, const int64_t *s) {
 static double bytes(const int64_t *s, uint32_t element) {
   return (double)s[0] * product_bytes(s + 1, element);
 }
-static double flops(const int64_t *s) {
-  return (double)s[0] * product_flops(s + 1);
-}
-static int64_t reduction(const int64_t *s) {
-  return s[2];
-}
-
-static const hl_example_shape odd[] = {{{1, 1, 1, 1}}, {{3, 33, 17, 65}}, {{2, 7, 130, 40}}, {{0}}};
 static const hl_example_gemm gemm = {.batch = 1, .m = 1, .k = 2, .n = 3, .x = 0, .y = 1, .out = 2, .bare = true};
 
 const hl_example hl_example_bmm = {.number = 29,
@@ -39,9 +31,9 @@ const hl_example hl_example_bmm = {.number = 29,
                                    .build = build,
                                    .reference = reference,
                                    .bench = {{16, 512, 512, 512}},
-                                   .odd = odd,
+                                   .odd = product_batch_odd,
                                    .bytes = bytes,
-                                   .flops = flops,
-                                   .reduction = reduction,
+                                   .flops = product_batch_flops,
+                                   .reduction = product_batch_reduction,
                                    .plain = plain,
                                    .gemm = &gemm};

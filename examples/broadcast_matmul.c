@@ -21,14 +21,6 @@ static void plain(void *const *args, const int64_t *s) {
 static double bytes(const int64_t *s, uint32_t element) {
   return ((double)s[0] * (double)s[1] * (double)(s[2] + s[3]) + (double)s[2] * (double)s[3]) * element;
 }
-static double flops(const int64_t *s) {
-  return (double)s[0] * product_flops(s + 1);
-}
-static int64_t reduction(const int64_t *s) {
-  return s[2];
-}
-
-static const hl_example_shape odd[] = {{{1, 1, 1, 1}}, {{3, 33, 17, 65}}, {{2, 7, 130, 40}}, {{0}}};
 static const hl_example_gemm gemm = {
     .batch = 1, .y_shared = true, .m = 1, .k = 2, .n = 3, .x = 0, .y = 1, .out = 2, .bare = true};
 
@@ -40,9 +32,9 @@ const hl_example hl_example_broadcast_matmul = {.number = 29,
                                                 .build = build,
                                                 .reference = reference,
                                                 .bench = {{16, 512, 512, 512}},
-                                                .odd = odd,
+                                                .odd = product_batch_odd,
                                                 .bytes = bytes,
-                                                .flops = flops,
-                                                .reduction = reduction,
+                                                .flops = product_batch_flops,
+                                                .reduction = product_batch_reduction,
                                                 .plain = plain,
                                                 .gemm = &gemm};

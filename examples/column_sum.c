@@ -47,14 +47,13 @@ static int64_t reduction(const int64_t *size) {
   return size[0];
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{65, 33}}, {{259, 70}}, {{0}}};
 
 const hl_example hl_example_column_sum = {.number = 19,
                                           .name = "column_sum",
                                           .summary = "sum of each column",
                                           .dims = {"P", "N"},
-                                          .dtypes = dtypes,
+                                          .dtypes = example_floats,
                                           .build = build,
                                           .reference = reference,
                                           .bench = {{512, 65536}},

@@ -43,24 +43,19 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return (double)size[0] * (double)size[3]; /* elements */
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1, 1, 2}}, {{7, 100, 3, 103}}, {{33, 65, 130, 195}}, {{0}}};
 
 const hl_example hl_example_concatenate = {.number = 7,
                                            .name = "concatenate",
                                            .summary = "two matrices side by side",
                                            .dims = {"M", "N", "P", "T"},
-                                           .dtypes = dtypes,
+                                           .dtypes = example_floats,
                                            .build = build,
                                            .reference = reference,
                                            .bench = {{4096, 1024, 2048, 3072}},
                                            .odd = odd,
                                            .bytes = bytes,
                                            .flops = flops,
-                                           .reduction = reduction,
+                                           .reduction = example_single,
                                            .plain = plain};

@@ -9,7 +9,10 @@
 
 /* To nearest even, saturating; not for NaN. */
 static inline uint8_t to_e4m3(float x) {
-  union { float f; uint32_t u; } v = {x}, size = {fminf(fabsf(x), (float)E4M3_LARGEST)};
+  union {
+    float f;
+    uint32_t u;
+  } v = {x}, size = {fminf(fabsf(x), (float)E4M3_LARGEST)};
   uint32_t code = (size.u + 0x7ffff + (size.u >> 20 & 1)) >> 20;
   if (size.f < 0x1p-6f)
     code = (uint32_t)lrintf(size.f * 0x1p9f); /* subnormal: units of 2^-9 */

@@ -55,24 +55,19 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return (double)size[0] * (double)size[1]; /* elements */
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1, 4096}}, {{13, 37, 4096}}, {{100, 130, 3000}}, {{0}}};
 
 const hl_example hl_example_embedding = {.number = 8,
                                          .name = "embedding",
                                          .summary = "rows of a table by number",
                                          .dims = {"M", "N", "V"},
-                                         .dtypes = dtypes,
+                                         .dtypes = example_floats,
                                          .build = build,
                                          .reference = reference,
                                          .bench = {{16384, 1024, 4096}},
                                          .odd = odd,
                                          .bytes = bytes,
                                          .flops = flops,
-                                         .reduction = reduction,
+                                         .reduction = example_single,
                                          .plain = plain};

@@ -51,24 +51,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 9.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{130, 515}}, {{0}}};
 
 const hl_example hl_example_geglu = {.number = 4,
                                      .name = "geglu",
                                      .summary = "out = gelu(x) * y, gelu in its tanh form",
                                      .dims = {"M", "N"},
-                                     .dtypes = dtypes,
+                                     .dtypes = example_floats,
                                      .build = build,
                                      .reference = reference,
                                      .bench = {{4096, 4096}},
-                                     .odd = odd,
+                                     .odd = example_planes,
                                      .bytes = bytes,
                                      .flops = flops,
-                                     .reduction = reduction,
+                                     .reduction = example_single,
                                      .plain = plain};

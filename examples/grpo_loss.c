@@ -9,7 +9,7 @@
 #include "examples/example.h"
 #include <math.h>
 
-#define LOW 0.2
+#define LOW  0.2
 #define HIGH 0.4
 #define BETA 0.04
 
@@ -112,9 +112,6 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 4.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 300}}, {{0}}};
@@ -130,5 +127,5 @@ const hl_example hl_example_grpo_loss = {.number = 18,
                                          .odd = odd,
                                          .bytes = bytes,
                                          .flops = flops,
-                                         .reduction = reduction,
+                                         .reduction = example_row,
                                          .plain = plain};

@@ -66,23 +66,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 12.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
 
 const hl_example hl_example_jsd = {.number = 17,
                                    .name = "jsd",
                                    .summary = "Jensen-Shannon divergence of each row, and its gradient",
                                    .dims = {"M", "N"},
-                                   .dtypes = dtypes,
+                                   .dtypes = example_floats,
                                    .build = build,
                                    .reference = reference,
                                    .bench = {{4096, 4096}},
-                                   .odd = odd,
+                                   .odd = example_rows,
                                    .bytes = bytes,
                                    .flops = flops,
-                                   .reduction = reduction,
+                                   .reduction = example_row,
                                    .plain = plain};

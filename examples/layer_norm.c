@@ -1,6 +1,6 @@
 /* layer_norm.c: every row shifted to mean 0 and scaled to variance 1, times a weight plus a bias; mean and inverse
  * deviation are written too, as the backward pass wants them. */
-#include "examples/example.h"
+#include "examples/rows.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -36,17 +36,9 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
   const int64_t n = a[0].shape[1];
   for (int64_t i = 0; i < a[0].shape[0]; i++) {
-    const double *x = a[0].data + i * n;
-    double mean = 0, square = 0;
-    for (int64_t j = 0; j < n; j++)
-      mean += x[j] / (double)n;
-    for (int64_t j = 0; j < n; j++)
-      square += (x[j] - mean) * (x[j] - mean);
-    const double rstd = 1 / sqrt(square / (double)n + 1e-5);
-    for (int64_t j = 0; j < n; j++)
-      a[3].data[i * n + j] = (x[j] - mean) * rstd * a[1].data[j] + a[2].data[j];
+    double mean;
+    a[5].data[i] = rows_normalize(a[0].data + i * n, a[1].data, a[2].data, a[3].data + i * n, n, &mean);
     a[4].data[i] = mean;
-    a[5].data[i] = rstd;
   }
 }
 
@@ -76,23 +68,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 7.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
 
 const hl_example hl_example_layer_norm = {.number = 14,
                                           .name = "layer_norm",
                                           .summary = "(x - mean) * rstd * weight + bias, and mean and rstd",
                                           .dims = {"M", "N"},
-                                          .dtypes = dtypes,
+                                          .dtypes = example_floats,
                                           .build = build,
                                           .reference = reference,
                                           .bench = {{4096, 4096}},
-                                          .odd = odd,
+                                          .odd = example_rows,
                                           .bytes = bytes,
                                           .flops = flops,
-                                          .reduction = reduction,
+                                          .reduction = example_row,
                                           .plain = plain};

@@ -1,8 +1,6 @@
 /* layer_norm_bwd.c: gradients of layer_norm: of its input, and of weight and bias, summed over blocks of 64 rows;
  * column_sum adds the blocks up. */
-#include "examples/example.h"
-
-#define ROWS 64
+#include "examples/blocks.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -20,16 +18,10 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value dw = hl_param_tensor(b, "dweight", work, (hl_dim[]){p, n}, 2, HL_OUT);
   const hl_value db = hl_param_tensor(b, "dbias", work, (hl_dim[]){p, n}, 2, HL_OUT);
   hl_param_set_spec(b, rstd, (hl_arg_spec){HL_DIST_UNIFORM, 0.5, 1.5, false});
-  const hl_value all = HL_ALL, rows = hl_size(b, x, 0), columns = hl_size(b, x, 1);
-  hl_dim_set_size(b, p, example_blocks(b, rows, ROWS));
+  const hl_value all = HL_ALL;
   const int32_t along[] = {1};
-  hl_value block, i, j;
-  hl_tile_options fixed = HL_TILE_OPTIONS_INIT, inner = HL_TILE_OPTIONS_INIT;
-  fixed.block_min[0] = fixed.block_max[0] = ROWS;
-  hl_tile_begin_ex(b, &rows, 1, &fixed, &block);
-  const hl_value first = hl_tile_first(b, block), last = hl_tile_last(b, block);
-  inner.begins = &first, inner.block_min[0] = 1, inner.block_max[0] = 16;
-  hl_tile_begin_ex(b, &last, 1, &inner, &i);
+  hl_value i, j;
+  const hl_value block = blocks_begin(b, x, p, &i);
   const hl_value g = hl_cast(b, hl_load(b, dy, (hl_value[]){i, all}, 2), work);
   const hl_value v = hl_cast(b, hl_load(b, x, (hl_value[]){i, all}, 2), work);
   const hl_value r = hl_unsqueeze(b, hl_load(b, rstd, &i, 1), 1);
@@ -39,7 +31,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value d = hl_sub(b, hl_sub(b, gw, c2), hl_mul(b, hat, c1));
   hl_store(b, dx, (hl_value[]){i, all}, 2, hl_mul(b, d, r));
   hl_tile_end(b, NULL, NULL);
-  hl_tile_begin(b, &columns, 1, &j); /* the block's rows again, out of the cache */
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 1)}, 1, &j); /* the block's rows again, out of the cache */
   const hl_value at[2] = {block, j}, to[2] = {hl_tile_id(b, block), j};
   const hl_value h = hl_cast(b, hl_load(b, dy, at, 2), work);
   const hl_value u = hl_sub(b, hl_cast(b, hl_load(b, x, at, 2), work), hl_unsqueeze(b, hl_load(b, mean, &block, 1), 1));
@@ -66,8 +58,8 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
     for (int64_t j = 0; j < n; j++) {
       const double hat = (x[j] - mean) * r;
       a[5].data[i * n + j] = r * (g[j] * w[j] - c2 - hat * c1);
-      a[6].data[i / ROWS * n + j] += g[j] * hat;
-      a[7].data[i / ROWS * n + j] += g[j];
+      a[6].data[i / BLOCK_ROWS * n + j] += g[j] * hat;
+      a[7].data[i / BLOCK_ROWS * n + j] += g[j];
     }
   }
 }
@@ -79,7 +71,8 @@ static void plain(void *const *args, const int64_t *size) {
     ((float *)args[6])[i] = ((float *)args[7])[i] = 0;
   for (int64_t i = 0; i < size[0]; i++) {
     const float *g = (const float *)args[0] + i * n, *x = (const float *)args[1] + i * n, mean = means[i], r = rstds[i];
-    float *dx = (float *)args[5] + i * n, *dw = (float *)args[6] + i / ROWS * n, *db = (float *)args[7] + i / ROWS * n;
+    float *dx = (float *)args[5] + i * n, *dw = (float *)args[6] + i / BLOCK_ROWS * n,
+          *db = (float *)args[7] + i / BLOCK_ROWS * n;
     float c1 = 0, c2 = 0;
     for (int64_t j = 0; j < n; j++) {
       c1 += g[j] * w[j] * (x[j] - mean);
@@ -102,23 +95,18 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 13.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1] > ROWS ? size[1] : ROWS;
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1, 1}}, {{7, 1000, 1}}, {{65, 65, 2}}, {{150, 260, 3}}, {{0}}};
 
 const hl_example hl_example_layer_norm_bwd = {.number = 20,
                                               .name = "layer_norm_bwd",
-                                              .summary = "gradients of layer_norm, weight and bias by blocks of 64 rows",
+                                              .summary =
+                                                  "gradients of layer_norm, weight and bias by blocks of 64 rows",
                                               .dims = {"M", "N", "P"},
-                                              .dtypes = dtypes,
+                                              .dtypes = example_floats,
                                               .build = build,
                                               .reference = reference,
                                               .bench = {{4096, 4096, 64}},
-                                              .odd = odd,
+                                              .odd = blocks_odd,
                                               .bytes = bytes,
                                               .flops = flops,
-                                              .reduction = reduction,
+                                              .reduction = blocks_reduction,
                                               .plain = plain};

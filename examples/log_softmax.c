@@ -1,5 +1,5 @@
 /* log_softmax.c: every row minus the logarithm of the sum of its exponentials. */
-#include "examples/example.h"
+#include "examples/rows.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -23,11 +23,7 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   const int64_t n = a[0].shape[1];
   for (int64_t i = 0; i < a[0].shape[0]; i++) {
     const double *x = a[0].data + i * n;
-    double top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++)
-      top = fmax(top, x[j]);
-    for (int64_t j = 0; j < n; j++)
-      sum += exp(x[j] - top);
+    double top, sum = rows_exponentials(x, n, &top);
     for (int64_t j = 0; j < n; j++)
       a[1].data[i * n + j] = x[j] - top - log(sum);
   }
@@ -54,23 +50,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 5.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{5, 2051}}, {{0}}};
 
 const hl_example hl_example_log_softmax = {.number = 10,
                                            .name = "log_softmax",
                                            .summary = "logarithm of the softmax of each row",
                                            .dims = {"M", "N"},
-                                           .dtypes = dtypes,
+                                           .dtypes = example_floats,
                                            .build = build,
                                            .reference = reference,
                                            .bench = {{4096, 4096}},
-                                           .odd = odd,
+                                           .odd = example_few_rows,
                                            .bytes = bytes,
                                            .flops = flops,
-                                           .reduction = reduction,
+                                           .reduction = example_row,
                                            .plain = plain};

@@ -1,6 +1,6 @@
 /* long_sum.c: the sum of every row of a matrix with few, long rows: the loop over a row and its carried sum are written
  * out, where sum.c leaves them to the library. */
-#include "examples/example.h"
+#include "examples/rows.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -24,50 +24,18 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   return hl_builder_finish(b, diag, out);
 }
 
-static void reference(const hl_example_tensor *a, uint32_t count) {
-  (void)count;
-  for (int64_t i = 0; i < a[0].shape[0]; i++) {
-    double sum = 0;
-    for (int64_t j = 0; j < a[0].shape[1]; j++)
-      sum += a[0].data[i * a[0].shape[1] + j];
-    a[1].data[i] = sum;
-  }
-}
-
-static void plain(void *const *args, const int64_t *size) {
-  const float *x = args[0];
-  float *y = args[1];
-  for (int64_t i = 0; i < size[0]; i++) {
-    float sum = 0;
-    for (int64_t j = 0; j < size[1]; j++)
-      sum += x[i * size[1] + j];
-    y[i] = sum;
-  }
-}
-
-static double bytes(const int64_t *size, uint32_t element) {
-  return ((double)size[0] * (double)size[1] + (double)size[0]) * element;
-}
-static double flops(const int64_t *size) {
-  return (double)size[0] * (double)size[1];
-}
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{3, 40001}}, {{33, 65}}, {{0}}};
 
 const hl_example hl_example_long_sum = {.number = 6,
                                         .name = "long_sum",
                                         .summary = "sum of few long rows, in a loop over each",
                                         .dims = {"M", "N"},
-                                        .dtypes = dtypes,
+                                        .dtypes = example_floats,
                                         .build = build,
-                                        .reference = reference,
+                                        .reference = rows_sum_reference,
                                         .bench = {{64, 1 << 20}},
                                         .odd = odd,
-                                        .bytes = bytes,
-                                        .flops = flops,
-                                        .reduction = reduction,
-                                        .plain = plain};
+                                        .bytes = rows_sum_bytes,
+                                        .flops = rows_sum_flops,
+                                        .reduction = example_row,
+                                        .plain = rows_sum_loop};

@@ -1,5 +1,5 @@
-/* low_mem_dropout.c: dropout that keeps no mask: whether an element stays follows from the seed and its position, so the
- * backward pass finds it again. */
+/* low_mem_dropout.c: dropout that keeps no mask: whether an element stays follows from the seed and its position, so
+ * the backward pass finds it again. */
 #include "examples/example.h"
 
 #define P 0.25 /* of being dropped */
@@ -60,19 +60,14 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return (double)size[0];
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1}}, {{1000}}, {{4097}}, {{0}}};
 
 const hl_example hl_example_low_mem_dropout = {.number = 9,
                                                .name = "low_mem_dropout",
                                                .summary = "x / (1 - p) or 0, by a random number per element",
                                                .dims = {"N"},
-                                               .dtypes = dtypes,
+                                               .dtypes = example_floats,
                                                .build = build,
                                                .reference = reference,
                                                .by_position = true,
@@ -80,5 +75,5 @@ const hl_example hl_example_low_mem_dropout = {.number = 9,
                                                .odd = odd,
                                                .bytes = bytes,
                                                .flops = flops,
-                                               .reduction = reduction,
+                                               .reduction = example_single,
                                                .plain = plain};

@@ -6,11 +6,20 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   hl_status s = hl_builder_create(ctx, "matmul", diag, &b);
   if (s != HL_OK)
     return s;
-  const product p = product_params(b, dtype, PRODUCT_PLAIN);
-  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){p.m, p.n}, 2, HL_OUT);
-  hl_value t[2];
-  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
-  hl_store(b, z, t, 2, product_tile(b, &p, t, NULL));
+  const hl_dim m = hl_dim_named(b, "M"), k = hl_dim_named(b, "K"), n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", dtype, (hl_dim[]){m, k}, 2, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", dtype, (hl_dim[]){k, n}, 2, HL_IN);
+  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_value t[2], l, acc, sum;
+  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t); /* a tile of the result per program */
+  const hl_value zero = hl_zeros(b, t, 2, product_accumulator(dtype));
+  hl_tile_options o = HL_TILE_OPTIONS_INIT;
+  o.carried = &zero, o.carried_count = 1, o.carried_in = &acc;
+  hl_tile_begin_ex(b, (hl_value[]){hl_size(b, x, 1)}, 1, &o, &l); /* along K, some at a time: acc becomes next */
+  const hl_value xv = hl_load(b, x, (hl_value[]){t[0], l}, 2), yv = hl_load(b, y, (hl_value[]){l, t[1]}, 2);
+  const hl_value next = hl_dot(b, xv, yv, acc);
+  hl_tile_end(b, &next, &sum);
+  hl_store(b, z, t, 2, sum);
   hl_tile_end(b, NULL, NULL);
   return hl_builder_finish(b, diag, out);
 }

@@ -2,17 +2,7 @@
 #include "examples/product.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
-  hl_builder *b;
-  hl_status s = hl_builder_create(ctx, "matmul_nt", diag, &b);
-  if (s != HL_OK)
-    return s;
-  const product p = product_params(b, dtype, PRODUCT_Y_TRANSPOSED);
-  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){p.m, p.n}, 2, HL_OUT);
-  hl_value t[2];
-  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
-  hl_store(b, z, t, 2, product_tile(b, &p, t, NULL));
-  hl_tile_end(b, NULL, NULL);
-  return hl_builder_finish(b, diag, out);
+  return product_build(ctx, "matmul_nt", dtype, PRODUCT_Y_TRANSPOSED, diag, out);
 }
 
 static void reference(const hl_example_tensor *a, uint32_t count) {

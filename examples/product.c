@@ -2,7 +2,6 @@
 #include "examples/product.h"
 
 const hl_example_shape product_odd[] = {{{1, 1, 1}}, {{33, 17, 65}}, {{7, 300, 129}}, {{130, 96, 72}}, {{0}}};
-const hl_dtype product_floats[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 const hl_dtype product_dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I8, HL_DTYPE_NONE};
 
 hl_dtype product_accumulator(hl_dtype dtype) {
@@ -41,6 +40,20 @@ hl_value product_tile(hl_builder *b, const product *p, const hl_value *t, produc
   next = hl_dot(b, x, load(b, p->y, kt, t[1], yt), acc);
   hl_tile_end(b, &next, &sum);
   return sum;
+}
+
+hl_status product_build(hl_context *ctx, const char *name, hl_dtype dtype, int stored, hl_diag *diag, hl_kernel **out) {
+  hl_builder *b;
+  hl_status s = hl_builder_create(ctx, name, diag, &b);
+  if (s != HL_OK)
+    return s;
+  const product p = product_params(b, dtype, stored);
+  const hl_value z = hl_param_tensor(b, "out", product_output(dtype), (hl_dim[]){p.m, p.n}, 2, HL_OUT);
+  hl_value t[2];
+  hl_tile_begin(b, (hl_value[]){hl_size(b, z, 0), hl_size(b, z, 1)}, 2, t);
+  hl_store(b, z, t, 2, product_tile(b, &p, t, NULL));
+  hl_tile_end(b, NULL, NULL);
+  return hl_builder_finish(b, diag, out);
 }
 
 hl_status product_build_batch(hl_context *ctx, const char *name, hl_dtype dtype, bool shared, hl_diag *diag,
@@ -106,3 +119,13 @@ double product_flops(const int64_t *s) {
 int64_t product_reduction(const int64_t *s) {
   return s[1];
 }
+
+double product_batch_flops(const int64_t *s) {
+  return (double)s[0] * product_flops(s + 1);
+}
+
+int64_t product_batch_reduction(const int64_t *s) {
+  return product_reduction(s + 1);
+}
+
+const hl_example_shape product_batch_odd[] = {{{1, 1, 1, 1}}, {{3, 33, 17, 65}}, {{2, 7, 130, 40}}, {{0}}};

@@ -27,6 +27,9 @@ typedef hl_value (*product_prologue)(hl_builder *b, hl_value x);
 /* The tile t[0], t[1] of x . y. */
 hl_value product_tile(hl_builder *b, const product *p, const hl_value *t, product_prologue prologue);
 
+/* out = x . y */
+hl_status product_build(hl_context *ctx, const char *name, hl_dtype dtype, int stored, hl_diag *diag, hl_kernel **out);
+
 /* out[b] = x[b] . y[b] or, shared, y; parameters x[B, M, K], y[B, K, N] or [K, N], out. */
 hl_status product_build_batch(hl_context *ctx, const char *name, hl_dtype dtype, bool shared, hl_diag *diag,
                               hl_kernel **out);
@@ -40,7 +43,12 @@ double product_bytes(const int64_t *size, uint32_t element);
 double product_flops(const int64_t *size);
 int64_t product_reduction(const int64_t *size);
 extern const hl_example_shape product_odd[];
-extern const hl_dtype product_floats[], product_dtypes[]; /* all: with integers, whose products are i32 */
+extern const hl_dtype product_dtypes[]; /* floats and i8, whose products are i32 */
 hl_dtype product_output(hl_dtype dtype);
+
+/* For sizes B, M, K, N. */
+double product_batch_flops(const int64_t *size);
+int64_t product_batch_reduction(const int64_t *size);
+extern const hl_example_shape product_batch_odd[];
 
 #endif

@@ -111,14 +111,13 @@ static int64_t reduction(const int64_t *size) {
   return D;
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 2, 1, 1}}, {{5, 7, 4, 3}}, {{17, 9, 8, 1}}, {{0}}};
 
 const hl_example hl_example_qk_norm_rope = {.number = 26,
                                             .name = "qk_norm_rope",
                                             .summary = "normalised and rotated queries and keys",
                                             .dims = {"T", "H", "Q", "K"},
-                                            .dtypes = dtypes,
+                                            .dtypes = example_floats,
                                             .build = build,
                                             .reference = reference,
                                             .bench = {{4096, 40, 32, 8}},

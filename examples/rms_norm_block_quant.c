@@ -3,10 +3,10 @@
 #include "examples/example.h"
 #include <math.h>
 
-#define BLOCK 128
-#define LARGEST E4M3_LARGEST
+#define BLOCK       128
+#define LARGEST     E4M3_LARGEST
 #define LEAST_SCALE (1 / (LARGEST * 512))
-#define EPS 1e-6
+#define EPS         1e-6
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -89,9 +89,6 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 7.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1, 1}}, {{7, 1000, 8}}, {{33, 65, 1}}, {{5, 384, 3}}, {{0}}};
@@ -107,5 +104,5 @@ const hl_example hl_example_rms_norm_block_quant = {.number = 25,
                                                     .odd = odd,
                                                     .bytes = bytes,
                                                     .flops = flops,
-                                                    .reduction = reduction,
+                                                    .reduction = example_row,
                                                     .plain = plain};

@@ -1,8 +1,6 @@
 /* rms_norm_bwd.c: gradients of rms_norm: of its input, and of its weight, summed over blocks of 64 rows; column_sum
  * adds the blocks up. */
-#include "examples/example.h"
-
-#define ROWS 64
+#include "examples/blocks.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -18,15 +16,9 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value dx = hl_param_tensor(b, "dx", dtype, (hl_dim[]){m, n}, 2, HL_OUT);
   const hl_value dw = hl_param_tensor(b, "dweight", work, (hl_dim[]){p, n}, 2, HL_OUT);
   hl_param_set_spec(b, inverse, (hl_arg_spec){HL_DIST_UNIFORM, 0.5, 1.5, false});
-  const hl_value all = HL_ALL, rows = hl_size(b, x, 0), columns = hl_size(b, x, 1);
-  hl_dim_set_size(b, p, example_blocks(b, rows, ROWS));
-  hl_value block, i, j;
-  hl_tile_options fixed = HL_TILE_OPTIONS_INIT, inner = HL_TILE_OPTIONS_INIT;
-  fixed.block_min[0] = fixed.block_max[0] = ROWS;
-  hl_tile_begin_ex(b, &rows, 1, &fixed, &block);
-  const hl_value first = hl_tile_first(b, block), last = hl_tile_last(b, block);
-  inner.begins = &first, inner.block_min[0] = 1, inner.block_max[0] = 16;
-  hl_tile_begin_ex(b, &last, 1, &inner, &i);
+  const hl_value all = HL_ALL;
+  hl_value i, j;
+  const hl_value block = blocks_begin(b, x, p, &i);
   const hl_value g = hl_cast(b, hl_load(b, dy, (hl_value[]){i, all}, 2), work);
   const hl_value v = hl_cast(b, hl_load(b, x, (hl_value[]){i, all}, 2), work);
   const hl_value r = hl_unsqueeze(b, hl_load(b, inverse, &i, 1), 1);
@@ -34,7 +26,7 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   const hl_value mean = hl_mean(b, hl_mul(b, gw, vr), (int32_t[]){1}, 1, true);
   hl_store(b, dx, (hl_value[]){i, all}, 2, hl_mul(b, r, hl_sub(b, gw, hl_mul(b, vr, mean))));
   hl_tile_end(b, NULL, NULL);
-  hl_tile_begin(b, &columns, 1, &j); /* the block's rows again, out of the cache */
+  hl_tile_begin(b, (hl_value[]){hl_size(b, x, 1)}, 1, &j); /* the block's rows again, out of the cache */
   const hl_value at[2] = {block, j};
   const hl_value h = hl_mul(b, hl_cast(b, hl_load(b, dy, at, 2), work), hl_load(b, x, at, 2));
   const hl_value scaled = hl_mul(b, h, hl_unsqueeze(b, hl_load(b, inverse, &block, 1), 1));
@@ -56,7 +48,7 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
       mean += g[j] * w[j] * x[j] * r / (double)n;
     for (int64_t j = 0; j < n; j++) {
       a[4].data[i * n + j] = r * (g[j] * w[j] - x[j] * r * mean);
-      a[5].data[i / ROWS * n + j] += g[j] * x[j] * r;
+      a[5].data[i / BLOCK_ROWS * n + j] += g[j] * x[j] * r;
     }
   }
 }
@@ -68,7 +60,7 @@ static void plain(void *const *args, const int64_t *size) {
     ((float *)args[5])[i] = 0;
   for (int64_t i = 0; i < size[0]; i++) {
     const float *g = (const float *)args[0] + i * n, *x = (const float *)args[1] + i * n, r = inverse[i];
-    float *dx = (float *)args[4] + i * n, *dw = (float *)args[5] + i / ROWS * n, mean = 0;
+    float *dx = (float *)args[4] + i * n, *dw = (float *)args[5] + i / BLOCK_ROWS * n, mean = 0;
     for (int64_t j = 0; j < n; j++)
       mean += g[j] * w[j] * x[j];
     mean *= r / (float)n;
@@ -85,23 +77,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 9.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1] > ROWS ? size[1] : ROWS;
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1, 1}}, {{7, 1000, 1}}, {{65, 65, 2}}, {{150, 260, 3}}, {{0}}};
 
 const hl_example hl_example_rms_norm_bwd = {.number = 19,
                                             .name = "rms_norm_bwd",
                                             .summary = "gradients of rms_norm, the weight's by blocks of 64 rows",
                                             .dims = {"M", "N", "P"},
-                                            .dtypes = dtypes,
+                                            .dtypes = example_floats,
                                             .build = build,
                                             .reference = reference,
                                             .bench = {{4096, 4096, 64}},
-                                            .odd = odd,
+                                            .odd = blocks_odd,
                                             .bytes = bytes,
                                             .flops = flops,
-                                            .reduction = reduction,
+                                            .reduction = blocks_reduction,
                                             .plain = plain};

@@ -42,10 +42,6 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 6.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{0}}};
@@ -61,5 +57,5 @@ const hl_example hl_example_silu_mul_fp8 = {.number = 23,
                                             .odd = odd,
                                             .bytes = bytes,
                                             .flops = flops,
-                                            .reduction = reduction,
+                                            .reduction = example_single,
                                             .plain = plain};

@@ -1,7 +1,6 @@
 /* softmax.c: softmax of every row in one pass over memory; the largest element is subtracted first, so that
  * the exponentials cannot overflow. */
-#include "examples/example.h"
-#include <math.h>
+#include "examples/rows.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -21,58 +20,20 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
   return hl_builder_finish(b, diag, out);
 }
 
-static void reference(const hl_example_tensor *a, uint32_t count) {
-  (void)count;
-  const int64_t n = a[0].shape[1];
-  for (int64_t i = 0; i < a[0].shape[0]; i++) {
-    const double *x = a[0].data + i * n;
-    double *y = a[1].data + i * n, top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++)
-      top = fmax(top, x[j]);
-    for (int64_t j = 0; j < n; j++)
-      sum += y[j] = exp(x[j] - top);
-    for (int64_t j = 0; j < n; j++)
-      y[j] /= sum;
-  }
-}
-
-static void plain(void *const *args, const int64_t *size) {
-  const int64_t n = size[1];
-  for (int64_t i = 0; i < size[0]; i++) {
-    const float *x = (const float *)args[0] + i * n;
-    float *y = (float *)args[1] + i * n, top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++)
-      top = x[j] > top ? x[j] : top;
-    for (int64_t j = 0; j < n; j++)
-      sum += y[j] = expf(x[j] - top);
-    for (int64_t j = 0; j < n; j++)
-      y[j] /= sum;
-  }
-}
-
-static double bytes(const int64_t *size, uint32_t element) {
-  return 2.0 * (double)size[0] * (double)size[1] * element;
-}
 static double flops(const int64_t *size) {
   return 5.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
 
 const hl_example hl_example_softmax = {.number = 10,
                                        .name = "softmax",
                                        .summary = "softmax of each row",
                                        .dims = {"M", "N"},
-                                       .dtypes = dtypes,
+                                       .dtypes = example_floats,
                                        .build = build,
-                                       .reference = reference,
+                                       .reference = rows_softmax_reference,
                                        .bench = {{4096, 4096}},
-                                       .odd = odd,
-                                       .bytes = bytes,
+                                       .odd = example_rows,
+                                       .bytes = rows_softmax_bytes,
                                        .flops = flops,
-                                       .reduction = reduction,
-                                       .plain = plain};
+                                       .reduction = example_row,
+                                       .plain = rows_softmax_loop};

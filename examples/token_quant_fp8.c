@@ -1,10 +1,10 @@
-/* token_quant_fp8.c: dynamic quantisation per token: every row in 8 bits, scaled so that its largest element becomes the
- * format's largest number. */
+/* token_quant_fp8.c: dynamic quantisation per token: every row in 8 bits, scaled so that its largest element becomes
+ * the format's largest number. */
 #include "examples/e4m3.h"
 #include "examples/example.h"
 #include <math.h>
 
-#define LARGEST E4M3_LARGEST
+#define LARGEST     E4M3_LARGEST
 #define LEAST_SCALE (1 / (LARGEST * 512))
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -62,10 +62,6 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 3.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{0}}};
@@ -81,5 +77,5 @@ const hl_example hl_example_token_quant_fp8 = {.number = 24,
                                                .odd = odd,
                                                .bytes = bytes,
                                                .flops = flops,
-                                               .reduction = reduction,
+                                               .reduction = example_single,
                                                .plain = plain};

@@ -1,6 +1,6 @@
 /* variance.c: mean and variance of every row; the mean is subtracted before the squares are added up, so that a large
  * mean does not swallow the variance. */
-#include "examples/example.h"
+#include "examples/rows.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -28,16 +28,8 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
 static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
   const int64_t n = a[0].shape[1];
-  for (int64_t i = 0; i < a[0].shape[0]; i++) {
-    const double *x = a[0].data + i * n;
-    double mean = 0, square = 0;
-    for (int64_t j = 0; j < n; j++)
-      mean += x[j] / (double)n;
-    for (int64_t j = 0; j < n; j++)
-      square += (x[j] - mean) * (x[j] - mean);
-    a[1].data[i] = mean;
-    a[2].data[i] = square / (double)n;
-  }
+  for (int64_t i = 0; i < a[0].shape[0]; i++)
+    rows_moments(a[0].data + i * n, n, &a[1].data[i], &a[2].data[i]);
 }
 
 static void plain(void *const *args, const int64_t *size) {
@@ -61,23 +53,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 4.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{65, 2051}}, {{0}}};
 
 const hl_example hl_example_variance = {.number = 21,
                                         .name = "variance",
                                         .summary = "mean and variance of each row",
                                         .dims = {"M", "N"},
-                                        .dtypes = dtypes,
+                                        .dtypes = example_floats,
                                         .build = build,
                                         .reference = reference,
                                         .bench = {{4096, 4096}},
-                                        .odd = odd,
+                                        .odd = example_rows,
                                         .bytes = bytes,
                                         .flops = flops,
-                                        .reduction = reduction,
+                                        .reduction = example_row,
                                         .plain = plain};

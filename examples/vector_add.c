@@ -36,13 +36,8 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return (double)size[0];
 }
-static int64_t reduction(const int64_t *size) {
-  (void)size;
-  return 1;
-}
 
 static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_I32, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1}}, {{7}}, {{1000}}, {{4099}}, {{0}}};
 
 const hl_example hl_example_vector_add = {.number = 1,
                                           .name = "vector_add",
@@ -52,8 +47,8 @@ const hl_example hl_example_vector_add = {.number = 1,
                                           .build = build,
                                           .reference = reference,
                                           .bench = {{4096 * 4096}},
-                                          .odd = odd,
+                                          .odd = example_vectors,
                                           .bytes = bytes,
                                           .flops = flops,
-                                          .reduction = reduction,
+                                          .reduction = example_single,
                                           .plain = plain};

@@ -1,6 +1,6 @@
 /* welford.c: layer_norm whose mean and variance are found in one pass over chunks of the row: count, mean and sum of
  * squared distances of what was seen are merged with those of the next chunk (Chan's form of Welford's update). */
-#include "examples/example.h"
+#include "examples/rows.h"
 #include <math.h>
 
 static hl_value mean_and_rest(hl_builder *b, hl_value x, hl_value i, hl_value width, hl_dtype work, hl_value *rest) {
@@ -52,17 +52,9 @@ static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel
 static void reference(const hl_example_tensor *a, uint32_t count) {
   (void)count;
   const int64_t n = a[0].shape[1];
-  for (int64_t i = 0; i < a[0].shape[0]; i++) {
-    const double *x = a[0].data + i * n;
-    double mean = 0, square = 0;
-    for (int64_t j = 0; j < n; j++)
-      mean += x[j] / (double)n;
-    for (int64_t j = 0; j < n; j++)
-      square += (x[j] - mean) * (x[j] - mean);
-    const double rstd = 1 / sqrt(square / (double)n + 1e-5);
-    for (int64_t j = 0; j < n; j++)
-      a[3].data[i * n + j] = (x[j] - mean) * rstd * a[1].data[j] + a[2].data[j];
-  }
+  double mean;
+  for (int64_t i = 0; i < a[0].shape[0]; i++)
+    rows_normalize(a[0].data + i * n, a[1].data, a[2].data, a[3].data + i * n, n, &mean);
 }
 
 static void plain(void *const *args, const int64_t *size) {
@@ -88,23 +80,17 @@ static double bytes(const int64_t *size, uint32_t element) {
 static double flops(const int64_t *size) {
   return 8.0 * (double)size[0] * (double)size[1];
 }
-static int64_t reduction(const int64_t *size) {
-  return size[1];
-}
-
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
-static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{5, 2051}}, {{0}}};
 
 const hl_example hl_example_welford = {.number = 21,
                                        .name = "welford",
                                        .summary = "layer_norm with Welford's one-pass mean and variance",
                                        .dims = {"M", "N"},
-                                       .dtypes = dtypes,
+                                       .dtypes = example_floats,
                                        .build = build,
                                        .reference = reference,
                                        .bench = {{4096, 4096}},
-                                       .odd = odd,
+                                       .odd = example_few_rows,
                                        .bytes = bytes,
                                        .flops = flops,
-                                       .reduction = reduction,
+                                       .reduction = example_row,
                                        .plain = plain};

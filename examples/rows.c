@@ -1,0 +1,94 @@
+/* rows.c: see rows.h. */
+#include "examples/rows.h"
+#include <math.h>
+
+/* ---- sums ---- */
+
+void rows_sum_reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  for (int64_t i = 0; i < a[0].shape[0]; i++) {
+    double sum = 0;
+    for (int64_t j = 0; j < a[0].shape[1]; j++)
+      sum += a[0].data[i * a[0].shape[1] + j];
+    a[1].data[i] = sum;
+  }
+}
+
+void rows_sum_loop(void *const *args, const int64_t *size) {
+  const float *x = args[0];
+  float *y = args[1];
+  for (int64_t i = 0; i < size[0]; i++) {
+    float sum = 0;
+    for (int64_t j = 0; j < size[1]; j++)
+      sum += x[i * size[1] + j];
+    y[i] = sum;
+  }
+}
+
+double rows_sum_bytes(const int64_t *size, uint32_t element) {
+  return ((double)size[0] * (double)size[1] + (double)size[0]) * element;
+}
+
+double rows_sum_flops(const int64_t *size) {
+  return (double)size[0] * (double)size[1];
+}
+
+/* ---- softmax ---- */
+
+double rows_exponentials(const double *x, int64_t n, double *top) {
+  double sum = 0;
+  *top = -INFINITY;
+  for (int64_t j = 0; j < n; j++)
+    *top = fmax(*top, x[j]);
+  for (int64_t j = 0; j < n; j++)
+    sum += exp(x[j] - *top);
+  return sum;
+}
+
+void rows_softmax_reference(const hl_example_tensor *a, uint32_t count) {
+  (void)count;
+  const int64_t n = a[0].shape[1];
+  for (int64_t i = 0; i < a[0].shape[0]; i++) {
+    const double *x = a[0].data + i * n;
+    double top, sum = rows_exponentials(x, n, &top);
+    for (int64_t j = 0; j < n; j++)
+      a[1].data[i * n + j] = exp(x[j] - top) / sum;
+  }
+}
+
+void rows_softmax_loop(void *const *args, const int64_t *size) {
+  const int64_t n = size[1];
+  for (int64_t i = 0; i < size[0]; i++) {
+    const float *x = (const float *)args[0] + i * n;
+    float *y = (float *)args[1] + i * n, top = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < n; j++)
+      top = x[j] > top ? x[j] : top;
+    for (int64_t j = 0; j < n; j++)
+      sum += y[j] = expf(x[j] - top);
+    for (int64_t j = 0; j < n; j++)
+      y[j] /= sum;
+  }
+}
+
+double rows_softmax_bytes(const int64_t *size, uint32_t element) {
+  return 2.0 * (double)size[0] * (double)size[1] * element;
+}
+
+/* ---- moments ---- */
+
+void rows_moments(const double *x, int64_t n, double *mean, double *variance) {
+  *mean = *variance = 0;
+  for (int64_t j = 0; j < n; j++)
+    *mean += x[j] / (double)n;
+  for (int64_t j = 0; j < n; j++)
+    *variance += (x[j] - *mean) * (x[j] - *mean) / (double)n;
+}
+
+double rows_normalize(const double *x, const double *weight, const double *bias, double *out, int64_t n, double *mean) {
+  double variance;
+  rows_moments(x, n, mean, &variance);
+  const double rstd = 1 / sqrt(variance + 1e-5);
+  for (int64_t j = 0; j < n; j++)
+    out[j] = (x[j] - *mean) * rstd * weight[j] + bias[j];
+  return rstd;
+}
