@@ -98,6 +98,20 @@ HL_API void hl_require(hl_builder *b, hl_dim a, hl_binary_op cmp, hl_dim c);
  * all i64.  Arguments that do not agree are refused (HL_ERR_GUARD) with both sizes. */
 HL_API void hl_dim_set_size(hl_builder *b, hl_dim dim, hl_value v);
 
+/* ---- knobs of your own ------------------------------------------------------------------ */
+
+/* A number that the configuration decides, like block sizes: a constant once it is applied, so it may be the extent of a
+ * loop, the block of a tile (hl_tile_options.blocks), the condition of an if.  It is in the space as "tunables", has its
+ * default until somebody says otherwise ({"tunables":{"split":8}}), and is part of what a plan is cached for.  Names are
+ * identifiers of at most 40 characters; at most 16 a kernel.  i64 scalars; hl_tunable_bool gives a bool. */
+HL_API hl_value hl_tunable_power(hl_builder *b, const char *name, int64_t low, int64_t high, int64_t preferred); /* low, 2 low, .. high: powers of two */
+HL_API hl_value hl_tunable_integer(hl_builder *b, const char *name, int64_t low, int64_t high, int64_t step,
+                                   int64_t preferred); /* low, low + step, .. up to high; at most 256 */
+HL_API hl_value hl_tunable_enum(hl_builder *b, const char *name, const int64_t *values, uint32_t n,
+                                int64_t preferred); /* 1 to 16 values, ascending */
+/* true or false. */
+HL_API hl_value hl_tunable_bool(hl_builder *b, const char *name, bool preferred);
+
 /* Makes a value a constant of the compiled code and a part of what a plan is made for; gives it back.
  *   hl_size(b, x, d)     of every size of the dimension, also where it was declared dynamic
  *   hl_stride(b, x, d)   also where the tensor has dynamic dimensions, whose strides are arguments otherwise
@@ -117,8 +131,9 @@ typedef struct hl_tile_options {
   const hl_value *carried;   /* initial values; NULL: none */
   uint32_t carried_count;
   hl_value *carried_in;      /* out: the values inside the loop, carried_count of them */
+  const hl_value *blocks;    /* per tile HL_POISON, or a tunable (hl_tunable_power, ..): the block is its value; NULL: none */
 } hl_tile_options;
-#define HL_TILE_OPTIONS_INIT {sizeof(hl_tile_options), 0, {0}, {0}, 0, 0, 0}
+#define HL_TILE_OPTIONS_INIT {sizeof(hl_tile_options), 0, {0}, {0}, 0, 0, 0, 0}
 /* The same with begins, limits on block sizes, and values that go around the loop. */
 HL_API void hl_tile_begin_ex(hl_builder *b, const hl_value *extents, uint32_t rank,
                              const hl_tile_options *options, hl_value *tiles);
@@ -429,6 +444,10 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tile_begin_ex(b, ...) (hl_tile_begin_ex)(hl_at(b), __VA_ARGS__)
 #define hl_tile_end(b, ...) (hl_tile_end)(hl_at(b), __VA_ARGS__)
 #define hl_allow(b, what) (hl_allow)(hl_at(b), what)
+#define hl_tunable_power(b, ...) (hl_tunable_power)(hl_at(b), __VA_ARGS__)
+#define hl_tunable_integer(b, ...) (hl_tunable_integer)(hl_at(b), __VA_ARGS__)
+#define hl_tunable_enum(b, ...) (hl_tunable_enum)(hl_at(b), __VA_ARGS__)
+#define hl_tunable_bool(b, ...) (hl_tunable_bool)(hl_at(b), __VA_ARGS__)
 #define hl_dim_set_size(b, ...) (hl_dim_set_size)(hl_at(b), __VA_ARGS__)
 #define hl_require(b, ...) (hl_require)(hl_at(b), __VA_ARGS__)
 #define hl_grid_begin(b, ...) (hl_grid_begin)(hl_at(b), __VA_ARGS__)

@@ -31,6 +31,7 @@ typedef struct hli_space_entry {
   int64_t *values;
   uint32_t value_count;
   int64_t preferred;
+  const hli_tunable *tunable; /* what the user declared; NULL: a knob of ours */
 } hli_space_entry;
 
 typedef struct hli_space {
@@ -47,6 +48,8 @@ typedef struct hli_config_entry {
   hli_knob knob;
   uint32_t instance;
   int64_t value;
+  char name[HLI_TUNABLE_NAME]; /* of the user's tunable; "": a knob of ours */
+  bool truth;                  /* it is a bool */
 } hli_config_entry;
 struct hl_config {
   const hl_allocator *alloc;

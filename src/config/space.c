@@ -103,8 +103,22 @@ static bool add_axes(hli_space *s, const hl_kernel *k, const hl_target *target, 
   return true;
 }
 
+static bool add_tunables(hli_space *s, const hl_kernel *k) {
+  int64_t values[HLI_TUNABLE_MOST];
+  for (uint32_t i = 0; i < k->tunables.len; i++) {
+    hli_tunable *t = hli_arena_new(&s->arena, hli_tunable);
+    if (!t)
+      return false;
+    *t = k->tunables.data[i];
+    if (!add_entry(s, HLI_KNOB_TUNABLES, i, values, hli_tunable_values(t, values), t->preferred))
+      return false;
+    s->entries.data[s->entries.len - 1].tunable = t;
+  }
+  return true;
+}
+
 static bool fill(hli_space *s, const hl_kernel *k, const hl_target *target, const hli_kernel_facts *f) {
-  if (!add_axes(s, k, target, f, HLI_AXIS_TILE) || !add_grid_knobs(s, f))
+  if (!add_tunables(s, k) || !add_axes(s, k, target, f, HLI_AXIS_TILE) || !add_grid_knobs(s, f))
     return false;
   if (target->family == HLI_FAMILY_CPU)
     return add_powers(s, HLI_KNOB_UNROLL, 0, 1, 8, 4) && add_powers(s, HLI_KNOB_PARALLEL_GRAIN, 0, 1, 16, 1);

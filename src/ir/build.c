@@ -51,6 +51,7 @@ void hl_kernel_destroy(hl_kernel *k) {
   hli_vec_free(a, &k->params);
   hli_vec_free(a, &k->grid);
   hli_vec_free(a, &k->requires_);
+  hli_vec_free(a, &k->tunables);
   hli_vec_free(a, &k->size_rules);
   hli_vec_free(a, &k->size_terms);
   hli_arena_free(&k->arena);
@@ -88,7 +89,7 @@ static bool copy_header(hl_kernel *n, const hl_kernel *k) {
   n->scheduled = k->scheduled;
   n->launch = k->launch;
   n->allow = k->allow;
-  return COPY_VEC(requires_) && COPY_VEC(size_rules) && COPY_VEC(size_terms) && COPY_VEC(dims) && COPY_VEC(axes) && COPY_VEC(types) && COPY_VEC(layouts) && COPY_VEC(params) && COPY_VEC(grid);
+  return COPY_VEC(requires_) && COPY_VEC(tunables) && COPY_VEC(size_rules) && COPY_VEC(size_terms) && COPY_VEC(dims) && COPY_VEC(axes) && COPY_VEC(types) && COPY_VEC(layouts) && COPY_VEC(params) && COPY_VEC(grid);
 }
 
 hl_kernel *hli_kernel_clone(const hl_kernel *k) {

@@ -12,6 +12,31 @@ static hli_dim extent_dim(const hl_kernel *k, hli_value end) {
   return hli_type_of(k, hli_operand(k, def, 0))->dims[hli_attr(k, def, 0, 0)];
 }
 
+/* The tunable that gives tile d its block; false: the value is none. */
+static bool tunable_block(hl_builder *b, const hl_tile_options *o, uint32_t d, uint32_t *out) {
+  const hl_value v = o && o->blocks ? o->blocks[d] : HL_POISON;
+  *out = 0;
+  if (v == HL_POISON)
+    return true;
+  if (!hli_builder_ok(b, v))
+    return false;
+  const hli_op def = b->k->values.data[v].def;
+  if (!def || b->k->ops.data[def].code != HLI_OP_TUNABLE || hli_dtype_of(b->k, v) == HL_BOOL) {
+    hli_builder_complain(b, "tile %u: a block is fixed by block_min and block_max, or is what hl_tunable_power, "
+                            "hl_tunable_integer or hl_tunable_enum gave", d);
+    return false;
+  }
+  *out = 1 + (uint32_t)hli_attr(b->k, def, 0, 0);
+  int64_t values[HLI_TUNABLE_MOST];
+  const hli_tunable *t = &b->k->tunables.data[*out - 1];
+  const uint32_t n = hli_tunable_values(t, values);
+  if (!o->block_min[d] && !o->block_max[d] && values[0] >= 1 && values[n - 1] <= 1 << 20)
+    return true;
+  hli_builder_complain(b, "tile %u: the block %s goes from %lld to %lld; it must lie within 1 and 2^20, and block_min and "
+                          "block_max be 0", d, t->name, (long long)values[0], (long long)values[n - 1]);
+  return false;
+}
+
 static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o, int64_t *axes) {
   static const char names[] = "ijklmnpqrst";
   for (uint32_t d = 0; d < rank; d++) {
@@ -23,6 +48,8 @@ static bool loop_axes(hl_builder *b, const hl_value *extents, uint32_t rank, con
     x->block_min = o ? o->block_min[d] : 0;
     x->block_max = o ? o->block_max[d] : 0;
     x->dim = extent_dim(b->k, extents[d]);
+    if (!tunable_block(b, o, d, &b->k->axes.data[a].tunable))
+      return false;
     if (x->block_min < 0 || x->block_max < 0 || (x->block_max && x->block_min > x->block_max) ||
         x->block_max > (1 << 20)) {
       hli_builder_complain(b, "tile %u: block limits %lld to %lld are not a range within 1 and 2^20", d,

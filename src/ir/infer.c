@@ -410,6 +410,14 @@ static hl_status rule_index(infer *f) {
   return HL_OK;
 }
 
+static hl_status rule_tunable(infer *f) {
+  const int64_t i = f->d->attrs[0];
+  if (i < 0 || i >= f->k->tunables.len)
+    return complain(f, "unknown tunable %lld", (long long)i);
+  f->out[0] = hli_type_scalar(f->k, f->k->tunables.data[i].kind == HLI_TUNABLE_BOOL ? HL_BOOL : HL_I64);
+  return HL_OK;
+}
+
 static hl_status want_i64(const infer *f, uint32_t from, uint32_t to) {
   char a[HLI_TYPE_WORDS];
   for (uint32_t i = from; i < to; i++)
@@ -594,6 +602,7 @@ static const rule_fn rules[] = {
     [HLI_RULE_RESHAPE] = rule_reshape,
     [HLI_RULE_SIZE] = rule_size,
     [HLI_RULE_INDEX] = rule_index,
+    [HLI_RULE_TUNABLE] = rule_tunable,
     [HLI_RULE_RANGE] = rule_range,
     [HLI_RULE_TILE_INDEX] = rule_tile_index,
     [HLI_RULE_IN_BOUNDS] = rule_in_bounds,

@@ -61,7 +61,8 @@ typedef enum hli_rule {
   HLI_RULE_STORE, HLI_RULE_REDUCE, HLI_RULE_FOLD, HLI_RULE_SCAN, HLI_RULE_LANE_INDEX, HLI_RULE_WINDOW, HLI_RULE_DOT, HLI_RULE_TILE, HLI_RULE_FOR, HLI_RULE_IF, HLI_RULE_YIELD,
   HLI_RULE_BUFFER, HLI_RULE_LANE_MASK, HLI_RULE_IOTA, HLI_RULE_NOTHING, HLI_RULE_CONVERT,
   HLI_RULE_PARTIAL_REDUCE, HLI_RULE_SHARED, HLI_RULE_SHARED_STORE, HLI_RULE_SHARED_LOAD,
-  HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES, HLI_RULE_ATOMIC, HLI_RULE_GATHER
+  HLI_RULE_ASYNC_COPY, HLI_RULE_GROUP, HLI_RULE_GROUP_DOT, HLI_RULE_TRANSPOSE_LANES, HLI_RULE_ATOMIC, HLI_RULE_GATHER,
+  HLI_RULE_TUNABLE
 } hli_rule;
 
 enum { HLI_EFF_PURE = 1, HLI_EFF_READ = 2, HLI_EFF_WRITE = 4, HLI_EFF_SYNC = 8, HLI_EFF_TERM = 16 };
@@ -111,6 +112,7 @@ typedef struct hli_axis_data {
   int64_t block;       /* lanes along this axis; 0 = not chosen yet (CONST: the constant) */
   int64_t block_min, block_max; /* user's limits for a TILE axis; 0 = none; equal = fixed by the user */
   hli_dim dim;         /* FULL: the dimension; TILE: the dimension it runs over if its end is that size, else 0 */
+  uint32_t tunable;    /* TILE: 1 + the tunable that is its block; 0: none */
 } hli_axis_data;
 
 typedef enum hli_type_kind { HLI_TYPE_NONE, HLI_TYPE_VALUE, HLI_TYPE_TENSOR, HLI_TYPE_TILE, HLI_TYPE_BUFFER } hli_type_kind;
@@ -185,6 +187,25 @@ typedef struct hli_launch {  /* facts of a scheduled or lowered kernel */
 /* A condition on two sizes, checked when arguments are bound. */
 typedef struct hli_require { hli_dim a, b; uint8_t compare; } hli_require; /* compare: HL_EQ .. HL_GE */
 
+/* A knob that the user declared (tunable.c): the op `tunable` gives its value. */
+typedef enum hli_tunable_kind { HLI_TUNABLE_POWER, HLI_TUNABLE_INTEGER, HLI_TUNABLE_ENUM, HLI_TUNABLE_BOOL } hli_tunable_kind;
+#define HLI_TUNABLE_NAME 41   /* bytes of a name */
+#define HLI_TUNABLE_LIST 16u  /* values of an enum */
+#define HLI_TUNABLE_MOST 256u /* values of any */
+#define HLI_TUNABLES 16u      /* of a kernel */
+typedef struct hli_tunable {
+  char name[HLI_TUNABLE_NAME];
+  uint8_t kind;
+  int64_t low, high, step; /* POWER, INTEGER */
+  int64_t list[HLI_TUNABLE_LIST];
+  uint32_t count; /* of list */
+  int64_t preferred;
+} hli_tunable;
+const char *hli_tunable_text(uint8_t kind); /* "power_of_two", "integer", "enum", "bool"; NULL: no such kind */
+uint32_t hli_tunable_values(const hli_tunable *t, int64_t out[HLI_TUNABLE_MOST]); /* the legal ones, ascending */
+/* What is wrong with a declaration, NULL if nothing. */
+const char *hli_tunable_fault(const hli_tunable *t);
+
 #define HLI_ALLOW_ALL 15u
 const char *hli_allow_text(uint32_t bit);      /* of HL_ALLOW_CONTRACT ..; NULL: no such bit */
 const char *hli_compare_text(uint8_t compare); /* "==" of HL_EQ ..; NULL: no comparison */
@@ -209,6 +230,7 @@ struct hl_kernel {
   HLI_VEC(hli_param) params;
   HLI_VEC(hli_grid_axis) grid;
   HLI_VEC(hli_require) requires_;
+  HLI_VEC(hli_tunable) tunables;
   HLI_VEC(hli_size_rule) size_rules; /* dimensions that follow from others */
   HLI_VEC(hli_size_term) size_terms;
   hli_block body;

@@ -44,9 +44,11 @@ bool hli_parse_name(hli_parser *p, const hli_token *t, const char *what); /* a l
 bool hli_parse_dim(hli_parser *p, hli_dim *out);       /* M or 4096 */
 bool hli_parse_axis_ref(hli_parser *p, hli_axis *out); /* $i */
 bool hli_parse_layout_ref(hli_parser *p, uint32_t *out);
+bool hli_parse_tunable_ref(hli_parser *p, uint32_t *out); /* the name of a tunable */
 bool hli_parse_type(hli_parser *p, hli_type *out);
 bool hli_parse_define(hli_parser *p, const hli_token *name, hli_value v); /* names a value */
 
+bool hli_parse_tunable(hli_parser *p); /* the line behind `tunable` (parse_tunable.c) */
 bool hli_parse_head(hli_parser *p);  /* everything before `body` */
 bool hli_parse_block(hli_parser *p, hli_block b); /* statements up to and with the closing brace */
 

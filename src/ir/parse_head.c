@@ -212,13 +212,19 @@ static bool resolve_aliases(hli_parser *p) {
   return true;
 }
 
-/* ---- axis $i tile [over M] [block n] [min n] [max n]  |  axis $N full N [block n] [min n] [max n] ---- */
+/* ---- axis $i tile [over M] [tunable t] [block n] [min n] [max n]  |  axis $N full N [block n] [min n] [max n] ---- */
 
 static bool axis_sizes(hli_parser *p, hli_axis_data *a) {
   const struct {
     const char *word;
     int64_t *value;
   } sizes[] = {{"block", &a->block}, {"min", &a->block_min}, {"max", &a->block_max}};
+  uint32_t tunable = 0;
+  if (hli_parse_accept_word(p, "tunable")) {
+    if (!hli_parse_tunable_ref(p, &tunable))
+      return false;
+    a->tunable = tunable + 1;
+  }
   for (uint32_t i = 0; i < HLI_COUNT(sizes); i++)
     if (hli_parse_accept_word(p, sizes[i].word) &&
         !hli_parse_integer(p, sizes[i].word, 1, HLI_TEXT_SIZE, sizes[i].value))
@@ -523,13 +529,13 @@ bool hli_parse_head(hli_parser *p) {
   } lines[] = {{"dim", dim_line},           {"param", param_line},           {"axis", axis_line},
                {"layout", layout_keyword},  {"swizzle", swizzle_keyword},    {"grid", grid_line},
                {"launch", launch_line},     {"allow", allow_line},           {"require", require_line},
-               {"size", size_line}};
+               {"size", size_line},         {"tunable", hli_parse_tunable}};
   while (!hli_parse_accept_word(p, "body")) {
     uint32_t i = 0;
     while (i < HLI_COUNT(lines) && !hli_parse_accept_word(p, lines[i].word))
       i++;
     if (i == HLI_COUNT(lines))
-      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch, size, allow, require or body");
+      return hli_parse_expected(p, "dim, param, axis, layout, swizzle, grid, launch, size, tunable, allow, require or body");
     if (!lines[i].line(p) || !hli_parse_newline(p, "the declaration"))
       return false;
   }

@@ -228,6 +228,10 @@ static bool attr_value(hli_parser *p, statement *s, uint32_t i, char kind) {
     ok = *out || hli_parse_accept_word(p, "false") || hli_parse_expected(p, "true or false");
     break;
   case 'c': ok = constant(p, s, i); break;
+  case 'u':
+    ok = hli_parse_tunable_ref(p, &id);
+    *out = id;
+    break;
   case 'd': ok = dtype_word(p, out); break;
   case 'r': ok = reduce_op(p, out); break;
   case 'm': ok = atomic_op(p, out); break;

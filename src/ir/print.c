@@ -255,6 +255,7 @@ static void put_attr_one(const printer *p, hli_op op, char kind, int64_t x) {
   case 'm': puts_(p, hli_atomic_text((hl_atomic_op)x)); break;
   case 'n': puts_(p, hli_order_text((hl_memory_order)x)); break;
   case 'p': puts_(p, hli_precision_text((hl_precision)x)); break;
+  case 'u': puts_(p, x >= 0 && x < p->k->tunables.len ? p->k->tunables.data[x].name : "?"); break;
   case 'y': hli_sb_printf(p->out, "#%" PRId64, x); break;
   default: hli_sb_printf(p->out, "%" PRId64, x); break;
   }
@@ -451,6 +452,27 @@ static void put_param(const printer *p, const hli_param *param) {
   puts_(p, "\n");
 }
 
+static void put_tunable_number(const printer *p, const hli_tunable *t, int64_t x) {
+  if (t->kind == HLI_TUNABLE_BOOL)
+    puts_(p, x ? "true" : "false");
+  else
+    hli_sb_printf(p->out, "%" PRId64, x);
+}
+
+static void put_tunable(const printer *p, const hli_tunable *t) {
+  const char *kind = hli_tunable_text(t->kind);
+  hli_sb_printf(p->out, "  tunable %s = ", t->name);
+  put_tunable_number(p, t, t->preferred);
+  hli_sb_printf(p->out, " %s", kind ? kind : "?");
+  if (t->kind == HLI_TUNABLE_POWER || t->kind == HLI_TUNABLE_INTEGER)
+    hli_sb_printf(p->out, " %" PRId64 " %" PRId64, t->low, t->high);
+  if (t->kind == HLI_TUNABLE_INTEGER)
+    hli_sb_printf(p->out, " step %" PRId64, t->step);
+  for (uint32_t i = 0; t->kind == HLI_TUNABLE_ENUM && i < t->count && i < HLI_TUNABLE_LIST; i++)
+    hli_sb_printf(p->out, "%s%" PRId64, i ? ", " : " [", t->list[i]);
+  puts_(p, t->kind == HLI_TUNABLE_ENUM ? "]\n" : "\n");
+}
+
 static void put_axis_line(const printer *p, hli_axis a) {
   const hli_axis_data *x = &p->k->axes.data[a];
   puts_(p, "  axis ");
@@ -462,6 +484,8 @@ static void put_axis_line(const printer *p, hli_axis a) {
     puts_(p, " over ");
     put_dim(p, x->dim);
   }
+  if (x->tunable)
+    hli_sb_printf(p->out, " tunable %s", x->tunable <= p->k->tunables.len ? p->k->tunables.data[x->tunable - 1].name : "?");
   if (x->block)
     hli_sb_printf(p->out, " block %" PRId64, x->block);
   if (x->block_min)
@@ -567,6 +591,8 @@ static void put_head(const printer *p) {
       put_dim_line(p, &k->dims.data[i]);
   for (uint32_t i = 0; i < k->params.len; i++)
     put_param(p, &k->params.data[i]);
+  for (uint32_t i = 0; i < k->tunables.len; i++)
+    put_tunable(p, &k->tunables.data[i]);
   for (uint32_t i = 1; i < k->axes.len; i++)
     if (k->axes.data[i].kind != HLI_AXIS_CONST)
       put_axis_line(p, i);

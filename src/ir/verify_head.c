@@ -21,8 +21,36 @@ static void check_dim(hli_verifier *v, const hli_dim_data *d) {
     hli_complain(v, 0, "dimension %s is static but has no size: write 'dim %s static = <size>'", d->name, d->name);
 }
 
+static void check_tunable(hli_verifier *v, uint32_t index) {
+  const hli_tunable *t = &v->k->tunables.data[index];
+  const char *fault = hli_tunable_fault(t);
+  if (!memchr(t->name, 0, sizeof t->name) || !hli_is_name(t->name))
+    hli_complain(v, 0, "the name of tunable %u is not an identifier", index);
+  else if (fault)
+    hli_complain(v, 0, "tunable %s: %s", t->name, fault);
+  for (uint32_t i = 0; i < index; i++)
+    if (!strcmp(v->k->tunables.data[i].name, t->name))
+      hli_complain(v, 0, "two tunables have the name %s", t->name);
+}
+
+/* Its block is what a tunable says. */
+static void check_tunable_block(hli_verifier *v, const hli_axis_data *a) {
+  int64_t values[HLI_TUNABLE_MOST];
+  const hli_tunable *t = a->tunable <= v->k->tunables.len ? &v->k->tunables.data[a->tunable - 1] : NULL;
+  const uint32_t n = t ? hli_tunable_values(t, values) : 0;
+  if (a->kind != HLI_AXIS_TILE || !t || t->kind == HLI_TUNABLE_BOOL)
+    hli_complain(v, 0, "axis $%s: only the block of a tile can be a tunable, which is no bool", a->name);
+  else if (n && (values[0] < 1 || values[n - 1] > 1 << 20))
+    hli_complain(v, 0, "axis $%s: its block would be %s, which goes from %lld to %lld: blocks lie within 1 and 2^20",
+                 a->name, t->name, (long long)values[0], (long long)values[n - 1]);
+  if (a->block_min || a->block_max || a->block)
+    hli_complain(v, 0, "axis $%s has a tunable block: it cannot have other limits", a->name);
+}
+
 static void check_axis(hli_verifier *v, hli_axis id) {
   const hli_axis_data *a = &v->k->axes.data[id];
+  if (a->tunable)
+    check_tunable_block(v, a);
   if (a->kind > HLI_AXIS_FULL || a->dim >= v->k->dims.len || (a->kind == HLI_AXIS_FULL && !a->dim)) {
     hli_complain(v, 0, "axis $%s has no valid kind or dimension", a->name);
     return;
@@ -213,6 +241,8 @@ bool hli_verify_head(hli_verifier *v) {
     hli_complain(v, 0, "the kernel has no valid stage");
   for (uint32_t i = 1; i < k->dims.len; i++)
     check_dim(v, &k->dims.data[i]);
+  for (uint32_t i = 0; i < k->tunables.len; i++)
+    check_tunable(v, i);
   for (uint32_t i = 1; i < k->axes.len; i++)
     check_axis(v, i);
   check_names(v);

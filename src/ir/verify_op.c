@@ -70,6 +70,7 @@ static bool attr_in_range(const hl_kernel *k, char kind, int64_t x) {
   case 'm': return x >= 0 && x < HL_ATOMIC_COUNT;
   case 'n': return x >= 0 && x < HL_ORDER_COUNT;
   case 'p': return x >= 0 && x < HL_PRECISION_COUNT;
+  case 'u': return x >= 0 && x < k->tunables.len;
   case 'y': return x > 0 && x < k->layouts.len && k->layouts.data[x].kind == 0;
   default: return true;
   }

@@ -10,7 +10,8 @@
 
 const hli_pass hli_pipeline[] = {
     /* name          function              where      before after  needs */
-    {"specialize", hli_pass_specialize, CPU | GPU, TILE, TILE, ""},
+    {"tunables",   hli_pass_tunables,   CPU | GPU, TILE, TILE, ""},
+    {"specialize", hli_pass_specialize, CPU | GPU, TILE, TILE, "tunables"},
     {"roll",       hli_pass_roll,       CPU | GPU, TILE, TILE, "specialize"},
     {"tile",       hli_pass_tile,       CPU | GPU, TILE, TILE, "specialize roll"},
     {"batch",      hli_pass_batch,      CPU | GPU, TILE, TILE, "tile"},

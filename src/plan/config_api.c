@@ -4,12 +4,15 @@
 #include "src/plan/plan.h"
 
 hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
-                          hl_diag *diag, hl_kernel **out) {
+                          const hl_config *tuned, hl_diag *diag, hl_kernel **out) {
   *out = hli_kernel_clone(k);
   if (!*out)
     return hli_fail_memory(diag, "specialising a kernel");
-  hli_pass_env env = {.alloc = k->alloc, .target = target, .shape = shape, .shape_count = n, .diag = diag};
-  hl_status s = hli_pass_specialize(&env, out);
+  hli_pass_env env = {
+      .alloc = k->alloc, .target = target, .config = tuned, .shape = shape, .shape_count = n, .diag = diag};
+  hl_status s = hli_pass_tunables(&env, out);
+  if (s == HL_OK)
+    s = hli_pass_specialize(&env, out);
   if (s == HL_OK)
     return HL_OK;
   hl_kernel_destroy(*out);
@@ -84,14 +87,15 @@ static void close_request(request *r) {
   hl_config_destroy(r->config);
 }
 
-static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
-                              hl_diag *diag, const void *out, request *r) {
+/* tuned: a configuration with values of the kernel's own tunables; NULL: their defaults. */
+static hl_status open_tuned(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                            const hl_config *tuned, hl_diag *diag, const void *out, request *r) {
   *r = (request){0};
   if (!k || !target || !out || (n && !shape))
     return hli_fail(diag, HL_ERR_ARG, "wants a kernel, its sizes, a target and an out parameter");
   if (k->stage != HLI_STAGE_TILE || k->scheduled)
     return hli_fail(diag, HL_ERR_ARG, "kernel %s is already scheduled: it has no configuration left", k->name);
-  hl_status s = hli_specialized(k, shape, n, target, diag, &r->k);
+  hl_status s = hli_specialized(k, shape, n, target, tuned, diag, &r->k);
   if (s == HL_OK)
     s = hli_space_create(r->k, target, k->alloc, diag, &r->space);
   if (s == HL_OK && !(r->config = hli_config_from_space(r->space, k->alloc)))
@@ -102,6 +106,22 @@ static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape,
     s = settle(r, target, false, diag);
   if (s != HL_OK)
     close_request(r);
+  return s;
+}
+
+static hl_status open_request(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                              hl_diag *diag, const void *out, request *r) {
+  return open_tuned(k, shape, n, target, NULL, diag, out, r);
+}
+
+/* The same request with the tunables as they are in its configuration now: they decide what else there is. */
+static hl_status reopen(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
+                        hl_diag *diag, request *r) {
+  hl_config *tuned = r->config;
+  r->config = NULL;
+  close_request(r);
+  const hl_status s = open_tuned(k, shape, n, target, tuned, diag, r, r);
+  hl_config_destroy(tuned);
   return s;
 }
 
@@ -143,6 +163,15 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
+/* Random values of the kernel's own tunables, or of all others. */
+static void draw(request *r, bool tunables, uint64_t *seed) {
+  for (uint32_t i = 0; i < r->space->entries.len; i++) {
+    const hli_space_entry *e = &r->space->entries.data[i];
+    if (tunables == (e->knob == HLI_KNOB_TUNABLES))
+      hli_config_set(r->config, e->knob, e->instance, e->values[next_random(seed) % e->value_count]);
+  }
+}
+
 hl_status hl_config_random(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
                            uint64_t seed, hl_diag *diag, hl_config **out) {
   request r;
@@ -151,10 +180,12 @@ hl_status hl_config_random(const hl_kernel *k, const hl_shape_binding *shape, ui
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
   if (s != HL_OK)
     return s;
-  for (uint32_t i = 0; i < r.space->entries.len; i++) {
-    const hli_space_entry *e = &r.space->entries.data[i];
-    hli_config_set(r.config, e->knob, e->instance, e->values[next_random(&seed) % e->value_count]);
-  }
+  draw(&r, true, &seed);
+  if (k->tunables.len && (s = reopen(k, shape, n, target, diag, &r)) == HL_ERR_LIMIT)
+    s = open_request(k, shape, n, target, diag, out, &r); /* not with these: their defaults */
+  if (s != HL_OK)
+    return s;
+  draw(&r, false, &seed);
   s = settle(&r, target, true, diag);
   if (s == HL_OK)
     *out = take_config(&r);
@@ -171,7 +202,11 @@ hl_status hl_config_parse(const hl_kernel *k, const hl_shape_binding *shape, uin
   hl_status s = open_request(k, shape, n, target, diag, out, &r);
   if (s != HL_OK)
     return s;
-  s = hli_config_read(r.space, r.config, target, json, diag);
+  s = hli_config_read(r.space, r.config, target, json, true, diag);
+  if (s == HL_OK && k->tunables.len && (s = reopen(k, shape, n, target, diag, &r)) != HL_OK)
+    return s;
+  if (s == HL_OK)
+    s = hli_config_read(r.space, r.config, target, json, false, diag);
   if (s == HL_OK)
     s = hli_config_check(r.k, target, r.config, diag);
   if (s == HL_OK)

@@ -33,10 +33,23 @@ static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const 
                            const hl_interp_options *o, hl_diag *diag) {
   hli_interp_options inner = inner_options(o);
   int64_t *blocks = NULL;
+  hl_kernel *tuned = NULL;
+  if (o->config && k->tunables.len) {
+    hli_pass_env env = {.alloc = alloc, .config = o->config, .diag = diag};
+    tuned = hli_kernel_clone(k);
+    hl_status s = tuned ? hli_pass_tunables(&env, &tuned) : hli_fail_memory(diag, "interpreting a kernel");
+    if (s != HL_OK) {
+      hl_kernel_destroy(tuned);
+      return s;
+    }
+    k = tuned;
+  }
   if (o->config) {
     blocks = hli_calloc(alloc, k->axes.len, sizeof *blocks);
-    if (!blocks)
+    if (!blocks) {
+      hl_kernel_destroy(tuned);
       return hli_fail_memory(diag, "interpreting a kernel");
+    }
     for (uint32_t a = 1, instance = 0; a < k->axes.len; a++)
       if (k->axes.data[a].kind == HLI_AXIS_TILE)
         blocks[a] = hli_config_value(o->config, HLI_KNOB_BLOCK_SIZES, instance++, 0);
@@ -45,6 +58,7 @@ static hl_status run_built(const hl_allocator *alloc, const hl_kernel *k, const 
   }
   const hl_status s = hli_interp_run(k, alloc, args, n, &inner, diag);
   hli_release(alloc, blocks, k->axes.len * sizeof *blocks);
+  hl_kernel_destroy(tuned);
   return s;
 }
 

@@ -6,9 +6,10 @@
 #include "runtime/program.h"
 #include "src/pass/pass.h"
 
-/* A specialised copy of the kernel: what spaces and the cost model look at. */
+/* A specialised copy of the kernel, with the tunables as in `tuned` (NULL: their defaults): what spaces and the cost model
+ * look at. */
 hl_status hli_specialized(const hl_kernel *k, const hl_shape_binding *shape, uint32_t n, const hl_target *target,
-                          hl_diag *diag, hl_kernel **out);
+                          const hl_config *tuned, hl_diag *diag, hl_kernel **out);
 
 /* Sizes by name; in the arena of the kernel that they were bound to. */
 typedef struct hli_bindings {

@@ -26,7 +26,7 @@ expect 0 '"knob":"block_sizes"' "$hl" space softmax
 expect 0 '"knob":"num_warps"' "$hl" space --target nvptx:sm_90a softmax
 expect 0 '^  cpu ' "$hl" info
 expect 0 '^  LLVM +22' "$hl" info
-expect 0 'passes specialize, .*loopnest' "$hl" info
+expect 0 'passes tunables, specialize, .*loopnest' "$hl" info
 expect 0 '^  nvptx:sm_90a .*registers a thread' "$hl" info
 
 # what cannot be written is an error
@@ -58,7 +58,7 @@ expect 2 "did you mean 'asm'" "$hl" compile --emit ams softmax
 expect 1 'AMD GPUs \(HIP\) are not built in yet' "$hl" compile --target hip:gfx942 softmax
 expect 1 'AMD GPUs \(HIP\) are not built in yet' "$hl" compile --target amdgpu:gfx1100 softmax
 expect 2 'known targets: host' "$hl" compile --target riscv softmax
-expect 2 "no pass 'nosuch'; there are specialize, .*loopnest" "$hl" compile --stop-after nosuch --emit loop softmax
+expect 2 "no pass 'nosuch'; there are tunables, specialize, .*loopnest" "$hl" compile --stop-after nosuch --emit loop softmax
 expect 2 "no pass 'mask'; there are" "$hl" compile --stop-after mask --emit loop softmax
 expect 2 "no pass 'rol'; did you mean 'roll'" "$hl" opt --passes specialize,rol,tile softmax
 expect 2 "no pass ''; " "$hl" opt --passes specialize, softmax

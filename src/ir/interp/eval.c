@@ -111,6 +111,9 @@ hl_status hli_exec_scalar(hli_machine *m, hli_op op) {
     r->data[0].i = t->stride[hli_attr(m->k, op, 0, 0)];
     return HL_OK;
   }
+  case HLI_OP_TUNABLE:
+    r->data[0].i = m->k->tunables.data[hli_attr(m->k, op, 0, 0)].preferred;
+    return HL_OK;
   case HLI_OP_PROGRAM_ID:
     r->data[0].i = m->program;
     return HL_OK;

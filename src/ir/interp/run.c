@@ -100,6 +100,8 @@ static int64_t choose_block(const hli_machine *m, hli_axis axis) {
   static const int64_t small[] = {3, 5, 4, 2};
   if (a->block > 0)
     return a->block;
+  if (a->tunable)
+    return m->k->tunables.data[a->tunable - 1].preferred;
   if (axis < m->options.block_count && m->options.blocks && m->options.blocks[axis] > 0)
     return m->options.blocks[axis];
   int64_t block = small[axis % HLI_COUNT(small)];
