@@ -11,6 +11,10 @@
  * and a store of a buffer in the cache cost. */
 #define KEEP_COST 8
 
+/* An operand of a dot is kept when a vector of it takes more instructions than this. */
+#define HEAVY         32
+#define GATHER_WEIGHT 16
+
 /* ---- walking lazy values ------------------------------------------------------------------ */
 
 typedef void (*visit_fn)(ln *c, void *ctx, hli_value v);
@@ -324,13 +328,6 @@ static uint32_t cost_of(const ln *c, hli_value v, uint32_t depth) {
   return sum;
 }
 
-typedef struct demand { hli_block block; uint32_t weight; } demand;
-static void count_demand(ln *c, void *ctx, hli_value v) {
-  const demand *d = ctx;
-  hli_op op = ln_def(c, v);
-  if (op && c->src->ops.data[op].block == d->block) c->state[v].wanted += d->weight;
-}
-
 static bool has_own_dims(ln *c, hli_value v, hli_block block) {
   const hli_type_data *t = hli_type_of(c->src, v);
   bool own = false;
@@ -340,6 +337,41 @@ static bool has_own_dims(ln *c, hli_value v, hli_block block) {
     own = true;
   }
   return own;
+}
+
+/* Roughly the instructions that a vector of v takes; gathered elements come one by one. */
+static void add_weight(ln *c, void *ctx, hli_value v) {
+  uint32_t *sum = ctx;
+  hli_op op = ln_def(c, v);
+  hli_access a;
+  const hli_type_data *t = hli_type_of(c->src, v);
+  if (!op || !ln_is_lazy(c, v) || t->kind != HLI_TYPE_VALUE || !t->rank) return;
+  if (c->src->ops.data[op].code == HLI_OP_LOAD) {
+    hli_access_get(c->src, op, &a);
+    *sum += a.gathers ? GATHER_WEIGHT : 1;
+  } else {
+    *sum += HLI_MAX(own_cost(c, v), 1);
+  }
+}
+
+/* Operands of a dot that are heavy to evaluate: packing them writes their expression out many times over. */
+static void keep_heavy_operands(ln *c, hli_op dot, hli_block block) {
+  for (uint32_t i = 0; i < 2; i++) {
+    const hli_value v = hli_operand(c->src, dot, i);
+    const hli_op op = ln_def(c, v);
+    uint32_t weight = 0;
+    if (!op || c->src->ops.data[op].block != block || !ln_is_lazy(c, v) || !has_own_dims(c, v, block)) continue;
+    c->stamp++;
+    walk(c, v, add_weight, &weight);
+    if (weight > HEAVY) c->state[v].keep = true;
+  }
+}
+
+typedef struct demand { hli_block block; uint32_t weight; } demand;
+static void count_demand(ln *c, void *ctx, hli_value v) {
+  const demand *d = ctx;
+  hli_op op = ln_def(c, v);
+  if (op && c->src->ops.data[op].block == d->block) c->state[v].wanted += d->weight;
 }
 
 /* Do all nests take v's elements in one and the same step?  Then they find it in registers. */
@@ -382,6 +414,8 @@ static void decide_kept(ln *c, hli_block block, ln_roots *roots) {
     s->keep = s->wanted >= 2 && own_cost(c, v) && cost_of(c, v, 24) >= KEEP_COST && has_own_dims(c, v, block);
     if (s->keep && simple && is_one_step(c, v, block)) s->keep = false;
   }
+  for (uint32_t i = 0; i < roots->len; i++)
+    if (roots->data[i].kind == LN_DOT) keep_heavy_operands(c, roots->data[i].op, block);
 }
 
 typedef struct collect { hli_block block; ln_roots *out; } collect;
