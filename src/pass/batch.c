@@ -144,6 +144,16 @@ static bool gathers_batch(const dropper *x, hli_op op) {
   return false;
 }
 
+/* Is the axis the batch of this dot, and not its rows or columns too? */
+static bool batches(const dropper *x, hli_op dot) {
+  for (uint32_t i = 0; i < 3; i++) {
+    const hli_value v = hli_operand(x->k, dot, i);
+    if (hli_type_of(x->k, v)->rank != 3 || !is_along(x, v, 0) || is_along(x, v, 1) || is_along(x, v, 2))
+      return false;
+  }
+  return true;
+}
+
 static hl_status drop_op(const dropper *x, hli_op op) {
   const hli_op_data *o = hli_op_get(x->k, op);
   switch (o->code) {
@@ -170,9 +180,12 @@ static hl_status drop_op(const dropper *x, hli_op op) {
   case HLI_OP_RANGE:
   case HLI_OP_TILE_BEGIN:
   case HLI_OP_TILE_END:
-  case HLI_OP_DOT:
   case HLI_OP_FOR:
   case HLI_OP_YIELD:
+    return HL_OK;
+  case HLI_OP_DOT:
+    if (!batches(x, op))
+      break;
     return HL_OK;
   default:
     break;
