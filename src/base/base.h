@@ -101,6 +101,16 @@ typedef struct hli_float_format {
   int16_t bias;
   uint8_t special; /* hli_float_special */
 } hli_float_format;
+static inline uint64_t hli_double_bits(double d) {
+  uint64_t b;
+  memcpy(&b, &d, sizeof b);
+  return b;
+}
+static inline double hli_double_of(uint64_t b) {
+  double d;
+  memcpy(&d, &b, sizeof d);
+  return d;
+}
 hli_float_format hli_float_format_of(hl_dtype dtype); /* f64's if it is no float */
 uint64_t hli_float_largest(hli_float_format f);       /* bits of the largest number */
 uint64_t hli_float_nan(hli_float_format f);           /* bits of the canonical NaN */

@@ -64,17 +64,6 @@ uint64_t hli_float_nan(hli_float_format f) {
   }
 }
 
-static uint64_t bits_of(double d) {
-  uint64_t b;
-  memcpy(&b, &d, sizeof b);
-  return b;
-}
-static double double_of(uint64_t b) {
-  double d;
-  memcpy(&d, &b, sizeof d);
-  return d;
-}
-
 /* ---- to double ---------------------------------------------------------------------------- */
 
 static bool is_special(hli_float_format f, uint64_t bits) {
@@ -87,18 +76,18 @@ double hli_float_widen(hli_float_format f, uint64_t bits) {
   const int exponent = (int)(bits >> f.mantissa) & ((1 << f.exponent) - 1);
   const uint64_t fraction = bits & ((1ull << f.mantissa) - 1);
   if (f.mantissa == 52)
-    return double_of(bits);
+    return hli_double_of(bits);
   if (f.special == HLI_FLOAT_SCALE)
     return is_special(f, bits) ? (double)NAN : ldexp(1, exponent - f.bias);
   if (is_special(f, bits)) {
     const bool many = f.special == HLI_FLOAT_IEEE || f.special == HLI_FLOAT_SATURATING;
-    return double_of(sign << 63 | 0x7ffull << 52 | (many ? fraction << (52 - f.mantissa) : 1ull << 51));
+    return hli_double_of(sign << 63 | 0x7ffull << 52 | (many ? fraction << (52 - f.mantissa) : 1ull << 51));
   }
   if (exponent == 0) { /* zero or subnormal: exact */
     const double d = ldexp((double)fraction, 1 - f.bias - f.mantissa);
     return sign ? -d : d;
   }
-  return double_of(sign << 63 | (uint64_t)(exponent - f.bias + 1023) << 52 | fraction << (52 - f.mantissa));
+  return hli_double_of(sign << 63 | (uint64_t)(exponent - f.bias + 1023) << 52 | fraction << (52 - f.mantissa));
 }
 
 /* ---- from double ---------------------------------------------------------------------------- */
@@ -125,7 +114,7 @@ static uint64_t narrow_scale(hli_float_format f, double d) {
 }
 
 uint64_t hli_float_narrow(hli_float_format f, double d) {
-  const uint64_t b = bits_of(d), fraction = b & ((1ull << 52) - 1), sign = (b >> 63) << (f.exponent + f.mantissa);
+  const uint64_t b = hli_double_bits(d), fraction = b & ((1ull << 52) - 1), sign = (b >> 63) << (f.exponent + f.mantissa);
   const uint64_t largest = hli_float_largest(f), beyond = largest + (f.special == HLI_FLOAT_IEEE);
   const int e = ((int)(b >> 52) & 0x7ff) - 1023, low = 1 - f.bias;
   if (f.mantissa == 52)

@@ -46,27 +46,14 @@ static bool is_position(const hl_kernel *k, hli_value v, uint32_t depth) {
 /* The size of a dimension: a constant, or that of the first tensor that has it. */
 static hli_value dim_size(hl_builder *b, hli_cursor *at, hli_dim dim) {
   hl_kernel *k = b->k;
-  if (k->dims.data[dim].value >= 0)
-    return hli_make_i64(at, k->dims.data[dim].value);
-  const hli_type type = hli_type_scalar(k, HL_I64);
   for (uint32_t p = 0; p < k->params.len; p++) {
     const hli_value tensor = k->params.data[p].value;
     const hli_type_data *t = hli_type_of(k, tensor);
-    for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++) {
-      int64_t attr = d;
-      if (t->dims[d] != dim)
-        continue;
-      const hli_op op = hli_op_create(at, &(hli_op_desc){.code = HLI_OP_SIZE,
-                                                         .operands = &tensor,
-                                                         .operand_count = 1,
-                                                         .results = &type,
-                                                         .result_count = 1,
-                                                         .attrs = &attr,
-                                                         .attr_len = {1}});
-      return op ? hli_result(k, op, 0) : 0;
-    }
+    for (uint32_t d = 0; t->kind == HLI_TYPE_TENSOR && d < t->rank; d++)
+      if (t->dims[d] == dim)
+        return hli_make_size(at, tensor, d);
   }
-  return 0;
+  return k->dims.data[dim].value >= 0 ? hli_make_i64(at, k->dims.data[dim].value) : 0;
 }
 
 /* ---- slices ---- */

@@ -340,6 +340,7 @@ hli_value hli_make_broadcast(hli_cursor *c, hli_value a, hli_type to, const int6
 hli_value hli_make_splat(hli_cursor *c, hli_value scalar, hli_type to);
 hli_value hli_make_reduce(hli_cursor *c, hl_reduce_op op, hli_value a, const int64_t *axes, uint32_t n);
 hli_value hli_make_window(hli_cursor *c, hli_value a, hli_value b, int64_t start, hli_type type); /* b may be 0 */
+hli_value hli_make_size(hli_cursor *c, hli_value tensor, uint32_t d); /* of dimension d: a constant if that is known */
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end);
 hli_value hli_make_group(hli_cursor *c, const hli_value *elements, uint32_t n);
 hli_value hli_make_group_dot(hli_cursor *c, hl_dtype a_as, hl_dtype b_as, hli_value a, hli_value b, hli_value acc);

@@ -128,6 +128,19 @@ hli_value hli_make_window(hli_cursor *c, hli_value a, hli_value b, int64_t start
               type);
 }
 
+hli_value hli_make_size(hli_cursor *c, hli_value tensor, uint32_t d) {
+  const int64_t size = c->k->dims.data[hli_type_of(c->k, tensor)->dims[d]].value, attr = d;
+  if (size >= 0)
+    return hli_make_i64(c, size);
+  return make(c,
+              &(hli_op_desc){.code = HLI_OP_SIZE,
+                             .operands = &tensor,
+                             .operand_count = 1,
+                             .attrs = &attr,
+                             .attr_len = {1}},
+              0);
+}
+
 hli_value hli_make_range(hli_cursor *c, hli_axis axis, hli_value begin, hli_value end) {
   int64_t a = axis;
   return make(c,

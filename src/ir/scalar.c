@@ -10,17 +10,6 @@
 #include <math.h>
 #include "src/ir/expand.h"
 
-static uint64_t bits_of(double d) {
-  uint64_t b;
-  memcpy(&b, &d, sizeof b);
-  return b;
-}
-static double double_of(uint64_t b) {
-  double d;
-  memcpy(&d, &b, sizeof d);
-  return d;
-}
-
 /* ---- bits <-> scalar ------------------------------------------------------------------- */
 
 static int64_t sign_extend(uint64_t bits, uint32_t width) { return (int64_t)(bits << (64 - width)) >> (64 - width); }
@@ -56,7 +45,7 @@ static hli_scalar rounded(hl_dtype dtype, hli_scalar s) {
 /* The double below or above `sum` whose last bit is 1, if sum is not exact; `error` has the sign of what is
  * missing.  A later rounding to 24 bits or fewer then is the only one. */
 static double to_odd(double sum, double error) {
-  if (error == 0 || isnan(error) || !isfinite(sum) || (bits_of(sum) & 1))
+  if (error == 0 || isnan(error) || !isfinite(sum) || (hli_double_bits(sum) & 1))
     return sum;
   return nextafter(sum, error > 0 ? INFINITY : -INFINITY);
 }
@@ -369,7 +358,7 @@ static hli_scalar finish(hl_dtype dtype, hli_scalar s, bool typed) {
   if (hli_dtype_kind(dtype) != 'f')
     return rounded(dtype, s); /* integers wrap in both modes */
   if (isnan(s.f))
-    s.f = double_of(0x7ff8ull << 48);
+    s.f = hli_double_of(0x7ff8ull << 48);
   return typed ? rounded(dtype, s) : s;
 }
 

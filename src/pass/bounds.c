@@ -73,22 +73,6 @@ static bool at_most_size(const hl_kernel *k, hli_value v, hli_dim dim) {
 
 /* ---- tiles ---- */
 
-static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
-  const int64_t size = c->k->dims.data[hli_type_of(c->k, tensor)->dims[d]].value;
-  int64_t attr = d;
-  hli_type type = hli_type_scalar(c->k, HL_I64);
-  if (size >= 0)
-    return hli_make_i64(c, size);
-  hli_op op = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SIZE,
-                                              .operands = &tensor,
-                                              .operand_count = 1,
-                                              .results = &type,
-                                              .result_count = 1,
-                                              .attrs = &attr,
-                                              .attr_len = {1}});
-  return op ? hli_result(c->k, op, 0) : 0;
-}
-
 static void bound_words(const hl_kernel *k, hli_value v, char buf[48]) {
   hli_scalar c;
   if (v && hli_const_value(k, v, &c))
@@ -120,7 +104,7 @@ static bool clamp_tile(hl_kernel *k, hli_value tile, const hli_access *a, uint32
   const hli_op_data o = *hli_op_get(k, loop);
   hli_cursor at = {.k = k, .block = o.block, .before = loop, .file = o.file, .line = o.line};
   const hli_value first = low ? begin : hli_make_binary(&at, HLI_OP_MAX, begin, hli_make_i64(&at, 0));
-  const hli_value last = high ? end : hli_make_binary(&at, HLI_OP_MIN, end, dim_size(&at, a->base, d));
+  const hli_value last = high ? end : hli_make_binary(&at, HLI_OP_MIN, end, hli_make_size(&at, a->base, d));
   if (!first || !last) {
     k->failed = true;
     return true;
@@ -199,7 +183,7 @@ static hl_status check_scalar(const hli_pass_env *env, hl_kernel *k, hli_op op, 
                        (long long)c.i, d, k->values.data[a->base].name, (long long)size);
   }
   hli_cursor at = {.k = k, .block = o.block, .before = op, .file = o.file, .line = o.line};
-  const hli_value n = dim_size(&at, a->base, d);
+  const hli_value n = hli_make_size(&at, a->base, d);
   const hli_value v = clamped(&at, a->index[d], n);
   if (v)
     hli_op_set_operand(k, op, operand_of(a, d), v);

@@ -15,23 +15,6 @@
 
 /* ---- ':' becomes a range ---- */
 
-/* The size of the dimension behind dimension d of a tensor, as a value at the cursor. */
-static hli_value dim_size(hli_cursor *c, hli_value tensor, uint32_t d) {
-  const hli_dim dim = hli_type_of(c->k, tensor)->dims[d];
-  if (c->k->dims.data[dim].value >= 0)
-    return hli_make_i64(c, c->k->dims.data[dim].value);
-  int64_t attr = d;
-  hli_type type = hli_type_scalar(c->k, HL_I64);
-  hli_op op = hli_op_create(c, &(hli_op_desc){.code = HLI_OP_SIZE,
-                                              .operands = &tensor,
-                                              .operand_count = 1,
-                                              .results = &type,
-                                              .result_count = 1,
-                                              .attrs = &attr,
-                                              .attr_len = {1}});
-  return op ? hli_result(c->k, op, 0) : 0;
-}
-
 static bool has_full_index(const hl_kernel *k, hli_op op) {
   const uint16_t code = k->ops.data[op].code;
   if (k->ops.data[op].dead || (code != HLI_OP_LOAD && code != HLI_OP_STORE && code != HLI_OP_ATOMIC))
@@ -54,7 +37,7 @@ static void replace_access(hl_kernel *k, hli_op op, hli_value *ranges, hli_op fi
     if (a.kind[d] == ':') {
       const hli_axis axis = hli_axis_full(k, hli_type_of(k, a.base)->dims[d]);
       if (!ranges[axis])
-        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, a.base, d));
+        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), hli_make_size(&top, a.base, d));
       a.index[d] = ranges[axis];
     }
   }
@@ -81,7 +64,7 @@ static void replace_lane_index(hl_kernel *k, hli_op op, hli_value *ranges, hli_o
     const hli_type_data t = *hli_type_of(k, tensor);
     for (uint32_t d = 0; d < t.rank && t.kind == HLI_TYPE_TENSOR && !ranges[axis]; d++)
       if (t.dims[d] == k->axes.data[axis].dim)
-        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), dim_size(&top, tensor, d));
+        ranges[axis] = hli_make_range(&top, axis, hli_make_i64(&top, 0), hli_make_size(&top, tensor, d));
   }
   const hli_value v = hli_make_unary(&at, HLI_OP_TILE_INDEX, ranges[axis]);
   if (!v) {

@@ -168,11 +168,6 @@ static const function functions[] = {
     {.text = "atan2", .two = mpfr_atan2, .most = {3, 3}},
 };
 
-static double double_of(uint64_t bits) {
-  double d;
-  memcpy(&d, &bits, sizeof d);
-  return d;
-}
 static float float_of(uint32_t bits) {
   float f;
   memcpy(&f, &bits, sizeof f);
@@ -208,7 +203,7 @@ static double sample(uint64_t n, bool is_double, uint32_t operand) {
   case 3:
     return ldexp(unit + 0.5, (int)(r % 40) - 36) * (r & 64 ? 1 : -1);
   default:
-    return is_double ? double_of(r) : (double)float_of((uint32_t)(r >> 20));
+    return is_double ? hli_double_of(r) : (double)float_of((uint32_t)(r >> 20));
   }
 }
 

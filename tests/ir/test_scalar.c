@@ -17,11 +17,6 @@ static uint64_t random64(void) { /* xorshift64* */
   seed ^= seed >> 27;
   return seed * 2685821657736338717ull;
 }
-static double double_of(uint64_t b) {
-  double d;
-  memcpy(&d, &b, sizeof d);
-  return d;
-}
 static float float_of(uint32_t b) {
   float f;
   memcpy(&f, &b, sizeof f);
@@ -93,9 +88,9 @@ static void test_formats(void **state) {
 /* A double with the exponent of something that matters to f32, or any at all. */
 static double random_double(void) {
   uint64_t r = random64();
-  if (r & 1) return double_of(random64());
+  if (r & 1) return hli_double_of(random64());
   uint64_t exponent = 1023 - 160 + random64() % 320;
-  return double_of((random64() & ~(0x7ffull << 52)) | exponent << 52);
+  return hli_double_of((random64() & ~(0x7ffull << 52)) | exponent << 52);
 }
 
 static void test_f32(void **state) {
@@ -327,7 +322,7 @@ static void test_identities(void **state) {
 /* Powers whose value no limit gives, signalling NaN included; what gelu makes of the ends. */
 static void test_edges(void **state) {
   (void)state;
-  const double nan = double_of(0x7ff4ull << 48);
+  const double nan = hli_double_of(0x7ff4ull << 48);
   same(eval_f(HLI_OP_POW, HL_F64, nan, 0, 0), 1, "pow", nan, 0);
   same(eval_f(HLI_OP_POW, HL_F64, 1, nan, 0), 1, "pow", 1, nan);
   same(eval_f(HLI_OP_POW, HL_F64, -1, INFINITY, 0), 1, "pow", -1, INFINITY);
