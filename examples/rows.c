@@ -84,11 +84,16 @@ void rows_moments(const double *x, int64_t n, double *mean, double *variance) {
     *variance += (x[j] - *mean) * (x[j] - *mean) / (double)n;
 }
 
-double rows_normalize(const double *x, const double *weight, const double *bias, double *out, int64_t n, double *mean) {
+double rows_normalize(const double *x, const double *weight, const double *bias, const hl_example_tensor *out,
+                      int64_t row, double *mean) {
+  const int64_t n = out->shape[1];
+  double *y = out->data + row * n, *scale = out->scale + row * n;
   double variance;
   rows_moments(x, n, mean, &variance);
   const double rstd = 1 / sqrt(variance + 1e-5);
-  for (int64_t j = 0; j < n; j++)
-    out[j] = (x[j] - *mean) * rstd * weight[j] + bias[j];
+  for (int64_t j = 0; j < n; j++) {
+    y[j] = (x[j] - *mean) * rstd * weight[j] + bias[j];
+    scale[j] = (fabs(x[j]) + fabs(*mean)) * rstd * fabs(weight[j]) + fabs(bias[j]);
+  }
   return rstd;
 }

@@ -19,7 +19,8 @@ double rows_softmax_bytes(const int64_t *size, uint32_t element); /* x once and 
 double rows_exponentials(const double *x, int64_t n, double *top);
 /* Of one row: mean and variance. */
 void rows_moments(const double *x, int64_t n, double *mean, double *variance);
-/* Of one row: (x - mean) / sqrt(variance + 1e-5) * weight + bias; gives 1 / sqrt(variance + 1e-5). */
-double rows_normalize(const double *x, const double *weight, const double *bias, double *out, int64_t n, double *mean);
+/* A row of `out`, and its scale: (x - mean) / sqrt(variance + 1e-5) * weight + bias; gives 1 / sqrt(variance + 1e-5). */
+double rows_normalize(const double *x, const double *weight, const double *bias, const hl_example_tensor *out,
+                      int64_t row, double *mean);
 
 #endif

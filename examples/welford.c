@@ -54,7 +54,7 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   const int64_t n = a[0].shape[1];
   double mean;
   for (int64_t i = 0; i < a[0].shape[0]; i++)
-    rows_normalize(a[0].data + i * n, a[1].data, a[2].data, a[3].data + i * n, n, &mean);
+    rows_normalize(a[0].data + i * n, a[1].data, a[2].data, &a[3], i, &mean);
 }
 
 static void plain(void *const *args, const int64_t *size) {

@@ -5,11 +5,11 @@
  * untouched.  A child process runs some hundred kernels at a time: one that crashes or hangs is reported by its seed
  * and the next child goes on behind it.
  *
- *   HL_FUZZ_RUNS=N    cases: kernel x configuration x shape (2000)
+ *   HL_FUZZ_RUNS=N    cases: kernel x configuration x shape (20000)
  *   HL_FUZZ_SEED=S    the first kernel's seed; with HL_FUZZ_RUNS=1 one kernel, with its text
  *   HL_FUZZ_TARGET=T  lower for T and interpret that, instead of running on the CPU
  *
- * ctest-timeout: 1200
+ * ctest-timeout: 2400
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <signal.h>
@@ -329,7 +329,7 @@ static int child(shared *at, uint64_t runs) {
 }
 
 int main(void) {
-  const uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 2000), first = fuzz_env("HL_FUZZ_SEED", 1);
+  const uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 20000), first = fuzz_env("HL_FUZZ_SEED", 1);
   shared *at = mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED)
     return 1;
