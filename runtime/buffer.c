@@ -88,5 +88,6 @@ hl_status hl_buffer_fill(hl_buffer *buf, uint8_t value, hl_stream *stream, hl_di
   hl_status status = hlr_stream_handle(buf->dev, stream, diag, &native);
   if (status)
     return status;
-  return buf->dev->driver->fill(buf->dev->self, native, buf->data, value, buf->bytes, diag);
+  const hl_driver_fill fill = {.dst = buf->data, .value = value, .element = 1, .width = buf->bytes, .height = 1};
+  return buf->dev->driver->fill(buf->dev->self, native, &fill, diag);
 }

@@ -89,9 +89,9 @@ static void cpu_release(void *self, void *ptr, size_t bytes) {
   hlr_host_release(&dev->ctx->alloc, ptr);
 }
 
-static hl_status cpu_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
+static hl_status cpu_fill(void *self, void *stream, const hl_driver_fill *fill, hl_diag *diag) {
   (void)diag;
-  hlr_task task = {.kind = HLR_TASK_FILL, .dst = dst, .value = value, .bytes = bytes};
+  hlr_task task = {.kind = HLR_TASK_FILL, .fill = *fill};
   (void)hlr_queue_push(queue_of(self, stream), &task);
   return HL_OK;
 }

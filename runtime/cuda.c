@@ -137,10 +137,35 @@ static void cuda_release(void *self, void *ptr, size_t bytes) {
     hli_log(dev->ctx, HL_LOG_WARN, "%zu bytes on the GPU could not be freed: CUDA error %d", bytes, result);
 }
 
-static hl_status cuda_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
+/* A row of 8-byte elements whose halves differ: the halves one after the other, each as a column of 4-byte elements. */
+static CUresult fill_halves(const cuda_device *dev, void *stream, const hl_driver_fill *f) {
+  CUresult result = 0;
+  for (size_t row = 0; row < f->height && !result; row++)
+    for (int half = 0; half < 2 && !result; half++) {
+      char *to = (char *)f->dst + row * f->pitch + (size_t)half * 4;
+      CUDA_CALL(dev, result,
+                dev->api.MemsetD2D32Async(address_of(to), 8, (unsigned)(f->value >> 32 * half), 1, f->width, stream));
+    }
+  return result;
+}
+
+static hl_status cuda_fill(void *self, void *stream, const hl_driver_fill *f, hl_diag *diag) {
   const cuda_device *dev = self;
+  const CUdeviceptr dst = address_of(f->dst);
+  const size_t pitch = f->height > 1 ? f->pitch : f->width * f->element;
+  uint8_t byte;
   CUresult result;
-  CUDA_CALL(dev, result, dev->api.MemsetD8Async(address_of(dst), value, bytes, stream));
+  if (hlr_fill_is_bytes(f, &byte) && pitch == f->width * f->element)
+    CUDA_CALL(dev, result, dev->api.MemsetD8Async(dst, byte, pitch * f->height, stream));
+  else if (hlr_fill_is_bytes(f, &byte))
+    CUDA_CALL(dev, result, dev->api.MemsetD2D8Async(dst, pitch, byte, f->width * f->element, f->height, stream));
+  else if (f->element == 2)
+    CUDA_CALL(dev, result,
+              dev->api.MemsetD2D16Async(dst, pitch, (unsigned short)f->value, f->width, f->height, stream));
+  else if (f->element == 4)
+    CUDA_CALL(dev, result, dev->api.MemsetD2D32Async(dst, pitch, (unsigned)f->value, f->width, f->height, stream));
+  else
+    result = fill_halves(dev, stream, f);
   return result ? hlr_cuda_fail(&dev->api, result, "filling a buffer", diag) : HL_OK;
 }
 

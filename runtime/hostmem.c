@@ -28,3 +28,23 @@ void hlr_host_release(const hl_allocator *alloc, void *ptr) {
   memcpy(&header, (char *)ptr - sizeof header, sizeof header);
   hli_release(alloc, header.start, header.size);
 }
+
+bool hlr_fill_is_bytes(const hl_driver_fill *fill, uint8_t *byte) {
+  *byte = (uint8_t)fill->value;
+  for (uint32_t i = 1; i < fill->element; i++)
+    if ((uint8_t)(fill->value >> 8 * i) != *byte)
+      return false;
+  return true;
+}
+
+void hlr_host_fill(const hl_driver_fill *fill) {
+  uint8_t byte;
+  const bool bytes = hlr_fill_is_bytes(fill, &byte);
+  for (size_t row = 0; row < fill->height; row++) {
+    unsigned char *to = (unsigned char *)fill->dst + row * fill->pitch;
+    if (bytes)
+      memset(to, byte, fill->width * fill->element);
+    for (size_t i = 0; i < fill->width && !bytes; i++)
+      memcpy(to + i * fill->element, &fill->value, fill->element); /* little-endian, as are all hosts */
+  }
+}

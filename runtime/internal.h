@@ -62,6 +62,9 @@ hl_status hlr_stream_handle(const hl_device *dev, const hl_stream *stream, hl_di
 /* Host memory for drivers whose device memory it is (hostmem.c). */
 hl_status hlr_host_alloc(const hl_allocator *alloc, size_t bytes, hl_diag *diag, void **out);
 void hlr_host_release(const hl_allocator *alloc, void *ptr);
+void hlr_host_fill(const hl_driver_fill *fill);
+/* Are all bytes of the value the same one? */
+bool hlr_fill_is_bytes(const hl_driver_fill *fill, uint8_t *byte);
 
 /* ---- plans (plan.c, guard.c, launch.c, ffi.c) ----------------------------------- */
 
@@ -96,6 +99,9 @@ void hlr_fill_block(const hl_plan *plan, uint32_t s, const hl_arg *args, const h
                     void **fields);
 hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t programs, const unsigned char *block,
                                  void **fields);
+
+/* Gives the tensors that the plan says their initial values, in stream order (fill.c). */
+hl_status hlr_fill_tensors(const hl_plan *plan, const hl_arg *args, void *native, hl_diag *diag);
 
 /* How a scalar parameter of this type is passed. */
 hl_arg_kind hlr_scalar_kind(hl_dtype dtype);

@@ -108,6 +108,8 @@ hl_status hl_launch(const hl_plan *plan, hl_stream *stream, const hl_arg *args, 
     status = give_workspace(plan, stream, &options, &with, diag);
   if (!status)
     status = hlr_bind(plan, args, arg_count, options, diag, &bound);
+  if (!status && plan->program.fill_count)
+    status = hlr_fill_tensors(plan, args, native, diag);
   for (uint32_t s = 0; s < plan->program.step_count && !status; s++) {
     if (!bound.programs[s])
       continue; /* an empty tensor: nothing to do */
@@ -250,6 +252,11 @@ hl_status hl_prepared_launch(hl_prepared *p, hl_stream *stream) {
   if (!p || (stream && stream->dev != p->dev))
     return HL_ERR_ARG;
   void *native = stream ? stream->native : NULL;
+  if (p->plan->program.fill_count) {
+    hl_status status = hlr_fill_tensors(p->plan, p->args, native, NULL);
+    if (status)
+      return status;
+  }
   for (uint32_t i = 0; i < p->count; i++) {
     hl_status status = p->launch(p->self, native, &p->launches[i], NULL);
     if (status)

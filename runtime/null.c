@@ -76,9 +76,9 @@ static void null_release(void *self, void *ptr, size_t bytes) {
   hlr_host_release(&((null_device *)self)->ctx->alloc, ptr);
 }
 
-static hl_status null_fill(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag) {
+static hl_status null_fill(void *self, void *stream, const hl_driver_fill *fill, hl_diag *diag) {
   (void)self, (void)stream, (void)diag;
-  memset(dst, value, bytes);
+  hlr_host_fill(fill);
   return HL_OK;
 }
 

@@ -130,6 +130,9 @@ static hl_status check_program(const hlr_program *p, hl_diag *diag) {
   for (uint32_t i = 0; i < p->rule_count && !status; i++)
     if (!p->rules || !rule_is_sound(p, &p->rules[i]))
       status = bad(p, diag, "unsound size", i);
+  for (uint32_t i = 0; i < p->fill_count && !status; i++)
+    if (!p->fills || p->fills[i].param >= p->param_count || !p->params[p->fills[i].param].is_tensor)
+      status = bad(p, diag, "unsound fill", i);
   for (uint32_t s = 0; s < p->step_count && !status; s++)
     status = check_step(p, s, diag);
   return status;
@@ -153,6 +156,7 @@ static void copy_program(hl_plan *plan, const hlr_program *from) {
   to->requires_ = copy_array(arena, from->requires_, from->require_count, sizeof *to->requires_);
   to->rules = copy_array(arena, from->rules, from->rule_count, sizeof *to->rules);
   to->terms = copy_array(arena, from->terms, from->term_count, sizeof *to->terms);
+  to->fills = copy_array(arena, from->fills, from->fill_count, sizeof *to->fills);
   to->params = copy_array(arena, from->params, from->param_count, sizeof *to->params);
   to->steps = copy_array(arena, from->steps, from->step_count, sizeof *to->steps);
   plan->states = hli_arena_array(arena, hlr_step_state, from->step_count);

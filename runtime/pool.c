@@ -358,7 +358,7 @@ static void run_task(hlr_queue *q, const ring_entry *entry, uint32_t self) {
     run_launch(q, task, entry->block, self);
     break;
   case HLR_TASK_FILL:
-    memset(task->dst, task->value, task->bytes);
+    hlr_host_fill(&task->fill);
     break;
   case HLR_TASK_COPY:
     memcpy(task->dst, task->src, task->bytes);

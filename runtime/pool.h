@@ -24,15 +24,19 @@ typedef enum hlr_task_kind {
 
 typedef struct hlr_task {
   hlr_task_kind kind;
-  uint8_t value;              /* FILL */
   uint32_t grain, block_size; /* LAUNCH */
   hlr_cpu_entry entry;        /* LAUNCH */
   uint64_t programs, scratch; /* LAUNCH */
   const void *block;          /* LAUNCH: copied by push */
   _Atomic uint32_t *cost;     /* LAUNCH: what a program of this kernel takes, kept with the kernel; starts at 0 */
-  void *dst;                  /* FILL, COPY */
-  const void *src;            /* COPY */
-  size_t bytes;               /* FILL, COPY */
+  union {
+    struct {
+      void *dst;
+      const void *src;
+      size_t bytes;
+    };                        /* COPY */
+    hl_driver_fill fill;      /* FILL */
+  };
   _Atomic uint64_t *stamp;    /* STAMP: gets the time in ns when the task's turn comes */
   hlr_queue *queue;           /* AWAIT: another queue ... */
   uint64_t ticket;            /* ... and what must have passed there */

@@ -80,6 +80,12 @@ typedef struct hlr_step {
   hlr_slot *slots;
 } hlr_step;
 
+/* Before the first step all elements of a tensor become `value`. */
+typedef struct hlr_fill {
+  uint64_t value; /* an element's bits */
+  uint32_t param;
+} hlr_fill;
+
 typedef struct hlr_program {
   char name[HLR_NAME];
   uint32_t dim_count, param_count, step_count, require_count;
@@ -90,6 +96,8 @@ typedef struct hlr_program {
   hlr_dim *dims;
   hlr_param *params;
   hlr_step *steps;
+  uint32_t fill_count;
+  hlr_fill *fills;
   uint64_t workspace_bytes;
 } hlr_program;
 

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define HL_EXT_VERSION 2
+#define HL_EXT_VERSION 3
 
 typedef enum hl_image_format { HL_IMAGE_PTX = 1, HL_IMAGE_CUBIN, HL_IMAGE_ELF_SO } hl_image_format;
 
@@ -48,6 +48,15 @@ typedef struct hl_driver_launch {
   void *const *fields;    /* ... and the address of each of its fields */
 } hl_driver_launch;
 
+/* `height` rows of `width` elements next to each other, all of one value. */
+typedef struct hl_driver_fill {
+  void *dst;
+  uint64_t value;   /* an element's bits */
+  uint32_t element; /* bytes: 1, 2, 4 or 8 */
+  size_t width, height;
+  size_t pitch;     /* bytes from row to row, a multiple of `element`; of one row any */
+} hl_driver_fill;
+
 /* A driver.  `self` is what open returned.  Every function may be called from any
  * thread.  Streams, events, memory and functions are the driver's own handles; a NULL
  * stream is the device's default stream.  On failure a function fills diag (which may
@@ -65,7 +74,7 @@ typedef struct hl_driver {
   /* Memory, aligned to at least 256 bytes.  release waits for work that uses it. */
   hl_status (*alloc)(void *self, size_t bytes, hl_diag *diag, void **ptr);
   void (*release)(void *self, void *ptr, size_t bytes);
-  hl_status (*fill)(void *self, void *stream, void *dst, uint8_t value, size_t bytes, hl_diag *diag);
+  hl_status (*fill)(void *self, void *stream, const hl_driver_fill *fill, hl_diag *diag);
   hl_status (*upload)(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag);
   hl_status (*download)(void *self, void *stream, void *dst, const void *src, size_t bytes, hl_diag *diag);
 

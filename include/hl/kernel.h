@@ -73,6 +73,9 @@ HL_API hl_value hl_param_tensor(hl_builder *b, const char *name, hl_dtype dtype,
 HL_API hl_value hl_param_scalar(hl_builder *b, const char *name, hl_dtype dtype);
 /* How benchmark, tuner and checks fill the parameter. */
 HL_API void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec);
+/* Every launch begins by giving all elements of a tensor that is written this value, whatever they held: what atomics add
+ * up in needs no filling by the caller.  The value must be one of the tensor's dtype.  Not together with may_alias. */
+HL_API void hl_param_set_initial(hl_builder *b, hl_value param, double value);
 /* Allows p and q to overlap in memory; without it a launch refuses what is written to overlap anything else. */
 HL_API void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q);
 
@@ -449,6 +452,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_tunable_enum(b, ...) (hl_tunable_enum)(hl_at(b), __VA_ARGS__)
 #define hl_tunable_bool(b, ...) (hl_tunable_bool)(hl_at(b), __VA_ARGS__)
 #define hl_dim_set_size(b, ...) (hl_dim_set_size)(hl_at(b), __VA_ARGS__)
+#define hl_param_set_initial(b, ...) (hl_param_set_initial)(hl_at(b), __VA_ARGS__)
 #define hl_require(b, ...) (hl_require)(hl_at(b), __VA_ARGS__)
 #define hl_grid_begin(b, ...) (hl_grid_begin)(hl_at(b), __VA_ARGS__)
 #define hl_if_begin(b, ...) (hl_if_begin)(hl_at(b), __VA_ARGS__)

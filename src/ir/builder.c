@@ -297,6 +297,37 @@ void hl_param_set_spec(hl_builder *b, hl_value param, hl_arg_spec spec) {
     hli_builder_complain(b, "hl_param_set_spec: unknown distribution %d", (int)spec.dist);
 }
 
+/* The bits of a value that the dtype has exactly; NaN is one of every float. */
+static bool exact_bits(hl_dtype dtype, double value, uint64_t *bits) {
+  const char kind = hli_dtype_kind(dtype);
+  if (kind == 'f') {
+    *bits = hli_scalar_to_bits(dtype, (hli_scalar){.f = value});
+    const double back = hli_scalar_from_bits(dtype, *bits).f;
+    return value == back || (value != value && back != back);
+  }
+  if (value != (double)(int64_t)HLI_MAX(-0x1p62, HLI_MIN(value, 0x1p62)))
+    return false;
+  *bits = hli_scalar_to_bits(dtype, (hli_scalar){.i = (int64_t)value});
+  return hli_scalar_from_bits(dtype, *bits).i == (int64_t)value;
+}
+
+void(hl_param_set_initial)(hl_builder *b, hl_value param, double value) {
+  if (!b || !hli_builder_ok(b, param))
+    return;
+  hli_param *p = param_of(b, param);
+  if (!p)
+    return;
+  const hli_type_data *t = hli_type_of(b->k, param);
+  const char *name = b->k->values.data[param].name;
+  if (t->kind != HLI_TYPE_TENSOR || !p->is_output)
+    hli_builder_complain(b, "hl_param_set_initial: %s is no tensor that is written (HL_OUT or HL_INOUT)", name);
+  else if (!exact_bits((hl_dtype)t->dtype, value, &p->initial))
+    hli_builder_complain(b, "hl_param_set_initial: %s has no number %g for %s", hl_dtype_text((hl_dtype)t->dtype), value,
+                         name);
+  else
+    p->has_initial = true;
+}
+
 void hl_param_set_may_alias(hl_builder *b, hl_value p, hl_value q) {
   if (!hli_builder_ok(b, p) || !hli_builder_ok(b, q))
     return;

@@ -164,6 +164,8 @@ typedef struct hli_param {
   bool specialized;
   uint64_t constant;
   uint32_t may_alias;   /* bit p */
+  bool has_initial;     /* all elements of the tensor are `initial` (bits) before the launch, whatever it held */
+  uint64_t initial;
   int64_t strides[HL_MAX_RANK]; /* element strides; -1 = runtime.  Set by specialize. */
   uint32_t fixed_strides;       /* bit d: compiled in even where sizes are dynamic */
   uint32_t align;       /* bytes, of the data pointer; 0 = the dtype's */

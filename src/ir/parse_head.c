@@ -40,7 +40,7 @@ static bool dim_line(hli_parser *p) {
 }
 
 /* ---- param %x : type in|out|inout [constexpr] [= c] [strides [..]] [fixed_strides [..]]
- *      [align n] [may_alias [..]] [spec(..)] ---- */
+ *      [initial c] [align n] [may_alias [..]] [spec(..)] ---- */
 
 static bool param_access(hli_parser *p, hli_param *param, const hli_type_data *t) {
   hli_token at = p->tok;
@@ -54,21 +54,33 @@ static bool param_access(hli_parser *p, hli_param *param, const hli_type_data *t
   return true;
 }
 
+static bool constant_of(hli_parser *p, const hli_type_data *t, const char *what, uint64_t *bits) {
+  const hli_token at = p->tok;
+  if (at.kind != HLI_TOK_NUMBER && at.kind != HLI_TOK_WORD)
+    return hli_parse_expected(p, what);
+  hli_parse_advance(p);
+  const char *why = hli_read_constant((hl_dtype)t->dtype, at.text, bits);
+  return !why || hli_parse_fail(p, &at, "'%.*s' %s (%s)", (int)HLI_MIN(at.text.len, (size_t)40), at.text.ptr, why,
+                                hl_dtype_text((hl_dtype)t->dtype));
+}
+
+static bool param_initial(hli_parser *p, hli_param *param, const hli_type_data *t) {
+  const hli_token at = p->tok;
+  param->has_initial = hli_parse_accept_word(p, "initial");
+  if (!param->has_initial)
+    return true;
+  if (t->kind != HLI_TYPE_TENSOR || !param->is_output)
+    return hli_parse_fail(p, &at, "only a tensor that is written has an initial value");
+  return constant_of(p, t, "the initial value", &param->initial);
+}
+
 static bool param_value(hli_parser *p, hli_param *param, const hli_type_data *t) {
   hli_token at = p->tok;
   param->is_constexpr = hli_parse_accept_word(p, "constexpr");
   param->specialized = hli_parse_accept(p, '=');
   if ((param->is_constexpr || param->specialized) && t->kind == HLI_TYPE_TENSOR)
     return hli_parse_fail(p, &at, "only a scalar parameter can be constexpr or have a value");
-  if (!param->specialized)
-    return true;
-  at = p->tok;
-  if (at.kind != HLI_TOK_NUMBER && at.kind != HLI_TOK_WORD)
-    return hli_parse_expected(p, "the parameter's value");
-  hli_parse_advance(p);
-  const char *why = hli_read_constant((hl_dtype)t->dtype, at.text, &param->constant);
-  return !why || hli_parse_fail(p, &at, "'%.*s' %s (%s)", (int)HLI_MIN(at.text.len, (size_t)40), at.text.ptr, why,
-                                hl_dtype_text((hl_dtype)t->dtype));
+  return !param->specialized || constant_of(p, t, "the parameter's value", &param->constant);
 }
 
 static bool param_strides(hli_parser *p, hli_param *param, const hli_type_data *t) {
@@ -187,7 +199,7 @@ static bool param_line(hli_parser *p) {
     return hli_parse_fail(p, &at, "a parameter is a tensor<...> or a scalar");
   if (p->k->params.len >= HLI_TEXT_PARAMS)
     return hli_parse_fail(p, &name, "the kernel has more than %u parameters", HLI_TEXT_PARAMS);
-  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_strides(p, &param, &t) ||
+  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_initial(p, &param, &t) || !param_strides(p, &param, &t) ||
       !param_fixed(p, &param, &t))
     return false;
   at = p->tok;

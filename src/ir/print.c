@@ -437,6 +437,10 @@ static void put_param(const printer *p, const hli_param *param) {
     puts_(p, " = ");
     hli_print_constant((hl_dtype)t->dtype, param->constant, p->out);
   }
+  if (param->has_initial) {
+    puts_(p, " initial ");
+    hli_print_constant((hl_dtype)t->dtype, param->initial, p->out);
+  }
   for (uint32_t d = 0; d < t->rank && d < HL_MAX_RANK && t->kind == HLI_TYPE_TENSOR; d++)
     strides |= param->strides[d] != -1;
   for (uint32_t d = 0; d < t->rank && d < HL_MAX_RANK && strides; d++)

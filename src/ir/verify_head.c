@@ -162,6 +162,10 @@ static void check_param(hli_verifier *v, uint32_t index) {
     hli_complain(v, 0, "parameter %s: fixed_strides names dimensions that it does not have", name);
   if (p->is_output && !tensor)
     hli_complain(v, 0, "parameter %s is a scalar and cannot be out", name);
+  if (p->has_initial && (!tensor || !p->is_output))
+    hli_complain(v, 0, "parameter %s has an initial value: only a tensor that is written can", name);
+  if (p->has_initial && p->may_alias)
+    hli_complain(v, 0, "parameter %s has an initial value, which would overwrite what may be the same memory", name);
   if ((p->align & (p->align - 1)) || p->align > HLI_TEXT_ALIGN)
     hli_complain(v, 0, "parameter %s: the alignment %u is no power of two up to %u", name, p->align, HLI_TEXT_ALIGN);
   if (p->may_alias >> index & 1 || (k->params.len < 32 && p->may_alias >> k->params.len))

@@ -125,6 +125,16 @@ static bool describe_rules(const hl_kernel *k, hlr_program *p) {
   return p->rules && p->terms;
 }
 
+static bool describe_fills(const hl_kernel *k, hlr_program *p) {
+  for (uint32_t i = 0; i < k->params.len; i++)
+    p->fill_count += k->params.data[i].has_initial;
+  p->fills = hli_calloc(k->alloc, HLI_MAX(p->fill_count, 1u), sizeof *p->fills);
+  for (uint32_t i = 0, n = 0; p->fills && i < k->params.len; i++)
+    if (k->params.data[i].has_initial)
+      p->fills[n++] = (hlr_fill){k->params.data[i].initial, i};
+  return p->fills != NULL;
+}
+
 hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_result *image, hl_diag *diag,
                        hlr_program **out) {
   const hl_allocator *a = k->alloc;
@@ -144,7 +154,7 @@ hl_status hli_describe(const hl_kernel *k, const hl_target *target, const hlc_re
     p->steps->slots = hli_calloc(a, HLI_MAX(slots, 1u), sizeof *p->steps->slots);
     p->steps->slot_count = slots;
   }
-  if (!describe_requires(k, p) || !describe_rules(k, p) || !p->dims || !p->params || !p->steps || !p->steps->slots) {
+  if (!describe_requires(k, p) || !describe_rules(k, p) || !describe_fills(k, p) || !p->dims || !p->params || !p->steps || !p->steps->slots) {
     hli_program_free(a, p);
     return hli_fail_memory(diag, "describing a launch");
   }
@@ -165,6 +175,7 @@ void hli_program_free(const hl_allocator *a, hlr_program *p) {
   hli_release(a, p->steps, HLI_MAX(p->step_count, 1u) * sizeof *p->steps);
   hli_release(a, p->requires_, HLI_MAX(p->require_count, 1u) * sizeof *p->requires_);
   hli_release(a, p->rules, HLI_MAX(p->rule_count, 1u) * sizeof *p->rules);
+  hli_release(a, p->fills, HLI_MAX(p->fill_count, 1u) * sizeof *p->fills);
   hli_release(a, p->terms, HLI_MAX(p->term_count, 1u) * sizeof *p->terms);
   hli_release(a, p->params, HLI_MAX(p->param_count, 1u) * sizeof *p->params);
   hli_release(a, p->dims, HLI_MAX(p->dim_count, 1u) * sizeof *p->dims);

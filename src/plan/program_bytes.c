@@ -1,7 +1,7 @@
 /* program_bytes.c: a launch descriptor as bytes, and back.
  *
  *   head    magic, sizes of the structs, counts
- *   program, dims, params, requirements, rules, terms, steps (as in memory; pointers are zero), then each step's slots
+ *   program, dims, params, requirements, rules, terms, fills, steps (as in memory; pointers are zero), then each step's slots
  *
  * The same build of libhl reads what it wrote: the key of a record names the build, its checksum covers the bytes,
  * and the sizes in the head are compared.  hlr_plan_create checks what the descriptor says. */
@@ -10,7 +10,7 @@
 #define MAGIC 0x50524C48u /* "HLRP" */
 
 typedef struct head {
-  uint32_t magic, program, dim, param, step, slot, slots, require, rule, term;
+  uint32_t magic, program, dim, param, step, slot, slots, require, rule, term, fill;
 } head;
 
 static const head expected = {.magic = MAGIC,
@@ -21,7 +21,8 @@ static const head expected = {.magic = MAGIC,
                               .slot = sizeof(hlr_slot),
                               .require = sizeof(hlr_require),
                               .rule = sizeof(hli_size_rule),
-                              .term = sizeof(hli_size_term)};
+                              .term = sizeof(hli_size_term),
+                              .fill = sizeof(hlr_fill)};
 
 static void put(hli_strbuf *out, const void *p, size_t size) {
   hli_sb_put(out, p, size);
@@ -36,7 +37,7 @@ bool hli_program_write(const hlr_program *p, hli_strbuf *out) {
   }
   hlr_program flat = *p;
   flat.dims = NULL, flat.params = NULL, flat.steps = NULL, flat.requires_ = NULL;
-  flat.rules = NULL, flat.terms = NULL;
+  flat.rules = NULL, flat.terms = NULL, flat.fills = NULL;
   put(out, &h, sizeof h);
   put(out, &flat, sizeof flat);
   put(out, p->dims, p->dim_count * sizeof *p->dims);
@@ -44,6 +45,7 @@ bool hli_program_write(const hlr_program *p, hli_strbuf *out) {
   put(out, p->requires_, p->require_count * sizeof *p->requires_);
   put(out, p->rules, p->rule_count * sizeof *p->rules);
   put(out, p->terms, p->term_count * sizeof *p->terms);
+  put(out, p->fills, p->fill_count * sizeof *p->fills);
   for (uint32_t s = 0; s < p->step_count; s++) {
     hlr_step step = p->steps[s];
     step.image = NULL, step.image_path = NULL, step.slots = NULL;
@@ -115,10 +117,13 @@ hlr_program *hli_program_read(const hl_allocator *a, hl_str bytes, size_t *used)
     return NULL;
   take(&r, p, 1, sizeof *p);
   p->dims = NULL, p->params = NULL, p->steps = NULL, p->requires_ = NULL, p->rules = NULL, p->terms = NULL;
+  p->fills = NULL;
   /* No count can exceed the bytes that are there. */
   if (r.failed || p->dim_count > r.left || p->param_count > r.left || p->step_count > r.left || h.slots > r.left ||
-      p->require_count > r.left || p->rule_count > r.left || p->term_count > r.left) {
+      p->require_count > r.left || p->rule_count > r.left || p->term_count > r.left ||
+      p->fill_count > r.left) {
     p->dim_count = p->param_count = p->step_count = p->require_count = p->rule_count = p->term_count = 0;
+    p->fill_count = 0;
     r.failed = true;
   }
   p->dims = hli_calloc(a, HLI_MAX(p->dim_count, 1u), sizeof *p->dims);
@@ -126,12 +131,14 @@ hlr_program *hli_program_read(const hl_allocator *a, hl_str bytes, size_t *used)
   p->requires_ = hli_calloc(a, HLI_MAX(p->require_count, 1u), sizeof *p->requires_);
   p->rules = hli_calloc(a, HLI_MAX(p->rule_count, 1u), sizeof *p->rules);
   p->terms = hli_calloc(a, HLI_MAX(p->term_count, 1u), sizeof *p->terms);
+  p->fills = hli_calloc(a, HLI_MAX(p->fill_count, 1u), sizeof *p->fills);
   p->steps = hli_calloc(a, HLI_MAX(p->step_count, 1u), sizeof *p->steps);
   take(&r, p->dims, p->dim_count, sizeof *p->dims);
   take(&r, p->params, p->param_count, sizeof *p->params);
   take(&r, p->requires_, p->require_count, sizeof *p->requires_);
   take(&r, p->rules, p->rule_count, sizeof *p->rules);
   take(&r, p->terms, p->term_count, sizeof *p->terms);
+  take(&r, p->fills, p->fill_count, sizeof *p->fills);
   if (p->steps)
     read_steps(a, &r, p, h.slots);
   else

@@ -1,4 +1,5 @@
 #include "rt.h"
+#include "runtime/internal.h"
 #include <unistd.h>
 
 /* ---- allocator ------------------------------------------------------------------ */
@@ -155,4 +156,33 @@ hl_arg rt_f64(double value) {
 }
 hl_arg rt_i64(int64_t value) {
   return (hl_arg){HL_ARG_I64, {.i64 = value}};
+}
+
+static void check_fill(hl_device *dev, hl_buffer *buf, uint32_t element, uint64_t value, size_t height) {
+  enum { BYTES = 512, LEAD = 8, WIDTH = 3 };
+  unsigned char memory[BYTES];
+  hl_diag d;
+  const size_t pitch = (size_t)element * 5;
+  const hl_driver_fill fill = {(char *)hl_buffer_data(buf) + LEAD, value, element, WIDTH, height, pitch};
+  assert_ok(hl_buffer_fill(buf, 0x5a, NULL, &d), d);
+  assert_ok(dev->driver->fill(dev->self, NULL, &fill, &d), d);
+  assert_ok(hl_buffer_read(buf, 0, memory, BYTES, NULL, &d), d);
+  assert_ok(hl_device_synchronize(dev, &d), d);
+  for (size_t i = 0; i < BYTES; i++) {
+    const size_t column = (i - LEAD) % pitch;
+    const bool inside = i >= LEAD && i - LEAD < height * pitch && column < (size_t)WIDTH * element;
+    assert_int_equal(memory[i], inside ? (value >> 8 * (column % element)) & 0xff : 0x5a);
+  }
+}
+
+void rt_check_fills(hl_device *dev) {
+  static const uint64_t values[] = {0, UINT64_C(0x1122334455667788), UINT64_MAX};
+  hl_buffer *buf;
+  hl_diag d;
+  assert_ok(hl_buffer_create(dev, 512, &d, &buf), d);
+  for (uint32_t element = 1; element <= 8; element *= 2)
+    for (int v = 0; v < 3; v++)
+      for (size_t height = 1; height <= 4; height += 3)
+        check_fill(dev, buf, element, values[v], height);
+  hl_buffer_destroy(buf);
 }

@@ -73,4 +73,8 @@ hl_arg rt_i64(int64_t value);
       fail_msg("'%s' is not in: %s", (part), (diag).message);                                                          \
   } while (0)
 
+/* The driver's fill on elements of every size, of bytes that are alike and bytes that are not, in one row and in rows with
+ * gaps between. */
+void rt_check_fills(hl_device *dev);
+
 #endif

@@ -1,6 +1,7 @@
 /* The CUDA driver against a fake libcuda: every call succeeds, every call fails, old
  * drivers, captures.  What a real GPU does is the business of the exec tests. */
 #include "rt.h"
+#include "runtime/internal.h"
 #include "runtime/cuda_api.h"
 #include <dlfcn.h>
 #include <elf.h>
@@ -110,6 +111,11 @@ static void test_info(void **state) {
 
 /* ---- memory, streams, events ---------------------------------------------------------- */
 
+static hl_status fill_rows(hl_device *dev, void *to, uint32_t element, uint64_t value, hl_diag *d) {
+  const hl_driver_fill fill = {to, value, element, 1, 2, (size_t)element * 2};
+  return dev->driver->fill(dev->self, NULL, &fill, d);
+}
+
 static void test_memory(void **state) {
   (void)state;
   fixture *f = open_cuda("cuda");
@@ -146,6 +152,11 @@ static void test_memory(void **state) {
   } while (0)
   FAILING("cuMemAlloc_v2", 2, hl_buffer_create(f->dev, 1 << 20, &d, &none), HL_ERR_MEMORY, "allocating 1048576 bytes");
   FAILING("cuMemsetD8Async", 700, hl_buffer_fill(buf, 0, NULL, &d), HL_ERR_DRIVER, "CUDA_ERROR_ILLEGAL_ADDRESS");
+  FAILING("cuMemsetD2D8Async", 1, fill_rows(f->dev, hl_buffer_data(buf), 8, 0, &d), HL_ERR_DRIVER, "filling");
+  FAILING("cuMemsetD2D16Async", 1, fill_rows(f->dev, hl_buffer_data(buf), 2, 1, &d), HL_ERR_DRIVER, "filling");
+  FAILING("cuMemsetD2D32Async", 1, fill_rows(f->dev, hl_buffer_data(buf), 4, 1, &d), HL_ERR_DRIVER, "filling");
+  FAILING("cuMemsetD2D32Async", 1, fill_rows(f->dev, hl_buffer_data(buf), 8, 1, &d), HL_ERR_DRIVER, "filling");
+  rt_check_fills(f->dev);
   FAILING("cuMemcpyHtoDAsync_v2", 1, hl_buffer_write(buf, 0, text, 1, NULL, &d), HL_ERR_DRIVER, "to the GPU");
   FAILING("cuMemcpyDtoHAsync_v2", 719, hl_buffer_read(buf, 0, back, 1, NULL, &d), HL_ERR_DRIVER, "restart");
   FAILING("cuStreamCreate", 2, hl_stream_create(f->dev, &d, &bad), HL_ERR_MEMORY, "creating a stream");

@@ -136,6 +136,7 @@ static void check_buffer(hl_device *dev, size_t bytes, hl_stream *stream, hl_str
   assert_ok(hl_buffer_create(dev, bytes, &d, &buf), d);
   assert_int_equal((uintptr_t)hl_buffer_data(buf) % 256, 0);
   assert_int_equal(hl_buffer_size(buf), bytes);
+  rt_check_fills(dev);
   assert_ok(hl_buffer_fill(buf, 7, NULL, &d), d);
   assert_ok(hl_buffer_read(buf, 0, out, bytes, NULL, &d), d);
   assert_ok(hl_device_synchronize(dev, &d), d);

@@ -111,6 +111,24 @@ static hl_status bind_one(hli_machine *m, uint32_t i, const hl_arg *a) {
   return bind_tensor(m, p, a->as.tensor, &m->tensors[i]);
 }
 
+void hli_fill_initial(hli_machine *m) {
+  for (uint32_t i = 0; i < m->k->params.len; i++) {
+    const hli_param *p = &m->k->params.data[i];
+    const hli_itensor *t = &m->tensors[i];
+    if (!p->has_initial || !t->count)
+      continue;
+    const hl_dtype want = (hl_dtype)hli_type_of(m->k, p->value)->dtype;
+    const uint64_t bits = hli_scalar_to_bits(t->dtype, hli_scalar_from_bits(want, p->initial));
+    int64_t at[HL_MAX_RANK] = {0};
+    do {
+      int64_t offset = 0;
+      for (uint32_t d = 0; d < t->rank; d++)
+        offset += at[d] * t->stride[d];
+      memcpy(t->data + offset * (int64_t)hl_dtype_size(t->dtype), &bits, hl_dtype_size(t->dtype));
+    } while (hli_next_coord(at, t->size, t->rank));
+  }
+}
+
 hl_status hli_bind(hli_machine *m, const hl_arg *args, size_t count) {
   if (count != m->k->params.len || (count && !args))
     return hli_fail(m->diag, HL_ERR_ARG, "kernel '%s' has %u parameters, %zu arguments are given", m->k->name,

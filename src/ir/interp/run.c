@@ -294,8 +294,10 @@ static hl_status open_and_run(const hl_kernel *k, const hl_allocator *alloc, con
   hl_status s = machine_open(&m);
   if (!s)
     s = hli_bind(&m, args, count);
-  if (!s && run)
+  if (!s && run) {
+    hli_fill_initial(&m);
     s = run_programs(&m);
+  }
   machine_close(&m);
   return s;
 }

@@ -141,6 +141,36 @@ EXPORT CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char value, size_t byt
   memset((void *)(uintptr_t)dst, value, bytes);
   return 0;
 }
+static void fill_rows(CUdeviceptr dst, size_t pitch, const void *value, size_t size, size_t width, size_t height) {
+  for (size_t row = 0; row < height; row++)
+    for (size_t i = 0; i < width; i++)
+      memcpy((char *)(uintptr_t)dst + row * pitch + i * size, value, size);
+}
+EXPORT CUresult cuMemsetD2D8Async(CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,
+                                  CUstream stream) {
+  ENTER_CTX("cuMemsetD2D8Async");
+  (void)stream;
+  fill_rows(dst, pitch, &value, 1, width, height);
+  return 0;
+}
+EXPORT CUresult cuMemsetD2D16Async(CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height,
+                                   CUstream stream) {
+  ENTER_CTX("cuMemsetD2D16Async");
+  (void)stream;
+  if (dst % 2 || pitch % 2)
+    return 1;
+  fill_rows(dst, pitch, &value, 2, width, height);
+  return 0;
+}
+EXPORT CUresult cuMemsetD2D32Async(CUdeviceptr dst, size_t pitch, unsigned value, size_t width, size_t height,
+                                   CUstream stream) {
+  ENTER_CTX("cuMemsetD2D32Async");
+  (void)stream;
+  if (dst % 4 || pitch % 4)
+    return 1;
+  fill_rows(dst, pitch, &value, 4, width, height);
+  return 0;
+}
 EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t bytes, CUstream stream) {
   ENTER_CTX("cuMemcpyHtoDAsync_v2");
   (void)stream;
