@@ -122,6 +122,19 @@ bool hli_is_reduce_over(const hl_kernel *k, hli_op op, hli_axis axis) {
          !hli_type_along(k, hli_result(k, op, 0), axis);
 }
 
+bool hli_is_dot_over(const hl_kernel *k, hli_op op, hli_axis axis) {
+  if (k->ops.data[op].code != HLI_OP_DOT)
+    return false;
+  const hli_type_data *a = hli_type_of(k, hli_operand(k, op, 0));
+  return a->dims[a->rank - 1] == axis && !hli_type_along(k, hli_result(k, op, 0), axis);
+}
+
+/* A dot sums over the axis, or makes rows or columns along it. */
+static bool can_chunk_dot(const hl_kernel *k, hli_op op, hli_axis axis) {
+  const hli_type_data *a = hli_type_of(k, hli_operand(k, op, 0));
+  return hli_is_dot_over(k, op, axis) || (a->dims[a->rank - 1] != axis && !(a->rank == 3 && a->dims[0] == axis));
+}
+
 /* Ops that a chunk loop may contain. */
 static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
   const uint16_t code = k->ops.data[op].code;
@@ -130,6 +143,8 @@ static bool can_chunk(const hl_kernel *k, hli_op op, hli_axis axis) {
     return true;
   if (code == HLI_OP_RESHAPE)
     return !hli_reshape_changes(k, op, axis);
+  if (code == HLI_OP_DOT)
+    return can_chunk_dot(k, op, axis);
   if (code == HLI_OP_IN_BOUNDS || code == HLI_OP_TILE_INDEX || code == HLI_OP_LANE_INDEX || code == HLI_OP_LOAD || code == HLI_OP_STORE)
     return true;
   return family == HLI_FAM_UNARY || family == HLI_FAM_BINARY || family == HLI_FAM_TERNARY || family == HLI_FAM_CAST ||

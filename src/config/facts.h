@@ -44,6 +44,8 @@ bool hli_kernel_facts_get(const hl_kernel *k, hli_arena *arena, hli_kernel_facts
 
 bool hli_type_along(const hl_kernel *k, hli_value v, hli_axis axis); /* has v's shape the axis? */
 bool hli_op_touches(const hl_kernel *k, hli_op op, hli_axis axis);
+/* Does the dot sum over the axis (and give nothing along it)? */
+bool hli_is_dot_over(const hl_kernel *k, hli_op op, hli_axis axis);
 bool hli_is_reduce_over(const hl_kernel *k, hli_op op, hli_axis axis);
 /* The straight-line block that holds every op along the axis, if it can be walked in chunks; else 0 and why. */
 hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why);

@@ -270,6 +270,10 @@ static void gpu_dot(model *m) {
     pick++;
   choose_block(m, am, tiles[pick][0]);
   choose_block(m, an, tiles[pick][1]);
+  for (hli_axis a = 1; a < m->facts.axis_count; a++)
+    if (m->facts.axes[a].roles & HLI_ROLE_FULL && m->facts.axes[a].roles & HLI_ROLE_DOT_K &&
+        !(m->facts.axes[a].roles & (HLI_ROLE_DOT_M | HLI_ROLE_DOT_N)) && extent_or(m, a, 4096) > 64)
+      choose(m, HLI_KNOB_REDUCTION_LOOPS, m->facts.axes[a].instance, 64);
   choose_block(m, ak, matrix ? 128 / hl_dtype_size(m->facts.dot_dtype) : 16); /* rows of 128 bytes */
   choose(m, HLI_KNOB_NUM_WARPS, 0, tiles[pick][2]);
   choose(m, HLI_KNOB_NUM_STAGES, 0, matrix ? 3 : 2);
@@ -278,8 +282,8 @@ static void gpu_dot(model *m) {
 
 /* ---- making it legal ---- */
 
-/* Halves the largest block that can be halved; false when none can. */
-static bool shrink(const hli_space *s, hl_config *c) {
+/* Halves the largest block that can be halved; false when none can.  `rows`: whole rows become chunks, too. */
+static bool shrink(const hli_space *s, hl_config *c, bool rows) {
   hli_config_entry *big = NULL;
   int64_t next = 0;
   for (uint32_t i = 0; i < c->entries.len; i++) {
@@ -287,7 +291,7 @@ static bool shrink(const hli_space *s, hl_config *c) {
     const hli_space_entry *se = hli_space_find(s, e->knob, e->instance);
     const bool block = e->knob == HLI_KNOB_BLOCK_SIZES || e->knob == HLI_KNOB_NUM_STAGES;
     const bool chunk = e->knob == HLI_KNOB_REDUCTION_LOOPS;
-    if (!se || (!block && !chunk))
+    if (!se || (!block && !chunk) || (chunk && e->value == 0 && !rows))
       continue;
     int64_t lower = -1; /* the next smaller legal value; of chunks, "the whole row" (0) counts as the largest */
     for (uint32_t v = 0; v < se->value_count; v++)
@@ -305,12 +309,13 @@ static bool shrink(const hli_space *s, hl_config *c) {
   return true;
 }
 
-bool hli_config_relax(const hli_space *s, hl_config *c) {
+bool hli_config_relax(const hli_space *s, hl_config *c, bool rows) {
   const hli_space_entry *warps = hli_space_find(s, HLI_KNOB_NUM_WARPS, 0);
   const int64_t w = hli_config_value(c, HLI_KNOB_NUM_WARPS, 0, 0);
   if (warps && w > 0 && w < 8 && hli_space_allows(warps, 2 * w))
     return hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, 2 * w);
-  if (shrink(s, c))
+  const bool dots = hli_space_find(s, HLI_KNOB_NUM_STAGES, 0) != NULL;
+  if (shrink(s, c, rows || !dots))
     return true;
   /* beyond 8 warps a thread has fewer registers than it could use */
   return warps && w > 8 && hli_space_allows(warps, w / 2) && hli_config_set(c, HLI_KNOB_NUM_WARPS, 0, w / 2);
@@ -320,7 +325,7 @@ hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const h
                             hl_diag *diag) {
   for (;;) {
     hl_status st = hli_config_check(k, target, c, diag);
-    if (st != HL_ERR_LIMIT || !hli_config_relax(s, c))
+    if (st != HL_ERR_LIMIT || !(hli_config_relax(s, c, false) || hli_config_relax(s, c, true)))
       return st;
   }
 }

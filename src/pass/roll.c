@@ -101,6 +101,18 @@ static hl_status replace_full(hli_pass_env *env, hl_kernel *k) {
 
 /* ---- the pass ---- */
 
+/* A CPU packs the operands of a dot as deep as its blocks are: a depth that is not known is walked by this many. */
+enum { OPEN_CHUNK = 256 };
+
+/* A dimension of unknown size that a dot sums over, and that allows chunks. */
+static bool is_open_dot(const hl_kernel *k, hli_axis axis) {
+  const char *why;
+  bool dot = false;
+  for (hli_op op = 1; op < k->ops.len; op++)
+    dot |= !k->ops.data[op].dead && hli_is_dot_over(k, op, axis);
+  return dot && k->dims.data[k->axes.data[axis].dim].value < 0 && hli_chunk_block(k, axis, &why);
+}
+
 /* The first op that makes a value along the axis, for a message. */
 static hli_op first_along(const hl_kernel *k, hli_axis axis) {
   for (hli_op op = 1; op < k->ops.len; op++)
@@ -141,12 +153,13 @@ hl_status hli_pass_roll(hli_pass_env *env, hl_kernel **pk) {
     return s;
   const uint32_t axes = k->axes.len;
   uint32_t instance = 0;
+  bool rolled = false;
   for (hli_axis a = 1; a < axes && s == HL_OK; a++) {
     if (k->axes.data[a].kind != HLI_AXIS_FULL)
       continue;
     const int64_t chunk = hli_config_value(env->config, HLI_KNOB_REDUCTION_LOOPS, instance++, 0);
-    if (chunk > 0 && env->target->family != HLI_FAMILY_CPU)
-      s = hli_roll_axis(env, k, a, chunk);
+    if (env->target->family == HLI_FAMILY_CPU ? is_open_dot(k, a) : chunk > 0)
+      s = hli_roll_axis(env, k, a, chunk > 0 ? chunk : OPEN_CHUNK, &rolled);
   }
   if (s == HL_OK)
     s = hli_pass_simplify(env, pk);

@@ -46,8 +46,9 @@ typedef struct hli_roll_loop {
 
 /* Is a range over this axis still there? */
 bool hli_axis_in_use(const hl_kernel *k, hli_axis a);
-/* Rewrites the ops along a full axis (whose accesses go through a range) into loops over chunks. */
-hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk);
+/* Rewrites the ops along a full axis (whose accesses go through a range) into loops over chunks, and sets *rolled.  Where
+ * it was set before, the loops of another axis may stand in the way (both belong to one dot): then nothing is done. */
+hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk, bool *rolled);
 
 hli_type hli_roll_chunk_type(hli_roller *r, hli_type t);
 hli_value hli_roll_pull(hli_roll_loop *l, hli_value v); /* v in this chunk */

@@ -2,7 +2,7 @@
  *
  * A value lies *along* the axis when its shape has it.  The phase of an op is the number of loops over the axis that
  * must be complete before it can run; one loop is made per phase that has a reduction or a store (its *sinks*).
- * Reductions keep one accumulator per lane of a chunk, reduced behind the loop. */
+ * Reductions keep one accumulator per lane of a chunk, reduced behind the loop; dots carry theirs. */
 #include "src/config/facts.h"
 #include "src/pass/roll.h"
 
@@ -29,10 +29,10 @@ static uint32_t operand_phase(const hli_roller *r, hli_op op) {
  * known. */
 static uint32_t note_sink(hli_roller *r, hli_op op, uint32_t p, uint32_t *last) {
   hli_roll_sink s = {.op = op, .phase = p};
-  const bool reduces = hli_is_reduce_over(r->k, op, r->axis);
+  const bool sums = hli_is_reduce_over(r->k, op, r->axis), reduces = sums || hli_is_dot_over(r->k, op, r->axis);
   if (!hli_op_touches(r->k, op, r->axis))
     return p;
-  if (reduces && hli_online_match(r, op, &s))
+  if (sums && hli_online_match(r, op, &s))
     p = HLI_MAX(r->phase[s.about], s.phase + 1);
   else if (reduces)
     p++;
@@ -133,6 +133,10 @@ static bool is_fold(const hl_kernel *k, hli_op op) {
   return hli_op_facts((hli_opcode)k->ops.data[op].code)->family == HLI_FAM_FOLD;
 }
 
+static bool is_dot(const hl_kernel *k, hli_op op) {
+  return k->ops.data[op].code == HLI_OP_DOT;
+}
+
 static hli_opcode combine_of(const hl_kernel *k, hli_op reduce) {
   return hli_reduce_combine((hl_reduce_op)hli_attr(k, reduce, 0, 0));
 }
@@ -157,8 +161,24 @@ static uint32_t slots_of(const hli_roller *r, const hli_roll_sink *s) {
 static void start_sink(hli_roller *r, hli_cursor *c, const hli_roll_sink *s, hli_value *out) {
   if (s->online)
     hli_online_start(r, c, s, out);
+  if (is_dot(r->k, s->op)) {
+    out[0] = hli_operand(r->k, s->op, 2);
+    return;
+  }
   for (uint32_t i = 0; i < s->slots && !s->online; i++)
     out[i] = identity(r, c, s->op, i);
+}
+
+/* A dot adds this chunk's products to what it has. */
+static hli_value next_dot(hli_roll_loop *l, const hli_roll_sink *s) {
+  const hl_kernel *k = l->r->k;
+  const hli_value acc = hli_operand(k, s->op, 2), old = l->map[acc];
+  for (uint32_t i = 0; i < 2; i++)
+    hli_roll_pull(l, hli_operand(k, s->op, i));
+  l->map[acc] = hli_roll_argument(l, s->first);
+  const hli_op n = hli_op_clone(&l->at, k, s->op, l->map);
+  l->map[acc] = old;
+  return n ? hli_result(k, n, 0) : 0;
 }
 
 /* A store is done; a reduction takes in this chunk, with the lanes beyond the end at the identity. */
@@ -173,6 +193,10 @@ static void next_sink(hli_roll_loop *l, const hli_roll_sink *s, hli_value *out) 
   }
   if (s->online) {
     hli_online_next(l, s, out);
+    return;
+  }
+  if (is_dot(k, s->op)) {
+    *out = next_dot(l, s);
     return;
   }
   for (uint32_t i = 0; i < s->slots; i++) {
@@ -205,6 +229,8 @@ static void finish_sink(hli_roller *r, hli_cursor *c, const hli_roll_sink *s, co
   if (s->online) {
     hli_cursor here = {.k = k, .block = r->block, .before = s->op, .file = c->file, .line = c->line};
     done[0] = hli_online_finish(r, &here, s, acc);
+  } else if (is_dot(k, s->op)) {
+    done[0] = acc[0];
   } else {
     hli_op copy = 0;
     hli_value *map = hli_arena_array(&r->arena, hli_value, k->values.len);
@@ -394,12 +420,12 @@ static void sort_block(hli_roller *r) {
   hli_vec_free(k->alloc, &s.memory);
 }
 
-hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk) {
+hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t chunk, bool *rolled) {
   const char *why = "";
   hli_roller r = {.env = env, .k = k, .axis = axis, .block = hli_chunk_block(k, axis, &why), .known = -1};
   hli_scalar size;
   if (!r.block)
-    return hli_axis_in_use(k, axis)
+    return hli_axis_in_use(k, axis) && !*rolled
                ? hli_fail(env->diag, HL_ERR_CONFIG, "kernel %s: $%s cannot be walked in chunks (reduction_loops): %s",
                           k->name, k->axes.data[axis].name, why)
                : HL_OK;
@@ -427,6 +453,7 @@ hl_status hli_roll_axis(hli_pass_env *env, hl_kernel *k, hli_axis axis, int64_t 
       s = roll_phase(&r, p);
     if (s == HL_OK && !k->failed)
       sort_block(&r);
+    *rolled = true;
   }
   hli_arena_free(&r.arena);
   return s;

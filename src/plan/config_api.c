@@ -66,17 +66,38 @@ static hl_status check_lowered(request *r, const hl_target *target, bool any_sha
       k->name, need, may, have, target->name, threads / target->warp_size);
 }
 
-/* Makes the request's configuration legal in every respect. */
+/* Takes whole rows where that is legal; false: all are. */
+static bool whole_rows(request *r) {
+  bool changed = false;
+  for (uint32_t i = 0; i < r->config->entries.len; i++) {
+    hli_config_entry *e = &r->config->entries.data[i];
+    const hli_space_entry *se = hli_space_find(r->space, e->knob, e->instance);
+    if (e->knob != HLI_KNOB_REDUCTION_LOOPS || !e->value || !se || !hli_space_allows(se, 0))
+      continue;
+    e->value = 0;
+    changed = true;
+  }
+  return changed;
+}
+
+/* Makes the request's configuration legal in every respect.  The loops over chunks of dots' rows can need more registers
+ * than the rows, when these are short: whole rows are the last resort. */
 static hl_status settle(request *r, const hl_target *target, bool any_shape, hl_diag *diag) {
-  for (;;) {
+  for (bool rows = false, whole = false;;) {
     hl_status s = hli_config_repair(r->k, target, r->space, r->config, diag);
     const bool legal = s == HL_OK;
     if (legal)
       s = check_lowered(r, target, any_shape, any_shape ? HLI_HOLD_ALL : HLI_HOLD_MULTIPLY_ADD, diag);
     if (s != HL_ERR_LIMIT)
       return s;
-    if (!hli_config_relax(r->space, r->config)) /* nothing smaller is left: this may still be within the real limit */
-      return legal || any_shape ? check_lowered(r, target, false, HLI_HOLD_AHEAD, diag) : s;
+    if (hli_config_relax(r->space, r->config, rows))
+      continue;
+    if (legal || any_shape) /* nothing smaller is left: this may still be within the real limit */
+      s = check_lowered(r, target, false, HLI_HOLD_AHEAD, diag);
+    if (s != HL_ERR_LIMIT || (rows && (whole || !whole_rows(r))))
+      return s;
+    whole |= rows;
+    rows = !rows;
   }
 }
 
