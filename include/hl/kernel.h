@@ -218,6 +218,17 @@ HL_API hl_value hl_slice(hl_builder *b, hl_value tensor, uint32_t dim, int64_t b
  * that of HL_ALL of this dimension. */
 HL_API hl_value hl_slice_dim(hl_builder *b, hl_value first, hl_dim count, int64_t step);
 
+/* ---- two integers of 4 bits in a byte -------------------------------------------------------
+ * Tensors of them are tensors of i8 or u8 whose last dimension counts bytes; the number at the even position is the low
+ * half.  Signed ones become i8 of -8 .. 7, unsigned ones u8 of 0 .. 15. */
+
+/* hl_load whose last index counts integers: a tile, an integer scalar or tile value (negative: from the end). */
+HL_API hl_value hl_load_int4(hl_builder *b, hl_value tensor, const hl_value *index, uint32_t n, bool is_signed);
+/* The low and the high half of every byte. */
+HL_API void hl_unpack_int4(hl_builder *b, hl_value bytes, bool is_signed, hl_value out[2]);
+/* Bytes, u8, of the low 4 bits of two integers; what to store. */
+HL_API hl_value hl_pack_int4(hl_builder *b, hl_value low, hl_value high);
+
 /* ---- atomics ---------------------------------------------------------------------------- */
 
 typedef enum hl_atomic_op {
@@ -270,6 +281,9 @@ HL_API hl_value hl_expand(hl_builder *b, hl_value v, hl_value like); /* broadcas
 HL_API hl_value hl_stack(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis);
 HL_API hl_value hl_join(hl_builder *b, hl_value first, hl_value second); /* a new last axis of 2 */
 HL_API void hl_split(hl_builder *b, hl_value v, hl_value out[2]);        /* the two halves of a last axis of 2 */
+/* n values end to end along an axis of known sizes: all shapes are equal but for it, dtypes are promoted.  The axis of the
+ * result is that of hl_arange of all their elements.  CPU only, like hl_gather, of which it is made. */
+HL_API hl_value hl_cat(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis);
 /* Element `index` (negative: from the end) along an axis of known size; the axis disappears. */
 HL_API hl_value hl_select(hl_builder *b, hl_value v, uint32_t axis, int64_t index);
 /* The same elements in row-major order.  Axes of tiles and of dimensions without a size stay, HL_KEEP in `sizes`; those
@@ -468,6 +482,9 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_load_masked(b, ...) (hl_load_masked)(hl_at(b), __VA_ARGS__)
 #define hl_load_ex(b, ...) (hl_load_ex)(hl_at(b), __VA_ARGS__)
 #define hl_store_ex(b, ...) (hl_store_ex)(hl_at(b), __VA_ARGS__)
+#define hl_load_int4(b, ...) (hl_load_int4)(hl_at(b), __VA_ARGS__)
+#define hl_unpack_int4(b, ...) (hl_unpack_int4)(hl_at(b), __VA_ARGS__)
+#define hl_pack_int4(b, ...) (hl_pack_int4)(hl_at(b), __VA_ARGS__)
 #define hl_slice(b, ...) (hl_slice)(hl_at(b), __VA_ARGS__)
 #define hl_slice_dim(b, ...) (hl_slice_dim)(hl_at(b), __VA_ARGS__)
 #define hl_atomic(b, ...) (hl_atomic)(hl_at(b), __VA_ARGS__)
@@ -492,6 +509,7 @@ HL_API hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_in
 #define hl_arange(b, ...) (hl_arange)(hl_at(b), __VA_ARGS__)
 #define hl_expand(b, ...) (hl_expand)(hl_at(b), __VA_ARGS__)
 #define hl_stack(b, ...) (hl_stack)(hl_at(b), __VA_ARGS__)
+#define hl_cat(b, ...) (hl_cat)(hl_at(b), __VA_ARGS__)
 #define hl_join(b, ...) (hl_join)(hl_at(b), __VA_ARGS__)
 #define hl_split(b, ...) (hl_split)(hl_at(b), __VA_ARGS__)
 #define hl_select(b, ...) (hl_select)(hl_at(b), __VA_ARGS__)

@@ -49,6 +49,7 @@ hl_value hli_builder_truth(hl_builder *b, hl_value v); /* v as bool: v != 0 */
 hl_value hli_builder_cast(hl_builder *b, hl_value v, hl_dtype dtype);
 /* What floating functions of this dtype compute in: floats of 16 bits and fewer, and integers, use f32. */
 hl_dtype hli_builder_compute_dtype(hl_dtype d);
+hl_dtype hli_builder_promoted(hl_builder *b, const hl_value *v, uint32_t n); /* of n values; NONE after a complaint */
 /* Broadcasts n values to their joint shape; dtypes stay. */
 bool hli_builder_same_shape(hl_builder *b, hl_value *v, uint32_t n);
 /* Is the innermost open region one of this op, and are its values given?  Else complains. */

@@ -452,45 +452,29 @@ hl_value(hl_positions)(hl_builder *b, hl_value v, int32_t axis) {
   return flat_positions(b, v, bits);
 }
 
-/* The first of equal elements wins; NaN is further than anything. */
-static hl_value arg_extremum(hl_builder *b, hl_binary_op further, hl_value v, const int32_t *axes, uint32_t n,
-                             bool keep) {
-  const char *what = further == HL_GT ? "argmax" : "argmin";
+/* The least position among the elements that are the extremum: the first of equal ones wins.  An extremum is NaN where
+ * there is one, and then the NaN are looked for. */
+static hl_value arg_extremum(hl_builder *b, hl_reduce_op op, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
+  const char *what = op == HL_REDUCE_MAX ? "argmax" : "argmin";
   uint32_t bits;
   if (!b || !hli_builder_is_value(b, v, what) || !normal_axes(b, what, v, axes, n, &bits))
     return HL_POISON;
   const hl_dtype d = hli_dtype_of(b->k, v);
   const bool floating = hli_dtype_kind(d) == 'f';
-  hl_value x[2] = {hli_builder_cast(b, v,
-                                    floating       ? hli_builder_compute_dtype(d)
-                                    : d == HL_BOOL ? HL_U8
-                                                   : d),
-                   flat_positions(b, v, bits)};
-  if (!x[0] || !x[1])
-    return HL_POISON;
-  const hli_identity worst = further == HL_GT ? HLI_ID_LOWEST : HLI_ID_HIGHEST;
-  hl_value id[2] = {hli_make_identity(&b->at, hli_dtype_of(b->k, x[0]), worst),
-                    hli_make_identity(&b->at, HL_I64, HLI_ID_HIGHEST)};
-  hl_value l[2], r[2], best[2];
-  (hl_reduce_begin)(b, x, id, 2, axes, n, keep, l, r);
-  hl_value better = (hl_binary)(b, further, r[0], l[0]), tie = (hl_binary)(b, HL_EQ, r[0], l[0]);
-  if (floating) {
-    hl_value l_nan = (hl_unary)(b, HL_ISNAN, l[0]), r_nan = (hl_unary)(b, HL_ISNAN, r[0]);
-    better = (hl_binary)(b, HL_OR, better, (hl_binary)(b, HL_AND, r_nan, (hl_unary)(b, HL_NOT, l_nan)));
-    tie = (hl_binary)(b, HL_OR, tie, (hl_binary)(b, HL_AND, r_nan, l_nan));
-  }
-  hl_value first = (hl_binary)(b, HL_AND, tie, (hl_binary)(b, HL_LT, r[1], l[1]));
-  hl_value take = (hl_binary)(b, HL_OR, better, first);
-  for (uint32_t i = 0; i < 2; i++)
-    best[i] = (hl_where)(b, take, r[i], l[i]);
-  (hl_reduce_end)(b, best, x);
-  return b->diag.status == HL_OK ? x[1] : HL_POISON;
+  const hl_value x = hli_builder_cast(b, v, floating ? hli_builder_compute_dtype(d) : d == HL_BOOL ? HL_U8 : d);
+  const hl_value at = x ? flat_positions(b, v, bits) : HL_POISON;
+  const hl_value best = at ? (hl_reduce)(b, op, x, axes, n, true) : HL_POISON;
+  hl_value here = best ? (hl_binary)(b, HL_EQ, x, best) : HL_POISON;
+  if (floating && here)
+    here = (hl_binary)(b, HL_OR, here, (hl_unary)(b, HL_ISNAN, x));
+  const hl_value found = here ? (hl_where)(b, here, at, (hl_const_i)(b, INT64_MAX)) : HL_POISON;
+  return found ? (hl_reduce)(b, HL_REDUCE_MIN, found, axes, n, keep) : HL_POISON;
 }
 
 hl_value(hl_argmax)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
-  return arg_extremum(b, HL_GT, v, axes, n, keep);
+  return arg_extremum(b, HL_REDUCE_MAX, v, axes, n, keep);
 }
 
 hl_value(hl_argmin)(hl_builder *b, hl_value v, const int32_t *axes, uint32_t n, bool keep) {
-  return arg_extremum(b, HL_LT, v, axes, n, keep);
+  return arg_extremum(b, HL_REDUCE_MIN, v, axes, n, keep);
 }

@@ -183,6 +183,70 @@ hl_value(hl_stack)(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis) 
   return index ? r : HL_POISON;
 }
 
+/* Value i of a concatenation: its length along the axis, checked against the first one's shape. */
+static int64_t cat_length(hl_builder *b, const hl_value *v, uint32_t i, uint32_t axis) {
+  char x[HLI_TYPE_WORDS], y[HLI_TYPE_WORDS];
+  const hli_type_data t = *hli_type_of(b->k, v[i]), first = *hli_type_of(b->k, v[0]);
+  bool fits = t.rank == first.rank && axis < t.rank;
+  for (uint32_t d = 0; d < t.rank && fits; d++)
+    fits = d == axis || t.dims[d] == first.dims[d];
+  const int64_t n = fits ? hli_axis_size(b->k, t.dims[axis]) : 0;
+  if (n > 0)
+    return n;
+  hli_type_words(b->k, b->k->values.data[v[i]].type, x);
+  hli_type_words(b->k, b->k->values.data[v[0]].type, y);
+  if (fits)
+    hli_builder_complain(b, "cat: axis %u of %s has no constant size; it takes those of slices, arange and dimensions of "
+                            "static size", axis, x);
+  else
+    hli_builder_complain(b, "cat: %s and %s: the shapes must be equal but for axis %u", y, x, axis);
+  return 0;
+}
+
+/* v's element at `position`, which has v's shape but for the axis; 0 where v has none. */
+static hl_value part_of(hl_builder *b, hl_value v, uint32_t axis, hl_value position, hl_dtype dtype) {
+  hli_type_data t = *hli_type_of(b->k, v);
+  t.dims[axis] = hli_type_of(b->k, position)->dims[0];
+  t.dtype = HL_I64;
+  for (uint32_t d = axis + 1; d < t.rank && position; d++)
+    position = (hl_unsqueeze)(b, position, hli_type_of(b->k, position)->rank);
+  const hl_value index = position ? hli_builder_fit(b, position, hli_type_intern(b->k, &t)) : HL_POISON;
+  return index ? hli_builder_cast(b, (hl_gather)(b, v, (int32_t)axis, index), dtype) : HL_POISON;
+}
+
+/* cat(a, c)[i] = i < length of a ? a[i] : c[i - length of a] */
+hl_value(hl_cat)(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis) {
+  int64_t begin[64], total = 0;
+  hl_value r = HL_POISON;
+  if (!b || b->diag.status != HL_OK)
+    return HL_POISON;
+  if (!v || n < 1 || n > HLI_COUNT(begin))
+    return hli_builder_complain(b, "cat: wants 1 to %zu values, not %u", HLI_COUNT(begin), n);
+  for (uint32_t i = 0; i < n; i++) {
+    if (!hli_builder_is_value(b, v[i], "cat"))
+      return HL_POISON;
+    const int64_t length = cat_length(b, v, i, axis);
+    if (!length)
+      return HL_POISON;
+    begin[i] = total;
+    total += length;
+  }
+  const hl_dtype dtype = hli_builder_promoted(b, v, n);
+  const hl_value at = dtype ? (hl_arange)(b, total) : HL_POISON;
+  if (!at)
+    return HL_POISON;
+  for (uint32_t i = n; i-- > 0;) {
+    const hl_value own = part_of(b, v[i], axis, (hl_binary)(b, HL_SUB, at, (hl_const_i)(b, begin[i])), dtype);
+    hl_value before = own && r ? (hl_binary)(b, HL_LT, at, (hl_const_i)(b, begin[i + 1])) : HL_POISON;
+    for (uint32_t d = axis + 1u; before && d < hli_type_of(b->k, own)->rank; d++)
+      before = (hl_unsqueeze)(b, before, hli_type_of(b->k, before)->rank);
+    r = before ? (hl_where)(b, before, own, r) : own;
+    if (!r)
+      return HL_POISON;
+  }
+  return r;
+}
+
 hl_value(hl_join)(hl_builder *b, hl_value first, hl_value second) {
   if (!b || !hli_builder_is_value(b, first, "join") || !hli_builder_is_value(b, second, "join"))
     return HL_POISON;

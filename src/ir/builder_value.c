@@ -128,6 +128,10 @@ static hl_dtype promote(hl_builder *b, const hl_value *v, uint32_t n) {
   return d;
 }
 
+hl_dtype hli_builder_promoted(hl_builder *b, const hl_value *v, uint32_t n) {
+  return promote(b, v, n);
+}
+
 /* ---- broadcasting ---- */
 
 static const char *type_words(hl_builder *b, hl_value v, char *buf) {

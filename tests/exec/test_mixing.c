@@ -220,7 +220,8 @@ static void reference_arg(const double *x, int64_t n, double *const *out) {
 
 static void test_arg(void **state) {
   (void)state;
-  const job j = {.name = "arg", .outs = 2, .result = {HL_I64, HL_I64}, .build = build_arg, .reference = reference_arg};
+  const job j = {.name = "arg", .outs = 2, .result = {HL_I64, HL_I64}, .build = build_arg, .reference = reference_arg,
+           .gpu = true};
   job special = j;
   special.special = true;
   check_each(j, numbers, COUNT(numbers));
