@@ -401,6 +401,7 @@ typedef struct hli_access {
 } hli_access;
 enum { HLI_ATTR_ATOMIC = 3, HLI_ATTR_ORDER = 4 }; /* of atomic, behind index, flags and check */
 enum { HLI_ATTR_INDEX = 0, HLI_ATTR_FLAGS = 1, HLI_ATTR_CHECK = 2, HLI_ATTR_CACHE = 3 }; /* of load and store */
+enum { HLI_CHECK_RUNS_ON = 3 }; /* of a dimension whose run goes on behind its end (ops.def) */
 void hli_access_get(const hl_kernel *k, hli_op op, hli_access *out);
 
 /* ---- inference and checks ------------------------------------------------------------------ */

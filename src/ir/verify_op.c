@@ -315,7 +315,8 @@ static void check_access(hli_verifier *v, hli_op op) {
   if (check >= 0 && hli_attr_len(k, op, (uint32_t)check) && hli_attr_len(k, op, (uint32_t)check) != rank)
     hli_complain(v, op, "check has %u entries for %u dimensions", hli_attr_len(k, op, (uint32_t)check), rank);
   for (uint32_t d = 0; check >= 0 && d < hli_attr_len(k, op, (uint32_t)check); d++)
-    if (hli_attr(k, op, (uint32_t)check, d) < 0 || hli_attr(k, op, (uint32_t)check, d) > 2)
+    if (hli_attr(k, op, (uint32_t)check, d) == HLI_CHECK_RUNS_ON ? k->stage != HLI_STAGE_LOOP || hli_attr(k, op, 0, d) != 'v'
+                                                                 : hli_attr(k, op, (uint32_t)check, d) < 0 || hli_attr(k, op, (uint32_t)check, d) > 2)
       hli_complain(v, op, "check[%u] is %lld: it is 0, 1 or 2", d, (long long)hli_attr(k, op, (uint32_t)check, d));
   if (c < 0 || c > 3)
     hli_complain(v, op, "cache is %lld: 0 none, 1 streaming, 2 read-only, 3 to be kept", (long long)c);

@@ -84,14 +84,30 @@ static bool index_of(const hli_machine *m, const hli_reach *t, uint32_t d, const
   }
 }
 
+/* A run that goes on behind the end of its dimension: where rows touch, that is in the next ones. */
+static void run_on(const hli_machine *m, hli_op op, const hli_reach *t, int64_t *index) {
+  if (!t->tensor || hli_attr_len(m->k, op, HLI_ATTR_CHECK) != t->rank)
+    return;
+  for (uint32_t d = t->rank; d-- > 1;) {
+    if (hli_attr(m->k, op, HLI_ATTR_CHECK, t->rank - 1) != HLI_CHECK_RUNS_ON || index[d] < t->size[d] || !t->size[d] ||
+        t->tensor->stride[d - 1] != t->tensor->stride[d] * t->size[d])
+      return;
+    index[d - 1] += index[d] / t->size[d];
+    index[d] %= t->size[d];
+  }
+}
+
 hl_status hli_reach_locate(hli_machine *m, hli_op op, const hli_reach *t, const int64_t *coord, int64_t *index,
                            bool *inside) {
   uint32_t bad = t->rank;
   *inside = true;
-  for (uint32_t d = 0; d < t->rank; d++) {
+  for (uint32_t d = 0; d < t->rank; d++)
     if (!index_of(m, t, d, coord, &index[d]))
       *inside = false;
-    else if (index[d] < 0 || index[d] >= t->size[d])
+  if (*inside && hli_op_get(m->k, op)->code != HLI_OP_ATOMIC)
+    run_on(m, op, t, index);
+  for (uint32_t d = 0; *inside && d < t->rank; d++) {
+    if (index[d] < 0 || index[d] >= t->size[d])
       bad = HLI_MIN(bad, d);
   }
   if (!*inside || bad == t->rank)

@@ -246,10 +246,24 @@ bool ln_same_dims(const ln_dim *a, const ln_dim *b, uint32_t n) {
   return true;
 }
 
-static int64_t param_stride(const ln *c, hli_value base, uint32_t d) {
+int64_t ln_param_stride(const ln *c, hli_value base, uint32_t d) {
   for (uint32_t p = 0; p < c->src->params.len; p++)
     if (c->src->params.data[p].value == base) return c->src->params.data[p].strides[d];
   return -1;
+}
+
+int64_t ln_param_size(const ln *c, hli_value base, uint32_t d) {
+  return c->src->dims.data[hli_type_of(c->src, base)->dims[d]].value;
+}
+
+bool ln_crosses_lines(const ln *c, hli_op op) {
+  hli_access a;
+  hli_access_get(c->src, op, &a);
+  for (uint32_t d = 0; d < a.rank; d++) {
+    const int64_t stride = ln_param_stride(c, a.base, d);
+    if (stride > 1 && stride * (int64_t)hl_dtype_size(hli_dtype_of(c->src, a.value)) % 64) return true;
+  }
+  return false;
 }
 
 double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis) {
@@ -262,5 +276,5 @@ double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, 
   }
   int64_t step = 1;
   if (a->kind[d] == 'g' && !hli_index_step(c->src, a->index[d], axis, &step)) return -elements;
-  return step == 0 ? 0 : step == 1 && param_stride(c, a->base, d) == 1 ? 2 * elements : -elements;
+  return step == 0 ? 0 : step == 1 && ln_param_stride(c, a->base, d) == 1 ? 2 * elements : -elements;
 }

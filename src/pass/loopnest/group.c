@@ -140,13 +140,19 @@ static void accumulate(ln *c, nest *t, const ln_root *r, uint32_t number, const 
   if (!*acc) ln_fail(c, HL_ERR_INTERNAL, "a reduction step could not be built");
 }
 
-/* What the first nest of the next row will wait for comes from memory while this one computes. */
+/* What a later step will wait for comes from memory while this one computes.  The last, partial vector of a longer row is not
+ * worth it. */
 static void fetch_ahead(ln *c, const nest *t) {
   uint8_t at[HL_MAX_RANK];
-  if (t->vector == t->rank || c->var[t->var[t->order[t->vector]]].mask.v) return;
+  if (!c->ahead_count) return;
+  const uint8_t var = t->rank ? t->vector < t->rank ? t->var[t->order[t->vector]] : 0 : c->shared[c->shared_count - 1];
+  if (!var) return;
+  const int64_t bound = ln_bound(c, c->var[var].dim);
+  if (c->var[var].mask.v && (bound < 0 || bound > c->var[var].lanes)) return;
   for (uint32_t i = 0; i < c->ahead_count && !ln_failed(c); i++) {
     vars_of(c, t, hli_result(c->src, c->ahead[i], 0), at);
-    ln_prefetch_next(c, c->ahead[i], at);
+    if (c->ahead_rows) ln_prefetch_rows(c, c->ahead[i], at, c->ahead_rows);
+    else ln_prefetch_along(c, c->ahead[i], at, var, c->ahead_bytes);
   }
 }
 

@@ -210,11 +210,10 @@ static void known_rest(ln *c, ln_var v, ln_val at, ln_val end, ln_carried main, 
   one_loop(c, v, at, end, v.lanes, main, e - b == v.lanes ? body : masked_body, e - b == v.lanes ? ctx : &p);
 }
 
-void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried rest, ln_body body, void *ctx) {
-  ln_bounds b = ln_range_bounds(c, d);
-  if (ln_failed(c)) return;
-  ln_var v = {.dim = d, .begin = or_nothing(c, b.begin), .lanes = lanes};
+static void vector_loops(ln *c, ln_var v, ln_bounds b, ln_carried main, ln_carried rest, ln_body body, void *ctx) {
+  const int64_t lanes = v.lanes;
   ln_val at = b.begin;
+  if (ln_failed(c)) return;
   if (lanes > c->width) {
     int64_t known;
     ln_val end = whole_end(c, at, b.end, lanes);
@@ -234,6 +233,19 @@ void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried
   if (at.v == b.end.v) return;
   partial p = {body, ctx, b.end};
   one_loop(c, v, at, b.end, c->width, rest, masked_body, &p);
+}
+
+void ln_vector_loops(ln *c, ln_dim d, int64_t lanes, ln_carried main, ln_carried rest, ln_body body, void *ctx) {
+  ln_bounds b = ln_range_bounds(c, d);
+  if (!ln_failed(c)) vector_loops(c, (ln_var){.dim = d, .begin = or_nothing(c, b.begin), .lanes = lanes}, b, main, rest, body, ctx);
+}
+
+void ln_flat_loops(ln *c, ln_dim rows, int64_t row, ln_dim d, int64_t lanes, ln_body body, void *ctx) {
+  const ln_carried none = {0};
+  ln_bounds b = ln_range_bounds(c, rows);
+  if (ln_failed(c)) return;
+  b = (ln_bounds){ln_bin(c, HLI_OP_MUL, b.begin, ln_i64(c, row)), ln_bin(c, HLI_OP_MUL, b.end, ln_i64(c, row))};
+  vector_loops(c, (ln_var){.dim = d, .begin = or_nothing(c, b.begin), .lanes = lanes, .runs_on = true}, b, none, none, body, ctx);
 }
 
 void ln_whole_vectors(ln *c, ln_dim d, int64_t lanes, ln_body body, void *ctx) {

@@ -9,6 +9,7 @@ typedef struct access {
   uint32_t rank, level;
   int64_t lanes;              /* 0: scalar */
   ln_val mask;                /* v = 0: none */
+  uint32_t runs_on;           /* bit per dimension whose run goes on in the rows behind */
   bool failed;
 } access;
 
@@ -90,6 +91,7 @@ static void tile_index(ln *c, access *x, uint32_t d, uint8_t at) {
   if (!at) x->index[d] = ln_eval(c, hli_operand(c->src, ln_def(c, x->a.index[d]), 0), NULL); /* the only lane */
   else x->index[d] = foreign ? foreign_index(c, x, &var, x->a.index[d]) : var.index;
   if (!var.lanes) return;
+  if (var.runs_on) x->runs_on |= 1u << d;
   if (x->lanes && !x->a.gathers) ln_fail(c, HL_ERR_INTERNAL, "a vector along two dimensions of one access");
   x->lanes = var.lanes;
   if (var.mask.v) and_mask(c, x, var.mask);
@@ -225,6 +227,13 @@ static void plain_indices(const access *x, hli_value *out) {
     out[d] = x->index[d].v;
 }
 
+static void set_runs_on(ln *c, hli_op op, const access *x) {
+  int64_t check[HL_MAX_RANK];
+  for (uint32_t d = 0; d < x->rank; d++)
+    check[d] = x->runs_on >> d & 1 ? HLI_CHECK_RUNS_ON : 0;
+  if (op && x->runs_on) hli_op_set_attr(c->dst, op, HLI_ATTR_CHECK, check, x->rank);
+}
+
 /* The element of a vector of one lane. */
 static ln_val only_lane(ln *c, ln_val x) {
   int64_t axis = 0;
@@ -249,6 +258,7 @@ ln_val ln_load(ln *c, hli_op op, const uint8_t *at) {
   out.level = x.level;
   out.v = hli_make_load(ln_at(c, x.level), c->state[x.a.base].memo.v, x.kind, index, x.mask.v, x.mask.v ? other.v : 0,
                         x.lanes ? hli_type_vector(c->dst, d, x.lanes) : hli_type_scalar(c->dst, d));
+  if (out.v) set_runs_on(c, c->dst->values.data[out.v].def, &x);
   return one && out.v ? only_lane(c, out) : out;
 }
 
@@ -279,6 +289,7 @@ void ln_store(ln *c, hli_op op, const uint8_t *at) {
   plain_indices(&x, index);
   hli_op s = hli_make_store(ln_at(c, c->top), c->state[x.a.base].memo.v, x.kind, index, v.v, x.mask.v);
   if (!s) ln_fail(c, HL_ERR_INTERNAL, "a store could not be built");
+  set_runs_on(c, s, &x);
   if (!s || !stream) return;
   int64_t one = 1;
   hli_op_set_attr(c->dst, s, 3, &one, 1);
@@ -322,17 +333,28 @@ void ln_prefetch(ln *c, hli_op op, const uint8_t *at) {
   }
 }
 
-/* Row i + 1, or the last one again.  The end is the tensor's, not the block's: the next program goes on there. */
-void ln_prefetch_next(ln *c, hli_op load, const uint8_t *at) {
+/* Row i + rows, or the last one again.  The end is the tensor's, not the block's: the next program goes on there. */
+void ln_prefetch_rows(ln *c, hli_op load, const uint8_t *at, int64_t rows) {
   ln_var *row = &c->var[c->shared[c->shared_count - 1]];
   const ln_var old = *row;
   ln_val end = ln_eval(c, hli_operand(c->src, ln_def(c, row->dim.range), 1), NULL);
   if (ln_failed(c)) return;
   ln_val last = ln_bin(c, HLI_OP_SUB, end, ln_i64(c, 1));
-  row->index = ln_bin(c, HLI_OP_MIN, ln_bin(c, HLI_OP_ADD, old.index, ln_i64(c, 1)), last);
+  row->index = ln_bin(c, HLI_OP_MIN, ln_bin(c, HLI_OP_ADD, old.index, ln_i64(c, rows)), last);
   row->serial = ++c->serials;
   ln_prefetch(c, load, at);
   *row = old;
+}
+
+/* Behind the end of a row lies the next one, as a rule; and what is asked for behind the last one is a hint like others. */
+void ln_prefetch_along(ln *c, hli_op load, const uint8_t *at, uint8_t var, int64_t bytes) {
+  ln_var *v = &c->var[var];
+  const ln_var old = *v;
+  v->index = ln_bin(c, HLI_OP_ADD, old.index, ln_i64(c, bytes / (int64_t)hl_dtype_size(hli_dtype_of(c->src, hli_result(c->src, load, 0)))));
+  v->mask = (ln_val){0, 0};
+  v->serial = ++c->serials;
+  ln_prefetch(c, load, at);
+  *v = old;
 }
 
 /* ---- buffers ----------------------------------------------------------------------------------- */

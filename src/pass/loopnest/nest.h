@@ -35,6 +35,7 @@ typedef struct ln_var {
   ln_val begin;   /* of the range: index - begin is the lane; v = 0: begins at 0 */
   ln_val mask;    /* bool vector: which lanes are valid; v = 0: all */
   int64_t lanes;  /* 0: scalar */
+  bool runs_on;   /* behind the end of the dimension, in the rows behind it (flat.c) */
   uint32_t serial; /* of what it stands for now; never used twice */
 } ln_var;
 
@@ -104,8 +105,10 @@ typedef struct ln {
   hli_op first_buffer;        /* buffers stand before this op of the body */
   int64_t scratch;            /* bytes */
   bool streams;               /* some store bypasses the cache */
-  hli_op ahead[LN_AHEAD];     /* loads whose next row the group being emitted fetches */
+  hli_op ahead[LN_AHEAD];     /* loads for which the group being emitted asks the memory ahead of time: */
   uint32_t ahead_count;
+  int64_t ahead_rows;         /* so many of the innermost shared rows, or */
+  int64_t ahead_bytes;        /* so many bytes along the vector */
   uint64_t stream_params;     /* bit per parameter whose stores should */
 } ln;
 
@@ -136,6 +139,9 @@ hli_value ln_part(const ln *c, const ln_root *r, uint32_t i);
 bool ln_is_lazy(const ln *c, hli_value v);                     /* evaluated where it is wanted */
 uint8_t ln_shared_var(const ln *c, hli_axis axis);             /* 0: none */
 /* What walking dimension d of a tensor by vectors saves (stride 1) or costs (gathers), by elements moved. */
+int64_t ln_param_stride(const ln *c, hli_value base, uint32_t d); /* -1: not known, or no parameter's */
+int64_t ln_param_size(const ln *c, hli_value base, uint32_t d);
+bool ln_crosses_lines(const ln *c, hli_op access); /* are its rows known to begin in the middle of cache lines? */
 double ln_access_score(const ln *c, hli_op op, const hli_access *a, uint32_t d, hli_axis axis);
 bool ln_gathers_along(const ln *c, const hli_access *a, uint32_t d, hli_axis axis); /* is index d an integer tile along the axis? */
 
@@ -176,6 +182,13 @@ typedef struct ln_bounds { ln_val begin, end; } ln_bounds;
 ln_bounds ln_range_bounds(ln *c, ln_dim d);                    /* end is clamped to the block */
 hli_value ln_lane_mask(ln *c, ln_val n, int64_t lanes, uint32_t *level);
 
+/* Vectors over the elements of all rows of `rows`, of so many elements each, laid end to end; `d` is what they run along. */
+void ln_flat_loops(ln *c, ln_dim rows, int64_t row, ln_dim d, int64_t lanes, ln_body body, void *ctx);
+
+/* ---- flat.c */
+/* How many elements a row of the dimensions behind `from` has, if the block's rows can be walked as one; 0: they cannot. */
+int64_t ln_flat_row(const ln *c, hli_block block, const ln_dim *dims, uint32_t n, uint32_t *from);
+
 /* ---- eval.c */
 ln_val ln_eval(ln *c, hli_value v, const uint8_t *at);
 ln_val ln_splat(ln *c, ln_val x, int64_t lanes);               /* lanes 0: unchanged */
@@ -188,7 +201,8 @@ ln_val ln_atomic(ln *c, hli_op op, const uint8_t *at);          /* scalars only;
 bool ln_writes_memory(const ln *c, hli_op op);                  /* store or atomic */
 bool ln_is_used(const ln *c, hli_value v);
 void ln_prefetch(ln *c, hli_op access, const uint8_t *at);      /* every cache line that it will touch */
-void ln_prefetch_next(ln *c, hli_op load, const uint8_t *at);   /* the same with the innermost shared row plus one */
+void ln_prefetch_rows(ln *c, hli_op load, const uint8_t *at, int64_t rows); /* the same, so many of the innermost shared rows later */
+void ln_prefetch_along(ln *c, hli_op load, const uint8_t *at, uint8_t var, int64_t bytes); /* the same, so far along the variable */
 hli_value ln_new_buffer(ln *c, hl_dtype dtype, const int64_t *sizes, uint32_t rank, const char *name);
 bool ln_make_buffer(ln *c, hli_value v, hli_block where);      /* for a value's dimensions that are not shared */
 ln_val ln_buffer_load(ln *c, hli_value v, const uint8_t *at);
@@ -204,7 +218,7 @@ bool ln_may_share(ln *c);                                      /* no load or sto
 bool ln_may_share_row(ln *c, hli_value range);                 /* the same for the rows of one axis */
 bool ln_reads_result(ln *c, const ln_root *r, hli_value v);    /* is v among what the root evaluates? */
 /* Loads of whole rows of large tensors that the group makes: they come from memory. */
-void ln_loads_from_memory(ln *c, const ln_roots *group);
+void ln_loads_from_memory(ln *c, const ln_roots *group, bool walked_again);
 bool ln_reads_store(ln *c, const ln_root *r, hli_op store);
 /* Values that are to be kept and that the root wants but are not there yet. */
 void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out);

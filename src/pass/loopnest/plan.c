@@ -447,31 +447,72 @@ static bool is_large(const ln *c, hli_value tensor) {
   return false;
 }
 
-/* Walks along a row: one index is the shared row, another a dimension of the nest with stride 1. */
+/* How far ahead of a walk its memory is asked for, for all of its loads together and for each: far enough to hide the
+ * memory's latency where vectors cross cache lines and the hardware's own prefetching falls behind; near enough to be
+ * still in the L1 cache when its turn comes. */
+enum { AHEAD_TOGETHER = 16384, AHEAD_LEAST = 2048, AHEAD_MOST = 8192 };
+
+typedef struct walked { const ln_roots *group; hli_value row; const ln_var *vector; } walked;
+
+/* Walks along a row: an index is a dimension of the nest, or the shared vector, with stride 1; and another one the shared row,
+ * where there is one. */
 static void note_load(ln *c, void *ctx, hli_value v) {
-  const ln_roots *group = ctx;
-  const ln_var *row = &c->var[c->shared[c->shared_count - 1]];
+  const walked *w = ctx;
+  const ln_root *r = &w->group->data[0];
   hli_op op = ln_def(c, v);
   if (!op || c->src->ops.data[op].code != HLI_OP_LOAD || c->ahead_count == LN_AHEAD) return;
   hli_access a;
   hli_access_get(c->src, op, &a);
-  bool by_row = false, along = false;
+  bool by_row = !w->row, along = false;
   if (a.gathers) return;
   for (uint32_t d = 0; d < a.rank; d++) {
     if (a.kind[d] != 't') continue;
-    by_row |= a.index[d] == row->dim.range;
-    for (uint32_t i = 0; i < group->data[0].rank; i++)
-      along |= a.index[d] == group->data[0].dims[i].range && ln_access_score(c, op, &a, d, group->data[0].dims[i].axis) > 0;
+    by_row |= a.index[d] == w->row;
+    along |= w->vector && a.index[d] == w->vector->dim.range && ln_access_score(c, op, &a, d, w->vector->dim.axis) > 0;
+    for (uint32_t i = 0; i < r->rank; i++)
+      along |= a.index[d] == r->dims[i].range && ln_access_score(c, op, &a, d, r->dims[i].axis) > 0;
   }
+  if (hli_type_of(c->src, v)->rank < hli_type_of(c->src, r->value)->rank) return; /* used again and again */
   if (by_row && along && !a.mask && is_large(c, a.base)) c->ahead[c->ahead_count++] = op;
 }
 
-void ln_loads_from_memory(ln *c, const ln_roots *group) {
+/* Bytes of the longest row among the loads; 0: not known. */
+static int64_t row_bytes(ln *c, const ln_roots *group) {
+  int64_t most = 0, lanes = 1;
+  for (uint32_t i = 0; i < group->data[0].rank; i++)
+    lanes = lanes < 0 ? -1 : HLI_MAX(ln_bound(c, group->data[0].dims[i]), -1) * lanes;
+  for (uint32_t i = 0; i < c->ahead_count; i++)
+    most = HLI_MAX(most, lanes * (int64_t)hl_dtype_size(hli_dtype_of(c->src, hli_result(c->src, c->ahead[i], 0))));
+  return HLI_MAX(most, 0);
+}
+
+/* A walk that stores what it loads and hardly computes is as fast as the memory already, unless its vectors cross lines. */
+static bool gains(const ln *c, const ln_roots *group) {
+  for (uint32_t i = 0; i < group->len; i++)
+    if (cost_of(c, group->data[i].value, 24) >= KEEP_COST) return true;
+  for (uint32_t i = 0; i < c->ahead_count; i++)
+    if (ln_crosses_lines(c, c->ahead[i])) return true;
+  return false;
+}
+
+void ln_loads_from_memory(ln *c, const ln_roots *group, bool walked_again) {
+  walked w = {group, 0, NULL};
+  const ln_var *inner = c->shared_count ? &c->var[c->shared[c->shared_count - 1]] : NULL;
   c->ahead_count = 0;
-  if (!c->shared_count || c->var[c->shared[c->shared_count - 1]].lanes || !c->var[c->shared[c->shared_count - 1]].dim.range) return;
+  if (inner && inner->lanes) w.vector = inner;
+  else if (inner) w.row = inner->dim.range;
+  if ((inner && !inner->dim.range) || (walked_again && !w.row) || (w.vector && group->data[0].rank)) return;
   c->stamp++;
   for (uint32_t i = 0; i < group->len; i++)
-    walk_root(c, &group->data[i], note_load, (void *)group);
+    walk_root(c, &group->data[i], note_load, &w);
+  if (w.vector && !gains(c, group)) c->ahead_count = 0;
+  if (!c->ahead_count) return;
+  const int64_t row = row_bytes(c, group);
+  int64_t bytes = AHEAD_TOGETHER / c->ahead_count;
+  bytes = HLI_MAX(AHEAD_LEAST, HLI_MIN(bytes, AHEAD_MOST));
+  c->ahead_rows = w.row && row > 0 ? (bytes + row - 1) / row : walked_again;
+  c->ahead_bytes = 0;
+  if (!walked_again && (!w.row || row == 0 || row >= bytes)) c->ahead_rows = 0, c->ahead_bytes = bytes;
 }
 
 /* ---- the plan ------------------------------------------------------------------------------------------ */

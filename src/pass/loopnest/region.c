@@ -437,6 +437,16 @@ static bool walks_again(const ln_roots *first, const ln_roots *group) {
          ln_same_dims(first->data[0].dims, group->data[0].dims, group->data[0].rank);
 }
 
+/* Does a later nest walk over the elements of this one, the first? */
+static bool is_walked_later(const ln_roots *roots, uint32_t next, const ln_roots *first) {
+  for (uint32_t i = next; i < roots->len; i++) {
+    const ln_root *r = &roots->data[i];
+    if (r->kind == LN_FOR || r->kind == LN_DOT || r->kind == LN_SCAN) return true; /* it may */
+    if (!r->done && r->rank == first->data[0].rank && ln_same_dims(r->dims, first->data[0].dims, r->rank)) return true;
+  }
+  return false;
+}
+
 static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n) {
   ln_roots roots = {0}, group = {0}, first_group = {0};
   bool again = false;
@@ -459,7 +469,8 @@ static void emit_roots(ln *c, hli_block block, const hli_value *yields, const hl
     if (!group.len) continue;
     const bool second = !again && walks_again(&first_group, &group);
     again |= second;
-    if (second) ln_loads_from_memory(c, &first_group);
+    if (second) ln_loads_from_memory(c, &first_group, true);
+    else if (!first_group.len && !is_walked_later(&roots, i, &group)) ln_loads_from_memory(c, &group, false);
     emit_group(c, block, &group);
     c->ahead_count = 0;
     if (first_group.len || !group.data[0].rank) continue;
@@ -478,6 +489,8 @@ typedef struct region {
   ln_dim dims[HL_MAX_RANK]; /* shared, outermost first, the vector one innermost */
   uint32_t n, at;
   bool vector;
+  uint32_t flat_from;       /* the dimension whose rows are walked as one, if flat_row says how long they are */
+  int64_t flat_row;
 } region;
 
 static void open_shared(ln *c, region *r);
@@ -490,10 +503,28 @@ static void shared_body(ln *c, void *ctx, uint8_t var) {
   c->shared_count--;
 }
 
+/* All rows of a dense block as one: the dimensions in front of the vector stand at 0. */
+static void open_flat(ln *c, region *r) {
+  const uint32_t fixed = r->n - 1 - r->flat_from;
+  for (uint32_t i = 0; i < fixed; i++) {
+    const uint8_t var = ln_push_var(c, (ln_var){.dim = r->dims[r->flat_from + i], .index = ln_i64(c, 0)});
+    c->shared[c->shared_count++] = var;
+  }
+  r->at = r->n - 1;
+  c->shared_lanes = c->width * c->unroll;
+  ln_flat_loops(c, r->dims[r->flat_from], r->flat_row, r->dims[r->n - 1], c->shared_lanes, shared_body, r);
+  for (uint32_t i = 0; i < fixed; i++) {
+    ln_pop_var(c);
+    c->shared_count--;
+  }
+  r->at = r->flat_from;
+}
+
 static void open_shared(ln *c, region *r) {
   const ln_carried none = {0};
   if (ln_failed(c)) return;
   if (r->at == r->n) emit_roots(c, r->block, NULL, NULL, 0);
+  else if (r->flat_row && r->at == r->flat_from) open_flat(c, r);
   else if (r->vector && r->at + 1 == r->n) {
     c->shared_lanes = ln_main_lanes(c, r->dims[r->at], shared_registers(c, r->block), HL_F32);
     ln_vector_loops(c, r->dims[r->at], c->shared_lanes, none, none, shared_body, r);
@@ -519,6 +550,7 @@ void ln_block(ln *c, hli_block block, const hli_value *yields, const hli_value *
     for (uint32_t i = v; i + 1 < r.n; i++)
       r.dims[i] = r.dims[i + 1];
     r.dims[r.n - 1] = d;
+    r.flat_row = ln_flat_row(c, block, r.dims, r.n, &r.flat_from);
   }
   open_shared(c, &r);
 }
