@@ -1,5 +1,5 @@
 /* column_sum.c: the sum of every column; what weight gradients by blocks of rows end with. */
-#include "examples/example.h"
+#include "examples/plain.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -27,15 +27,18 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   }
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const float *x = args[0];
-  float *y = args[1];
-  for (int64_t j = 0; j < size[1]; j++)
-    y[j] = 0;
-  for (int64_t i = 0; i < size[0]; i++)
-    for (int64_t j = 0; j < size[1]; j++)
-      y[j] += x[i * size[1] + j];
-}
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const T *x = args[0];                                                                                              \
+    W *y = args[1];                                                                                                    \
+    for (int64_t j = 0; j < size[1]; j++)                                                                              \
+      y[j] = 0;                                                                                                        \
+    for (int64_t i = 0; i < size[0]; i++)                                                                              \
+      for (int64_t j = 0; j < size[1]; j++)                                                                            \
+        y[j] += FROM(x[i * size[1] + j]);                                                                              \
+  }
+HL_PLAIN_FLOATS(LOOP, plain)
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return (double)size[0] * (double)size[1] * element + 4.0 * (double)size[1];
@@ -61,4 +64,4 @@ const hl_example hl_example_column_sum = {.number = 19,
                                           .bytes = bytes,
                                           .flops = flops,
                                           .reduction = reduction,
-                                          .plain = plain};
+                                          .plains = plains};

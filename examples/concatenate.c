@@ -1,5 +1,5 @@
 /* concatenate.c: two matrices side by side. */
-#include "examples/example.h"
+#include "examples/plain.h"
 #include <string.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -29,13 +29,16 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
       a[2].data[i * (n + p) + j] = j < n ? a[0].data[i * n + j] : a[1].data[i * p + j - n];
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const size_t n = (size_t)size[1], p = (size_t)size[2];
-  for (size_t i = 0; i < (size_t)size[0]; i++) {
-    memcpy((float *)args[2] + i * (n + p), (const float *)args[0] + i * n, n * sizeof(float));
-    memcpy((float *)args[2] + i * (n + p) + n, (const float *)args[1] + i * p, p * sizeof(float));
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const size_t n = (size_t)size[1], p = (size_t)size[2];                                                             \
+    for (size_t i = 0; i < (size_t)size[0]; i++) {                                                                     \
+      memcpy((T *)args[2] + i * (n + p), (const T *)args[0] + i * n, n * sizeof(T));                                   \
+      memcpy((T *)args[2] + i * (n + p) + n, (const T *)args[1] + i * p, p * sizeof(T));                               \
+    }                                                                                                                  \
   }
-}
+HL_PLAIN_FLOATS(LOOP, plain)
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return 2.0 * (double)size[0] * (double)size[3] * element;
@@ -58,4 +61,4 @@ const hl_example hl_example_concatenate = {.number = 7,
                                            .bytes = bytes,
                                            .flops = flops,
                                            .reduction = example_single,
-                                           .plain = plain};
+                                           .plains = plains};

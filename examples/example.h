@@ -33,6 +33,12 @@ typedef struct hl_example_gemm {
   bool bare;                       /* the example does nothing else */
 } hl_example_gemm;
 
+/* The loop on one dtype of the inputs. */
+typedef struct hl_example_plain {
+  hl_dtype dtype;
+  void (*run)(void *const *args, const int64_t *size);
+} hl_example_plain;
+
 typedef struct hl_example {
   int number; /* rung of the ladder */
   const char *name;
@@ -53,8 +59,9 @@ typedef struct hl_example {
   int64_t (*reduction)(const int64_t *size);
   /* The obvious C loop on f32 (timed by hl-bench as a reference), in the kernel's parameter order. */
   void (*plain)(void *const *args, const int64_t *size);
-  const hl_example_gemm *gemm; /* NULL: no matrix product */
-  bool whole_rows;             /* a program holds whole rows of a product: a GPU takes them up to some length */
+  const hl_example_plain *plains; /* or on f32 and other dtypes, ends with HL_DTYPE_NONE */
+  const hl_example_gemm *gemm;    /* NULL: no matrix product */
+  bool whole_rows;                /* a program holds whole rows of a product: a GPU takes them up to some length */
 } hl_example;
 
 /* How many blocks of `block` elements cover a size: what an output of one element per block has. */
@@ -70,6 +77,8 @@ int64_t example_row(const int64_t *size);    /* the N elements of a row of [M, N
 
 extern const hl_example *const hl_examples[];
 extern const uint32_t hl_example_count;
+/* The C loop for a dtype of the inputs; NULL: there is none. */
+void (*hl_example_plain_of(const hl_example *e, hl_dtype dtype))(void *const *args, const int64_t *size);
 const hl_example *hl_example_find(const char *name); /* NULL if unknown */
 
 #endif

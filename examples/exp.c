@@ -1,5 +1,5 @@
 /* exp.c: out = exp(x) over one axis. */
-#include "examples/example.h"
+#include "examples/plain.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -23,12 +23,15 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
     a[1].data[i] = exp(a[0].data[i]);
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const float *x = args[0];
-  float *y = args[1];
-  for (int64_t i = 0; i < size[0]; i++)
-    y[i] = expf(x[i]);
-}
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const T *x = args[0];                                                                                              \
+    T *y = args[1];                                                                                                    \
+    for (int64_t i = 0; i < size[0]; i++)                                                                              \
+      y[i] = TO(HL_PLAIN_EXP(FROM(x[i])));                                                                             \
+  }
+HL_PLAIN_FLOATS(LOOP, plain)
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return 2.0 * (double)size[0] * element;
@@ -49,4 +52,4 @@ const hl_example hl_example_exp = {.number = 2,
                                    .bytes = bytes,
                                    .flops = flops,
                                    .reduction = example_single,
-                                   .plain = plain};
+                                   .plains = plains};

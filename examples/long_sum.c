@@ -38,4 +38,4 @@ const hl_example hl_example_long_sum = {.number = 6,
                                         .bytes = rows_sum_bytes,
                                         .flops = rows_sum_flops,
                                         .reduction = example_row,
-                                        .plain = rows_sum_loop};
+                                        .plains = rows_sum_loops};

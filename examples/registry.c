@@ -63,3 +63,10 @@ const hl_example *hl_example_find(const char *name) {
       return hl_examples[i];
   return NULL;
 }
+
+void (*hl_example_plain_of(const hl_example *e, hl_dtype dtype))(void *const *args, const int64_t *size) {
+  for (const hl_example_plain *p = e->plains; p && p->dtype != HL_DTYPE_NONE; p++)
+    if (p->dtype == dtype)
+      return p->run;
+  return dtype == HL_F32 ? e->plain : NULL;
+}

@@ -1,6 +1,6 @@
 /* rms_norm.c: every row divided by the root of the mean of its squares, times a weight; the inverse root is written
  * too, as the backward pass wants it. */
-#include "examples/example.h"
+#include "examples/plain.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -41,20 +41,24 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
   }
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const int64_t n = size[1];
-  const float *weight = args[1];
-  for (int64_t i = 0; i < size[0]; i++) {
-    const float *x = (const float *)args[0] + i * n;
-    float *out = (float *)args[2] + i * n, square = 0;
-    for (int64_t j = 0; j < n; j++)
-      square += x[j] * x[j];
-    const float r = 1 / sqrtf(square / (float)n + 1e-5f);
-    for (int64_t j = 0; j < n; j++)
-      out[j] = x[j] * r * weight[j];
-    ((float *)args[3])[i] = r;
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const int64_t n = size[1];                                                                                         \
+    const T *weight = args[1];                                                                                         \
+    for (int64_t i = 0; i < size[0]; i++) {                                                                            \
+      const T *x = (const T *)args[0] + i * n;                                                                         \
+      T *out = (T *)args[2] + i * n;                                                                                   \
+      W square = 0;                                                                                                    \
+      for (int64_t j = 0; j < n; j++)                                                                                  \
+        square += FROM(x[j]) * FROM(x[j]);                                                                             \
+      const W r = 1 / HL_PLAIN_SQRT(square / (W)n + (W)1e-5);                                                          \
+      for (int64_t j = 0; j < n; j++)                                                                                  \
+        out[j] = TO(FROM(x[j]) * r * FROM(weight[j]));                                                                 \
+      ((W *)args[3])[i] = r;                                                                                           \
+    }                                                                                                                  \
   }
-}
+HL_PLAIN_FLOATS(LOOP, plain)
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return (2.0 * (double)size[0] * (double)size[1] + (double)size[1]) * element +
@@ -76,4 +80,4 @@ const hl_example hl_example_rms_norm = {.number = 13,
                                         .bytes = bytes,
                                         .flops = flops,
                                         .reduction = example_row,
-                                        .plain = plain};
+                                        .plains = plains};

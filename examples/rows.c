@@ -1,5 +1,7 @@
 /* rows.c: see rows.h. */
 #include "examples/rows.h"
+
+#include "examples/plain.h"
 #include <math.h>
 
 /* ---- sums ---- */
@@ -14,16 +16,21 @@ void rows_sum_reference(const hl_example_tensor *a, uint32_t count) {
   }
 }
 
-void rows_sum_loop(void *const *args, const int64_t *size) {
-  const float *x = args[0];
-  float *y = args[1];
-  for (int64_t i = 0; i < size[0]; i++) {
-    float sum = 0;
-    for (int64_t j = 0; j < size[1]; j++)
-      sum += x[i * size[1] + j];
-    y[i] = sum;
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const T *x = args[0];                                                                                              \
+    T *y = args[1];                                                                                                    \
+    for (int64_t i = 0; i < size[0]; i++) {                                                                            \
+      W sum = 0;                                                                                                       \
+      for (int64_t j = 0; j < size[1]; j++)                                                                            \
+        sum += FROM(x[i * size[1] + j]);                                                                               \
+      y[i] = TO(sum);                                                                                                  \
+    }                                                                                                                  \
   }
-}
+HL_PLAIN_FLOATS(LOOP, sum_loop)
+#undef LOOP
+
+const hl_example_plain rows_sum_loops[] = {HL_PLAIN_ROWS(sum_loop), {HL_DTYPE_NONE, NULL}};
 
 double rows_sum_bytes(const int64_t *size, uint32_t element) {
   return ((double)size[0] * (double)size[1] + (double)size[0]) * element;
@@ -56,19 +63,28 @@ void rows_softmax_reference(const hl_example_tensor *a, uint32_t count) {
   }
 }
 
-void rows_softmax_loop(void *const *args, const int64_t *size) {
-  const int64_t n = size[1];
-  for (int64_t i = 0; i < size[0]; i++) {
-    const float *x = (const float *)args[0] + i * n;
-    float *y = (float *)args[1] + i * n, top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < n; j++)
-      top = x[j] > top ? x[j] : top;
-    for (int64_t j = 0; j < n; j++)
-      sum += y[j] = expf(x[j] - top);
-    for (int64_t j = 0; j < n; j++)
-      y[j] /= sum;
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const int64_t n = size[1];                                                                                         \
+    for (int64_t i = 0; i < size[0]; i++) {                                                                            \
+      const T *x = (const T *)args[0] + i * n;                                                                         \
+      T *y = (T *)args[1] + i * n;                                                                                     \
+      W top = -(W)INFINITY, sum = 0;                                                                                   \
+      for (int64_t j = 0; j < n; j++)                                                                                  \
+        top = FROM(x[j]) > top ? FROM(x[j]) : top;                                                                     \
+      for (int64_t j = 0; j < n; j++) {                                                                                \
+        const W e = HL_PLAIN_EXP(FROM(x[j]) - top);                                                                    \
+        y[j] = TO(e);                                                                                                  \
+        sum += e;                                                                                                      \
+      }                                                                                                                \
+      for (int64_t j = 0; j < n; j++)                                                                                  \
+        y[j] = TO(FROM(y[j]) / sum);                                                                                   \
+    }                                                                                                                  \
   }
-}
+HL_PLAIN_FLOATS(LOOP, softmax_loop)
+#undef LOOP
+
+const hl_example_plain rows_softmax_loops[] = {HL_PLAIN_ROWS(softmax_loop), {HL_DTYPE_NONE, NULL}};
 
 double rows_softmax_bytes(const int64_t *size, uint32_t element) {
   return 2.0 * (double)size[0] * (double)size[1] * element;

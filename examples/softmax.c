@@ -36,4 +36,4 @@ const hl_example hl_example_softmax = {.number = 10,
                                        .bytes = rows_softmax_bytes,
                                        .flops = flops,
                                        .reduction = example_row,
-                                       .plain = rows_softmax_loop};
+                                       .plains = rows_softmax_loops};

@@ -49,4 +49,4 @@ const hl_example hl_example_softmax_online = {.number = 11,
                                               .bytes = rows_softmax_bytes,
                                               .flops = flops,
                                               .reduction = example_row,
-                                              .plain = rows_softmax_loop};
+                                              .plains = rows_softmax_loops};

@@ -30,4 +30,4 @@ const hl_example hl_example_sum = {.number = 5,
                                    .bytes = rows_sum_bytes,
                                    .flops = rows_sum_flops,
                                    .reduction = example_row,
-                                   .plain = rows_sum_loop};
+                                   .plains = rows_sum_loops};

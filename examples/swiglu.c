@@ -1,5 +1,5 @@
 /* swiglu.c: the gate of many language models, out = silu(x) * y. */
-#include "examples/example.h"
+#include "examples/plain.h"
 #include <math.h>
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
@@ -26,12 +26,15 @@ static void reference(const hl_example_tensor *t, uint32_t count) {
     t[2].data[i] = t[0].data[i] / (1 + exp(-t[0].data[i])) * t[1].data[i];
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const float *x = args[0], *y = args[1];
-  float *z = args[2];
-  for (int64_t i = 0; i < size[0] * size[1]; i++)
-    z[i] = x[i] / (1 + expf(-x[i])) * y[i];
-}
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const T *x = args[0], *y = args[1];                                                                                \
+    T *z = args[2];                                                                                                    \
+    for (int64_t i = 0; i < size[0] * size[1]; i++)                                                                    \
+      z[i] = TO(FROM(x[i]) / (1 + HL_PLAIN_EXP(-FROM(x[i]))) * FROM(y[i]));                                            \
+  }
+HL_PLAIN_FLOATS(LOOP, plain)
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return 3.0 * (double)size[0] * (double)size[1] * element;
@@ -52,4 +55,4 @@ const hl_example hl_example_swiglu = {.number = 3,
                                       .bytes = bytes,
                                       .flops = flops,
                                       .reduction = example_single,
-                                      .plain = plain};
+                                      .plains = plains};

@@ -1,5 +1,5 @@
 /* vector_add.c: out = x + y over one axis: the smallest kernel, bound by memory. */
-#include "examples/example.h"
+#include "examples/plain.h"
 
 static hl_status build(hl_context *ctx, hl_dtype dtype, hl_diag *diag, hl_kernel **out) {
   hl_builder *b;
@@ -23,12 +23,16 @@ static void reference(const hl_example_tensor *a, uint32_t count) {
     a[2].data[i] = a[0].data[i] + a[1].data[i];
 }
 
-static void plain(void *const *args, const int64_t *size) {
-  const float *x = args[0], *y = args[1];
-  float *z = args[2];
-  for (int64_t i = 0; i < size[0]; i++)
-    z[i] = x[i] + y[i];
-}
+#define LOOP(NAME, T, W, FROM, TO)                                                                                     \
+  static void NAME(void *const *args, const int64_t *size) {                                                           \
+    const T *x = args[0], *y = args[1];                                                                                \
+    T *z = args[2];                                                                                                    \
+    for (int64_t i = 0; i < size[0]; i++)                                                                              \
+      z[i] = TO(FROM(x[i]) + FROM(y[i]));                                                                              \
+  }
+HL_PLAIN_FLOATS(LOOP, plain)
+LOOP(plain_i32, int32_t, uint32_t, (uint32_t), (int32_t))
+static const hl_example_plain plains[] = {HL_PLAIN_ROWS(plain), {HL_I32, plain_i32}, {HL_DTYPE_NONE, NULL}};
 
 static double bytes(const int64_t *size, uint32_t element) {
   return 3.0 * (double)size[0] * element;
@@ -51,4 +55,4 @@ const hl_example hl_example_vector_add = {.number = 1,
                                           .bytes = bytes,
                                           .flops = flops,
                                           .reduction = example_single,
-                                          .plain = plain};
+                                          .plains = plains};

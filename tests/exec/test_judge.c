@@ -178,19 +178,19 @@ static void planted(void **state) {
   hl_context_destroy(ctx);
 }
 
-static void run_plain(hl_context *ctx, const hl_example *e, const int64_t *size, cli_verdict *v) {
+static void run_plain(hl_context *ctx, const hl_example *e, hl_dtype dtype, const int64_t *size, cli_verdict *v) {
   hl_diag diag = {0};
   hl_kernel *k = NULL;
   cli_args args;
   cli_shape shape;
   void *data[HL_EXAMPLE_ARGS];
   cli_shape_of_example(e, size, &shape);
-  assert_int_equal(e->build(ctx, HL_F32, &diag, &k), HL_OK);
+  assert_int_equal(e->build(ctx, dtype, &diag, &k), HL_OK);
   assert_int_equal(cli_args_create(k, &shape, &diag, &args), HL_OK);
   cli_args_fill(&args, 5);
   for (uint32_t a = 0; a < args.count; a++)
     data[a] = args.arg[a].data;
-  e->plain(data, size);
+  hl_example_plain_of(e, dtype)(data, size);
   cli_args_reference(&args, e, 0);
   cli_args_judge(&args, e->reduction(size), v);
   cli_args_free(&args);
@@ -203,15 +203,15 @@ static void plain_loops(void **state) {
   hl_context *ctx = exec_context();
   for (uint32_t i = 0; i < hl_example_count; i++) {
     const hl_example *e = hl_examples[i];
-    const hl_dtype *d = e->dtypes;
-    while (*d != HL_F32 && *d != HL_DTYPE_NONE)
-      d++;
-    for (const hl_example_shape *s = e->odd; *d == HL_F32 && s->size[0]; s++) {
-      cli_verdict v;
-      run_plain(ctx, e, s->size, &v);
-      if (!(v.frobenius < 1e-3)) /* they add up naively, and a quantum is large */
-        fail_msg("%s, shape %d: the error is %g of the norm: %s", e->name, (int)(s - e->odd), v.frobenius, v.words);
-    }
+    for (const hl_dtype *d = e->dtypes; *d != HL_DTYPE_NONE; d++)
+      for (const hl_example_shape *s = e->odd; hl_example_plain_of(e, *d) && s->size[0]; s++) {
+        cli_verdict v;
+        run_plain(ctx, e, *d, s->size, &v);
+        const double most = hl_dtype_size(*d) == 2 ? 1e-2 : 1e-3; /* they add up naively, and a quantum is large */
+        if (!(v.frobenius < most))
+          fail_msg("%s %s, shape %d: the error is %g of the norm: %s", e->name, hl_dtype_text(*d), (int)(s - e->odd),
+                   v.frobenius, v.words);
+      }
   }
   hl_context_destroy(ctx);
 }

@@ -34,7 +34,7 @@ struct bare {
 /* What the CPU does at the least: the obvious loop, called through a pointer. */
 static hl_status call_function(bare *b) {
   const int64_t size[HL_EXAMPLE_DIMS] = {ELEMENTS};
-  void (*volatile plain)(void *const *, const int64_t *) = hl_example_find("vector_add")->plain;
+  void (*volatile plain)(void *const *, const int64_t *) = hl_example_plain_of(hl_example_find("vector_add"), HL_F32);
   plain(b->pointer, size);
   return HL_OK;
 }

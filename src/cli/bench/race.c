@@ -24,7 +24,7 @@ static hl_status run_plain(void *self, size_t i, hl_diag *diag) {
   (void)diag;
   for (uint32_t a = 0; a < r->args.count; a++)
     data[a] = r->args.arg[a].info.is_tensor ? r->sets[i % r->set_count].tensor[a].data : r->args.arg[a].data;
-  r->e->plain(data, r->size);
+  hl_example_plain_of(r->e, r->dtype)(data, r->size);
   return HL_OK;
 }
 
@@ -142,7 +142,7 @@ static roof_kind mix_of(const race *r) {
 static hl_status enter_cpu(race *r, const bench_result *out, hl_diag *diag) {
   const int threads = r->s->threads;
   const bool computes = bench_computes(out), products = r->e->gemm != NULL;
-  if (r->dtype == HL_F32)
+  if (hl_example_plain_of(r->e, r->dtype))
     enter(r, "plain C", run_plain);
   if (products && r->s->blas && (r->dtype == HL_F32 || r->dtype == HL_F64)) {
     blas_threads(r->s->blas, threads);
