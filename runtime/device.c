@@ -177,13 +177,7 @@ void hl_device_close(hl_device *dev) {
 /* ---- questions ------------------------------------------------------------------------ */
 
 hl_status hl_device_get_info(hl_device *dev, hl_device_info *info) {
-  if (!dev || !info || info->size < sizeof info->size)
-    return HL_ERR_ARG;
-  const hl_device_info full = dev->info;
-  size_t size = info->size; /* of the caller's version of the struct */
-  memcpy(info, &full, HLI_MIN(size, sizeof full));
-  info->size = size;
-  return HL_OK;
+  return dev && info && hli_struct_give(info, &dev->info, sizeof dev->info) ? HL_OK : HL_ERR_ARG;
 }
 
 hl_status hl_device_count(hl_context *ctx, const char *kind, hl_diag *diag, int32_t *out) {

@@ -582,9 +582,7 @@ hl_status hlr_bind(const hl_plan *plan, const hl_arg *args, size_t arg_count, co
                    hl_diag *diag, hlr_bound *out) {
   const hlr_program *prog = &plan->program;
   hl_launch_options o = HL_LAUNCH_OPTIONS_INIT;
-  if (options)
-    memcpy(&o, options, HLI_MIN(options->size, sizeof o));
-  if ((options && options->size < sizeof o.size) || (unsigned)o.check > HL_CHECK_NONE)
+  if ((options && !hli_struct_take(&o, sizeof o, options)) || (unsigned)o.check > HL_CHECK_NONE)
     return hli_fail(diag, HL_ERR_ARG, "the launch options are not set up: start from HL_LAUNCH_OPTIONS_INIT");
   if (arg_count != prog->param_count)
     return wrong_count(plan, arg_count, diag);

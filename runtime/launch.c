@@ -85,11 +85,8 @@ hl_driver_launch hlr_step_launch(const hl_plan *plan, uint32_t s, uint64_t progr
 static hl_status give_workspace(const hl_plan *plan, hl_stream *stream, const hl_launch_options **options,
                                 hl_launch_options *with, hl_diag *diag) {
   *with = (hl_launch_options)HL_LAUNCH_OPTIONS_INIT;
-  if (*options && (*options)->size >= sizeof with->size)
-    memcpy(with, *options, HLI_MIN((*options)->size, sizeof *with));
-  if (with->workspace || (*options && (*options)->size < sizeof with->size))
+  if ((*options && !hli_struct_take(with, sizeof *with, *options)) || with->workspace)
     return HL_OK; /* what is wrong with the options is said where they are read */
-  with->size = sizeof *with;
   *options = with;
   return hlr_workspace_get(stream ? &stream->workspace : &plan->dev->workspace, plan->dev,
                            plan->program.workspace_bytes, plan->program.name, diag, &with->workspace);

@@ -211,4 +211,11 @@ hli_size_state hli_sizes_follow(const hli_size_rule *rules, uint32_t count, cons
 typedef void (*hli_size_put)(void *ctx, const hli_size_term *leaf, const char *text);
 void hli_size_write(const hli_size_term *t, uint32_t n, hli_size_put put, void *ctx);
 
+/* ---- structs that know their size ---------------------------------------------------------------
+ * Public options and infos begin with their size, so that a program and a library of different ages understand
+ * each other (struct.c).  Taking: `to` holds its INIT values and keeps those of members that the caller's version does
+ * not have.  Giving: the caller's version is filled, its size stays.  False: the caller did not set the size. */
+bool hli_struct_take(void *to, size_t size, const void *given);
+bool hli_struct_give(void *to, const void *full, size_t size);
+
 #endif

@@ -37,12 +37,9 @@ hl_status hl_context_create(const hl_context_options *options, hl_diag *diag, hl
     return hli_fail(diag, HL_ERR_ARG, "hl_context_create: out is NULL");
   *out = NULL;
   hl_context_options o = HL_CONTEXT_OPTIONS_INIT;
-  if (options) {
-    if (options->size < sizeof options->size)
-      return hli_fail(diag, HL_ERR_ARG, "hl_context_options.size is %zu: start from HL_CONTEXT_OPTIONS_INIT",
-                      options->size);
-    memcpy(&o, options, HLI_MIN(options->size, sizeof o)); /* an older or newer caller */
-  }
+  if (options && !hli_struct_take(&o, sizeof o, options))
+    return hli_fail(diag, HL_ERR_ARG, "hl_context_options.size is %zu: start from HL_CONTEXT_OPTIONS_INIT",
+                    options->size);
   hl_status status = check_options(&o, diag);
   if (status)
     return status;

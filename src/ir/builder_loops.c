@@ -22,8 +22,10 @@ static bool tunable_block(hl_builder *b, const hl_tile_options *o, uint32_t d, u
     return false;
   const hli_op def = b->k->values.data[v].def;
   if (!def || b->k->ops.data[def].code != HLI_OP_TUNABLE || hli_dtype_of(b->k, v) == HL_BOOL) {
-    hli_builder_complain(b, "tile %u: a block is fixed by block_min and block_max, or is what hl_tunable_power, "
-                            "hl_tunable_integer or hl_tunable_enum gave", d);
+    hli_builder_complain(b,
+                         "tile %u: a block is fixed by block_min and block_max, or is what hl_tunable_power, "
+                         "hl_tunable_integer or hl_tunable_enum gave",
+                         d);
     return false;
   }
   *out = 1 + (uint32_t)hli_attr(b->k, def, 0, 0);
@@ -32,8 +34,10 @@ static bool tunable_block(hl_builder *b, const hl_tile_options *o, uint32_t d, u
   const uint32_t n = hli_tunable_values(t, values);
   if (!o->block_min[d] && !o->block_max[d] && values[0] >= 1 && values[n - 1] <= 1 << 20)
     return true;
-  hli_builder_complain(b, "tile %u: the block %s goes from %lld to %lld; it must lie within 1 and 2^20, and block_min and "
-                          "block_max be 0", d, t->name, (long long)values[0], (long long)values[n - 1]);
+  hli_builder_complain(b,
+                       "tile %u: the block %s goes from %lld to %lld; it must lie within 1 and 2^20, and block_min and "
+                       "block_max be 0",
+                       d, t->name, (long long)values[0], (long long)values[n - 1]);
   return false;
 }
 
@@ -119,8 +123,10 @@ static bool room_for_region(hl_builder *b) {
   return false;
 }
 
-void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *o,
+void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, const hl_tile_options *options,
                        hl_value *tiles) {
+  hl_tile_options own = HL_TILE_OPTIONS_INIT;
+  const hl_tile_options *o = options ? &own : NULL;
   hli_value operands[HLI_MAX_OPERANDS] = {0};
   hli_type types[HLI_MAX_OPERANDS];
   int64_t axes[HL_MAX_RANK];
@@ -128,8 +134,8 @@ void(hl_tile_begin_ex)(hl_builder *b, const hl_value *extents, uint32_t rank, co
     return;
   for (uint32_t d = 0; tiles && d < rank && d < HL_MAX_RANK; d++)
     tiles[d] = HL_POISON;
-  if (o && o->size < sizeof *o) {
-    hli_builder_complain(b, "hl_tile_options.size is %zu: start from HL_TILE_OPTIONS_INIT", o->size);
+  if (options && !hli_struct_take(&own, sizeof own, options)) {
+    hli_builder_complain(b, "hl_tile_options.size is %zu: start from HL_TILE_OPTIONS_INIT", options->size);
     return;
   }
   if (!extents || !tiles) {
@@ -224,8 +230,7 @@ static const hli_loop *innermost(hl_builder *b, hli_opcode code, const char *who
   const hli_loop *loop = b->loops.len ? &b->loops.data[b->loops.len - 1] : NULL;
   const hli_opcode open = loop ? (hli_opcode)b->k->ops.data[loop->op].code : HLI_OP_NONE;
   if (!loop)
-    hli_builder_complain(b, "%s without an open %s", who,
-                         code == HLI_OP_TILE ? "loop" : hli_op_facts(code)->text);
+    hli_builder_complain(b, "%s without an open %s", who, code == HLI_OP_TILE ? "loop" : hli_op_facts(code)->text);
   else if (open != code)
     hli_builder_complain(b, "%s stands where %s of line %u is open: close that first with %s", who, opener(open),
                          b->k->ops.data[loop->op].line, hli_builder_closer(open));

@@ -263,7 +263,8 @@ static hl_value weak_result(hl_builder *b, hli_opcode code, hl_value a, hl_value
   return remember_literal(b, l);
 }
 
-/* Truth values have no arithmetic of their own: what PyTorch computes of them is a logical operation.  NONE: refused. */
+/* Truth values have no arithmetic of their own: what PyTorch computes of them is a logical operation.  NONE: refused.
+ */
 static hli_opcode of_bools(hli_opcode code) {
   switch (code) {
   case HLI_OP_ADD:
@@ -388,16 +389,16 @@ static hl_value in_batch(hl_builder *b, hl_value v, hli_axis batch) {
   return hli_builder_fit(b, v, hli_type_value(b->k, (hl_dtype)t.dtype, axes, 3));
 }
 
-hl_value(hl_dot_with)(hl_builder *b, hl_value a, hl_value c, hl_value acc, const hl_dot_options *o) {
+hl_value(hl_dot_with)(hl_builder *b, hl_value a, hl_value c, hl_value acc, const hl_dot_options *options) {
+  hl_dot_options o = HL_DOT_OPTIONS_INIT;
   hl_value v[3] = {a, c, acc};
   if (!b || !hli_builder_is_value(b, a, "dot") || !hli_builder_is_value(b, c, "dot") ||
       (acc != HL_POISON && !hli_builder_is_value(b, acc, "dot")))
     return HL_POISON;
-  if (!o || o->size != sizeof *o)
-    return hli_builder_complain(b, "dot: hl_dot_options has size %zu, this library knows %zu; use HL_DOT_OPTIONS_INIT",
-                                o ? o->size : 0, sizeof *o);
-  if ((unsigned)o->precision >= HL_PRECISION_COUNT)
-    return hli_builder_complain(b, "dot: unknown precision %d", (int)o->precision);
+  if (options && !hli_struct_take(&o, sizeof o, options))
+    return hli_builder_complain(b, "dot: hl_dot_options.size is %zu: start from HL_DOT_OPTIONS_INIT", options->size);
+  if ((unsigned)o.precision >= HL_PRECISION_COUNT)
+    return hli_builder_complain(b, "dot: unknown precision %d", (int)o.precision);
   const uint32_t rank = HLI_MAX(hli_type_of(b->k, a)->rank, hli_type_of(b->k, c)->rank);
   char s[HLI_TYPE_WORDS], t[HLI_TYPE_WORDS];
   if (rank > 3 || hli_type_of(b->k, a)->rank < 2 || hli_type_of(b->k, c)->rank < 2)
@@ -417,8 +418,8 @@ hl_value(hl_dot_with)(hl_builder *b, hl_value a, hl_value c, hl_value acc, const
                           : hli_builder_cast(b, acc, d);
   if (!v[2])
     return HL_POISON;
-  const hl_dtype out = o->out_dtype != HL_DTYPE_NONE ? o->out_dtype : acc != HL_POISON ? hli_dtype_of(b->k, acc) : d;
-  const int64_t precision = o->precision;
+  const hl_dtype out = o.out_dtype != HL_DTYPE_NONE ? o.out_dtype : acc != HL_POISON ? hli_dtype_of(b->k, acc) : d;
+  const int64_t precision = o.precision;
   const hl_value r = hli_builder_op(b,
                                     &(hli_op_desc){.code = HLI_OP_DOT,
                                                    .operands = v,

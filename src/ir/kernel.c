@@ -37,22 +37,21 @@ uint32_t hl_kernel_param_count(const hl_kernel *k) {
 }
 
 hl_status hl_kernel_param(const hl_kernel *k, uint32_t index, hl_param_info *out) {
-  if (!k || !out || out->size < sizeof *out || index >= k->params.len)
+  if (!k || !out || index >= k->params.len)
     return HL_ERR_ARG;
   const hli_param *p = &k->params.data[index];
   const hli_type_data *t = hli_type_of(k, p->value);
-  *out = (hl_param_info){.size = out->size,
-                         .name = hli_str(k->values.data[p->value].name),
-                         .dtype = (hl_dtype)t->dtype,
-                         .is_tensor = t->kind == HLI_TYPE_TENSOR,
-                         .spec = p->spec};
-  out->access = (hl_access)((p->is_input ? HL_IN : 0) | (p->is_output ? HL_OUT : 0));
-  out->rank = out->is_tensor ? t->rank : 0;
-  for (uint32_t d = 0; d < out->rank; d++) {
+  hl_param_info full = {.name = hli_str(k->values.data[p->value].name),
+                        .dtype = (hl_dtype)t->dtype,
+                        .is_tensor = t->kind == HLI_TYPE_TENSOR,
+                        .spec = p->spec};
+  full.access = (hl_access)((p->is_input ? HL_IN : 0) | (p->is_output ? HL_OUT : 0));
+  full.rank = full.is_tensor ? t->rank : 0;
+  for (uint32_t d = 0; d < full.rank; d++) {
     const hli_dim_data *dim = &k->dims.data[t->dims[d]];
-    out->dim_name[d] = hli_str(dim->name);
-    out->dim_value[d] = dim->value;
-    out->dim_example[d] = dim->example;
+    full.dim_name[d] = hli_str(dim->name);
+    full.dim_value[d] = dim->value;
+    full.dim_example[d] = dim->example;
   }
-  return HL_OK;
+  return hli_struct_give(out, &full, sizeof full) ? HL_OK : HL_ERR_ARG;
 }

@@ -209,7 +209,7 @@ static hl_status fill_output(const hl_kernel *k, uint32_t index, const int64_t *
   const hli_type_data *t = hli_type_of(k, k->params.data[index].value);
   const char *name = k->values.data[k->params.data[index].value].name;
   int64_t bytes = hl_dtype_size((hl_dtype)t->dtype);
-  hl_output_info info = {.size = out->size, .dtype = (hl_dtype)t->dtype, .rank = t->rank};
+  hl_output_info info = {.dtype = (hl_dtype)t->dtype, .rank = t->rank};
   int64_t stride = 1;
   for (uint32_t d = t->rank; d-- > 0;) {
     const int64_t size = sizes[t->dims[d]], multiple = k->dims.data[t->dims[d]].multiple;
@@ -224,7 +224,7 @@ static hl_status fill_output(const hl_kernel *k, uint32_t index, const int64_t *
       return hli_fail(diag, HL_ERR_GUARD, "kernel %s: the sizes of %s multiply beyond 64 bits", k->name, name);
   }
   info.bytes = (size_t)bytes;
-  *out = info;
+  (void)hli_struct_give(out, &info, sizeof info);
   return HL_OK;
 }
 
@@ -246,7 +246,7 @@ hl_status hl_kernel_output(const hl_kernel *k, uint32_t index, const hl_arg *arg
                            hl_output_info *out) {
   if (!k || !out || (arg_count && !args))
     return hli_fail(diag, HL_ERR_ARG, "hl_kernel_output: %s is NULL", !k ? "the kernel" : !out ? "out" : "args");
-  if (out->size < sizeof *out)
+  if (out->size < sizeof out->size)
     return hli_fail(diag, HL_ERR_ARG, "hl_output_info.size is %zu: start from HL_OUTPUT_INFO_INIT", out->size);
   if (arg_count != k->params.len)
     return hli_fail(diag, HL_ERR_ARG, "kernel %s has %u parameters, %zu arguments were given", k->name, k->params.len,

@@ -114,12 +114,8 @@ uint32_t hl_cache_list_count(const hl_cache_list *list) {
 }
 
 hl_status hl_cache_list_entry(const hl_cache_list *list, uint32_t index, hl_cache_entry *out) {
-  if (!list || !out || out->size < sizeof out->size || index >= list->entries.len)
-    return HL_ERR_ARG;
-  const size_t size = out->size;
-  memcpy(out, &list->entries.data[index], HLI_MIN(size, sizeof *out));
-  out->size = size;
-  return HL_OK;
+  const bool there = list && out && index < list->entries.len;
+  return there && hli_struct_give(out, &list->entries.data[index], sizeof *out) ? HL_OK : HL_ERR_ARG;
 }
 
 void hl_cache_list_destroy(hl_cache_list *list) {
@@ -153,9 +149,7 @@ hl_status hl_cache_get_info(hl_context *ctx, hl_diag *diag, hl_cache_info *info)
     full.bytes += e->bytes;
   }
   hl_cache_list_destroy(l);
-  const size_t size = info->size;
-  memcpy(info, &full, HLI_MIN(size, sizeof full));
-  info->size = size;
+  (void)hli_struct_give(info, &full, sizeof full);
   return HL_OK;
 }
 

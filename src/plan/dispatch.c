@@ -306,20 +306,20 @@ static hl_status check(hl_device *dev, const hl_kernel *k, const hl_dispatch_opt
                     !dev ? "the device"
                     : !k ? "the kernel"
                          : "out");
-  if (o->size < sizeof *o)
-    return hli_fail(diag, HL_ERR_ARG, "hl_dispatch_options.size is %zu: start from HL_DISPATCH_OPTIONS_INIT", o->size);
   if (o->capacity > MAX_CAPACITY)
     return hli_fail(diag, HL_ERR_ARG, "hl_dispatch_options.capacity is %u: at most %u", o->capacity, MAX_CAPACITY);
   return HL_OK;
 }
 
-hl_status hl_dispatch_create(hl_device *dev, const hl_kernel *k, const hl_dispatch_options *o, hl_diag *diag,
+hl_status hl_dispatch_create(hl_device *dev, const hl_kernel *k, const hl_dispatch_options *options, hl_diag *diag,
                              hl_dispatch **out) {
-  static const hl_dispatch_options defaults = HL_DISPATCH_OPTIONS_INIT;
+  hl_dispatch_options taken = HL_DISPATCH_OPTIONS_INIT;
+  const hl_dispatch_options *const o = &taken;
   if (out)
     *out = NULL;
-  if (!o)
-    o = &defaults;
+  if (options && !hli_struct_take(&taken, sizeof taken, options))
+    return hli_fail(diag, HL_ERR_ARG, "hl_dispatch_options.size is %zu: start from HL_DISPATCH_OPTIONS_INIT",
+                    options->size);
   hl_status s = check(dev, k, o, out, diag);
   if (s != HL_OK)
     return s;

@@ -11,9 +11,8 @@ static hl_status read_options(const hl_interp_options *given, hl_diag *diag, hl_
   *out = (hl_interp_options)HL_INTERP_OPTIONS_INIT;
   if (!given)
     return HL_OK;
-  if (given->size < sizeof given->size)
+  if (!hli_struct_take(out, sizeof *out, given))
     return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.size is %zu: start from HL_INTERP_OPTIONS_INIT", given->size);
-  memcpy(out, given, HLI_MIN(given->size, sizeof *out));
   if (out->mode != HL_INTERP_TYPED && out->mode != HL_INTERP_EXACT)
     return hli_fail(diag, HL_ERR_ARG, "hl_interp_options.mode is %d: give HL_INTERP_TYPED or HL_INTERP_EXACT",
                     (int)out->mode);

@@ -89,8 +89,6 @@ static hl_status check_options(const hl_context *ctx, const hl_kernel *k, const 
                     : !k      ? "the kernel"
                     : !target ? "the target"
                               : "out");
-  if (o->size < sizeof *o)
-    return hli_fail(diag, HL_ERR_ARG, "hl_compile_options.size is %zu: start from HL_COMPILE_OPTIONS_INIT", o->size);
   if ((unsigned)o->emit > HL_EMIT_OBJ)
     return hli_fail(diag, HL_ERR_ARG,
                     "hl_compile_options.emit is %d: give one of hl_emit, %d (HL_EMIT_TILE) to %d (HL_EMIT_OBJ)",
@@ -112,15 +110,17 @@ static hl_status check_policy(const hl_context *ctx, const hl_kernel *k, hl_diag
   return HL_OK;
 }
 
-hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *target, const hl_compile_options *o,
+hl_status hl_compile(hl_context *ctx, const hl_kernel *k, const hl_target *target, const hl_compile_options *options,
                      hl_diag *diag, hl_blob **out) {
-  static const hl_compile_options defaults = HL_COMPILE_OPTIONS_INIT;
+  hl_compile_options taken = HL_COMPILE_OPTIONS_INIT;
+  const hl_compile_options *const o = &taken;
   hl_kernel *lowered;
   hlc_result result;
   if (out)
     *out = NULL;
-  if (!o)
-    o = &defaults;
+  if (options && !hli_struct_take(&taken, sizeof taken, options))
+    return hli_fail(diag, HL_ERR_ARG, "hl_compile_options.size is %zu: start from HL_COMPILE_OPTIONS_INIT",
+                    options->size);
   hl_status s = check_options(ctx, k, target, o, out, diag);
   if (s != HL_OK)
     return s;

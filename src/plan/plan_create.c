@@ -210,8 +210,6 @@ static hl_status check_options(const char *what, hl_device *dev, const hl_kernel
                                const void *out, hl_diag *diag) {
   if (!dev || !k || !out)
     return hli_fail(diag, HL_ERR_ARG, "%s: %s is NULL", what, !dev ? "the device" : !k ? "the kernel" : "out");
-  if (o->size < sizeof *o)
-    return hli_fail(diag, HL_ERR_ARG, "hl_plan_options.size is %zu: start from HL_PLAN_OPTIONS_INIT", o->size);
   if (o->shape_count && !o->shape)
     return hli_fail(diag, HL_ERR_ARG, "hl_plan_options: shape_count is %u and shape is NULL", o->shape_count);
   if (o->arg_count && !o->args)
@@ -237,12 +235,13 @@ static hl_status bind_shape(hl_kernel *copy, const hl_plan_options *o, hl_diag *
   return HL_OK;
 }
 
-hl_status hli_order_open(const char *what, hl_device *dev, const hl_kernel *k, const hl_plan_options *o,
+hl_status hli_order_open(const char *what, hl_device *dev, const hl_kernel *k, const hl_plan_options *options,
                          const void *out, hl_diag *diag, hli_order *order) {
-  static const hl_plan_options defaults = HL_PLAN_OPTIONS_INIT;
+  hl_plan_options taken = HL_PLAN_OPTIONS_INIT;
+  const hl_plan_options *const o = &taken;
   *order = (hli_order){.dev = dev};
-  if (!o)
-    o = &defaults;
+  if (options && !hli_struct_take(&taken, sizeof taken, options))
+    return hli_fail(diag, HL_ERR_ARG, "hl_plan_options.size is %zu: start from HL_PLAN_OPTIONS_INIT", options->size);
   hl_status s = check_options(what, dev, k, o, out, diag);
   if (s != HL_OK)
     return s;

@@ -336,11 +336,43 @@ static void test_diag_text(void **state) {
   assert_int_equal(hl_diag_text(NULL, text, sizeof text), 0);
 }
 
+/* A program of yesterday knows fewer members than the library, one of tomorrow more. */
+static void test_struct(void **state) {
+  (void)state;
+  typedef struct now {
+    size_t size;
+    int a, b;
+  } now;
+  typedef struct later {
+    now first;
+    int c;
+  } later;
+  struct {
+    size_t size;
+    int a, guard;
+  } before = {offsetof(now, b), 5, 77};
+  now own = {sizeof own, 1, 2};
+  later new = {{sizeof new, 8, 9}, 10};
+  assert_true(hli_struct_take(&own, sizeof own, &before));
+  assert_true(own.size == sizeof own && own.a == 5 && own.b == 2);
+  assert_true(hli_struct_take(&own, sizeof own, &new));
+  assert_true(own.size == sizeof own && own.a == 8 && own.b == 9);
+  own.a = 4;
+  assert_true(hli_struct_give(&before, &own, sizeof own));
+  assert_true(before.size == offsetof(now, b) && before.a == 4 && before.guard == 77);
+  assert_true(hli_struct_give(&new, &own, sizeof own));
+  assert_true(new.first.size == sizeof new && new.first.a == 4 && new.c == 10);
+  before.size = 0;
+  assert_false(hli_struct_take(&own, sizeof own, &before));
+  assert_false(hli_struct_give(&before, &own, sizeof own));
+  assert_true(own.a == 4 && before.a == 4);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_alloc),  cmocka_unit_test(test_vec),      cmocka_unit_test(test_arena),
       cmocka_unit_test(test_strbuf), cmocka_unit_test(test_diag),     cmocka_unit_test(test_dtype),
-      cmocka_unit_test(test_digest), cmocka_unit_test(test_digest_everywhere), cmocka_unit_test(test_integers), cmocka_unit_test(test_context),  cmocka_unit_test(test_diag_text),
+      cmocka_unit_test(test_digest), cmocka_unit_test(test_digest_everywhere), cmocka_unit_test(test_integers), cmocka_unit_test(test_context),  cmocka_unit_test(test_diag_text), cmocka_unit_test(test_struct),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
