@@ -282,7 +282,7 @@ HL_API hl_value hl_stack(hl_builder *b, const hl_value *v, uint32_t n, uint32_t 
 HL_API hl_value hl_join(hl_builder *b, hl_value first, hl_value second); /* a new last axis of 2 */
 HL_API void hl_split(hl_builder *b, hl_value v, hl_value out[2]);        /* the two halves of a last axis of 2 */
 /* n values end to end along an axis of known sizes: all shapes are equal but for it, dtypes are promoted.  The axis of the
- * result is that of hl_arange of all their elements.  CPU only, like hl_gather, of which it is made. */
+ * result is that of hl_arange of all their elements.  On GPUs for short axes, like hl_gather, of which it is made. */
 HL_API hl_value hl_cat(hl_builder *b, const hl_value *v, uint32_t n, uint32_t axis);
 /* Element `index` (negative: from the end) along an axis of known size; the axis disappears. */
 HL_API hl_value hl_select(hl_builder *b, hl_value v, uint32_t axis, int64_t index);
@@ -299,7 +299,8 @@ HL_API hl_value hl_transpose(hl_builder *b, hl_value v, const uint32_t *perm);
 /* v[:, None, :]: HL_ALL keeps an axis, HL_NEW adds one of size 1. */
 HL_API hl_value hl_subscript(hl_builder *b, hl_value v, const hl_value *index, uint32_t n);
 /* Element c of the result is v's at c with c[axis] replaced by index[c]; 0 where v has no such lane, negative ones among
- * them.  The index has v's shape but for that axis.  CPU only: the GPU pipeline gives HL_ERR_UNSUPPORTED. */
+ * them.  The index has v's shape but for that axis.  On GPUs of axes that are whole, of known size, and no more than 4096
+ * elements times indices long: others are HL_ERR_UNSUPPORTED. */
 HL_API hl_value hl_gather(hl_builder *b, hl_value v, int32_t axis, hl_value index);
 
 /* ---- random numbers ------------------------------------------------------------------------

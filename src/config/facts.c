@@ -160,6 +160,19 @@ static bool reread(const hl_kernel *k, hli_op op, hli_axis axis) {
   return false;
 }
 
+/* Has a value of the op the axis twice?  A chunk of it would be a block of the diagonal. */
+static bool is_square(const hl_kernel *k, hli_op op, hli_axis axis) {
+  for (uint32_t r = 0; r < k->ops.data[op].result_count; r++) {
+    const hli_type_data *t = hli_type_of(k, hli_result(k, op, r));
+    uint32_t n = 0;
+    for (uint32_t d = 0; t->kind == HLI_TYPE_VALUE && d < t->rank; d++)
+      n += t->dims[d] == axis;
+    if (n > 1)
+      return true;
+  }
+  return false;
+}
+
 hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
   hli_block block = 0;
   for (hli_op op = 1; op < k->ops.len; op++) {
@@ -173,6 +186,10 @@ hli_block hli_chunk_block(const hl_kernel *k, hli_axis axis, const char **why) {
     block = o->block;
     if (!can_chunk(k, op, axis)) {
       *why = hli_op_facts((hli_opcode)o->code)->text;
+      return 0;
+    }
+    if (is_square(k, op, axis)) {
+      *why = "a value has it twice";
       return 0;
     }
     if (reread(k, op, axis)) {

@@ -339,8 +339,8 @@ hl_status hli_layout_plan_make(hli_layout_plan *p, hli_arena *arena) {
   for (hli_op op = 1; op < k->ops.len; op++)
     if (!k->ops.data[op].dead && k->ops.data[op].code == HLI_OP_GATHER)
       return hli_fail_at(p->diag, HL_ERR_UNSUPPORTED, k->ops.data[op].file, k->ops.data[op].line, 0,
-                         "kernel %s: gather along an axis of a value is not supported on %s; load with the index instead "
-                         "(hl_load of a tensor takes integer tiles), or run it on a CPU",
+                         "kernel %s: gather along an axis of a value is not supported on %s but for whole short axes of known "
+                         "size; load with the index instead (hl_load of a tensor takes integer tiles), or run it on a CPU",
                          k->name, p->target->name);
   each_op(p, k->body, join_op);
   hl_status s = live_shapes(p, k->body);

@@ -303,6 +303,8 @@ hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **pk) {
   k = *pk;
   broadcast_all_units(k);
   settle_precisions(env, k);
+  if (env->target->family != HLI_FAMILY_CPU)
+    hli_select_gathers(k);
   if ((s = hli_check_bounds(env, k)) != HL_OK)
     return s;
   return k->failed ? hli_fail_memory(env->diag, "specialising a kernel") : HL_OK;

@@ -56,6 +56,35 @@ static void test_square(void **state) {
   everywhere(build_square, t, 3, 0);
 }
 
+/* y[i, :] = x[i, :] + the column sums of a square s, whose two dimensions have one name */
+static hl_kernel *build_columns(hl_context *ctx) {
+  hl_builder *b = begin(ctx, "columns");
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, I(m, n), 2, HL_IN);
+  const hl_value s = hl_param_tensor(b, "s", HL_F32, I(n, n), 2, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", HL_F32, I(m, n), 2, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, I(hl_size(b, x, 0)), 1, &i);
+  const hl_value sum = hl_reduce_sum(b, hl_load(b, s, I(HL_ALL, HL_ALL), 2), 0, false);
+  hl_store(b, y, I(i, HL_ALL), 2, hl_add(b, hl_load(b, x, I(i, HL_ALL), 2), sum));
+  hl_tile_end(b, NULL, NULL);
+  return every_finish(b);
+}
+
+static void test_columns(void **state) {
+  (void)state;
+  static double x[M * N], s[N * N], y[M * N];
+  numbers(x, M * N), numbers(s, N * N);
+  for (int i = 0; i < M * N; i++) {
+    y[i] = x[i];
+    for (int k = 0; k < N; k++)
+      y[i] += s[k * N + i % N];
+  }
+  const every_tensor t[] = {
+      {HL_F32, 2, {M, N}, x, NULL, 0}, {HL_F32, 2, {N, N}, s, NULL, 0}, {HL_F32, 2, {M, N}, NULL, y, 1e-5}};
+  everywhere(build_columns, t, 3, 0);
+}
+
 /* Plans of tensors that are too narrow for the tile are refused: both dimensions are named. */
 static void refused(hl_kernel *k, int64_t m, int64_t n, const char *const *words) {
   hl_shape_binding shape[2] = {{"M", m}, {"N", n}};
@@ -235,8 +264,9 @@ static void test_unknown_length(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_square),        cmocka_unit_test(test_too_narrow),
-                                     cmocka_unit_test(test_dynamic_batch), cmocka_unit_test(test_huge_rows),
-                                     cmocka_unit_test(test_dynamic_dots),  cmocka_unit_test(test_unknown_length)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_square),        cmocka_unit_test(test_columns),
+                                     cmocka_unit_test(test_too_narrow),    cmocka_unit_test(test_dynamic_batch),
+                                     cmocka_unit_test(test_huge_rows),     cmocka_unit_test(test_dynamic_dots),
+                                     cmocka_unit_test(test_unknown_length)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -422,7 +422,31 @@ static void test_value_gather(void **state) {
                             {HL_I32, 2, {M, V}, idx, NULL, 0},
                             {HL_F32, 2, {M, V}, NULL, y, 1e-5},
                             {HL_F32, 2, {M, N}, NULL, z, 0}};
-  everywhere(build_value_gather, t, 4, EVERY_NO_GPU);
+  everywhere(build_value_gather, t, 4, 0);
+}
+
+/* y[i, :] = x[i, reversed], rows of W: more than a GPU compares with one another */
+enum { W = 80 };
+static hl_kernel *build_long_gather(hl_context *ctx) {
+  hl_builder *b = begin(ctx, "long_gather");
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N");
+  const hl_value x = hl_param_tensor(b, "x", HL_BF16, (hl_dim[]){m, n}, 2, HL_IN);
+  const hl_value y = hl_param_tensor(b, "y", HL_BF16, (hl_dim[]){m, n}, 2, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, I(hl_size(b, x, 0)), 1, &i);
+  const hl_value v = hl_load(b, x, I(i, HL_ALL), 2), last = hl_sub(b, hl_size(b, x, 1), hl_const_i(b, 1));
+  hl_store(b, y, I(i, HL_ALL), 2, hl_gather(b, v, 1, hl_sub(b, last, hl_positions(b, v, 1))));
+  hl_tile_end(b, NULL, NULL);
+  return every_finish(b);
+}
+
+static void test_long_gather(void **state) {
+  (void)state;
+  static double x[M * W], y[M * W];
+  for (int i = 0; i < M * W; i++)
+    x[i] = i % 251, y[i] = (i / W * W + W - 1 - i % W) % 251;
+  const every_tensor t[] = {{HL_BF16, 2, {M, W}, x, NULL, 0}, {HL_BF16, 2, {M, W}, NULL, y, 0}};
+  everywhere(build_long_gather, t, 2, EVERY_NO_GPU);
 }
 
 /* ---- mistakes ---- */
@@ -554,7 +578,7 @@ int main(void) {
       cmocka_unit_test(test_moved),       cmocka_unit_test(test_moved_store),  cmocka_unit_test(test_rows),
       cmocka_unit_test(test_pairs),       cmocka_unit_test(test_scatter),      cmocka_unit_test(test_halves),
       cmocka_unit_test(test_interleaved), cmocka_unit_test(test_axes),         cmocka_unit_test(test_masked_gather),
-      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_value_gather), cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_value_gather), cmocka_unit_test(test_long_gather), cmocka_unit_test(test_mistakes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

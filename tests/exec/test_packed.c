@@ -141,7 +141,7 @@ static void test_cat(void **state) {
                             {HL_I32, 2, {M, 11}, w, NULL, 0},
                             {HL_F32, 2, {M, 20}, NULL, y, 0},
                             {HL_F32, 2, {20, M}, NULL, z, 0}};
-  everywhere(build_cat, t, 4, EVERY_NO_GPU);
+  everywhere(build_cat, t, 4, 0);
 }
 
 /* ---- mistakes ---- */
