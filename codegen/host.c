@@ -3,8 +3,11 @@
  *     void NAME(const void *block, int64_t begin, int64_t end, void *scratch)
  *
  * reads the parameter block once and runs programs [begin, end): each is a call of an internal
- * function NAME.program whose tensors are `noalias` arguments.  When some stores are to bypass the cache but
- * their tensor's alignment is known only at run time, there are two versions of that function. */
+ * function NAME.program whose tensors are `noalias` arguments.
+ *
+ * When some stores are to bypass the cache but their tensor's alignment is known only at run time, there are two
+ * versions of that function; or, when it is a large one, which would take long to compile twice, both ways to store
+ * are in it (host_memory.c). */
 #include <stdio.h>
 #include "codegen/host.h"
 
@@ -138,10 +141,37 @@ static void name_argument(hlc_emit *e, LLVMValueRef arg, const hlc_field *f) {
   LLVMSetValueName2(arg, name, strlen(name));
 }
 
-static LLVMValueRef emit_program(hlc_emit *e, LLVMTypeRef type, bool streaming) {
+/* i1: every tensor with streaming stores is 64-byte aligned; NULL if that is known anyway. */
+static LLVMValueRef alignment_test(hlc_emit *e, const LLVMValueRef *fields) {
+  LLVMValueRef all = NULL;
+  for (uint32_t i = 0; i < e->field_count; i++) {
+    bool wanted = false;
+    for (hli_op op = 1; e->fields[i].kind == HLC_FIELD_PTR && op < e->k->ops.len && !wanted; op++)
+      wanted = !e->k->ops.data[op].dead && hlc_host_wants_alignment(e, op) &&
+               hli_operand(e->k, op, 0) == e->k->params.data[e->fields[i].param].value;
+    if (!wanted) continue;
+    LLVMValueRef address = LLVMBuildPtrToInt(e->b, fields[i], e->t_i64, "");
+    all = all ? LLVMBuildOr(e->b, all, address, "") : address;
+  }
+  if (!all) return NULL;
+  LLVMValueRef low = LLVMBuildAnd(e->b, all, hlc_i64(e, 63), "");
+  return LLVMBuildICmp(e->b, LLVMIntEQ, low, hlc_i64(e, 0), "aligned");
+}
+
+/* The pointers among the arguments, by field, where the test of their alignment looks for them. */
+static LLVMValueRef alignment_of_arguments(hlc_emit *e) {
+  LLVMValueRef *v = hlc_new_regs(e, e->field_count);
+  for (uint32_t i = 0; v && i < e->field_count; i++)
+    v[i] = e->fields[i].value;
+  return v ? alignment_test(e, v) : NULL;
+}
+
+typedef enum stores { STORES_PLAIN, STORES_STREAMING, STORES_BOTH } stores;
+
+static LLVMValueRef emit_program(hlc_emit *e, LLVMTypeRef type, stores kind) {
   char name[160];
   hlc_host *h = hlc_host_of(e);
-  snprintf(name, sizeof name, "%.128s.program%s", e->k->name, streaming ? ".streaming" : "");
+  snprintf(name, sizeof name, "%.128s.program%s", e->k->name, kind == STORES_STREAMING ? ".streaming" : "");
   LLVMValueRef fn = LLVMAddFunction(e->module, name, type);
   LLVMSetLinkage(fn, LLVMInternalLinkage);
   machine_attributes(e, fn);
@@ -155,8 +185,9 @@ static LLVMValueRef emit_program(hlc_emit *e, LLVMTypeRef type, bool streaming) 
   e->program_id = LLVMGetParam(fn, e->field_count);
   h->scratch = LLVMGetParam(fn, e->field_count + 1);
   h->scratch_used = 0;
-  h->streaming = streaming;
+  h->streaming = kind != STORES_PLAIN;
   LLVMPositionBuilderAtEnd(e->b, hlc_new_block(e, "entry"));
+  h->aligned = kind == STORES_BOTH ? alignment_of_arguments(e) : NULL;
   hlc_emit_block(e, e->k->body);
   LLVMBuildRetVoid(e->b);
   return fn;
@@ -175,23 +206,6 @@ static LLVMValueRef *load_fields(hlc_emit *e, LLVMValueRef block) {
     if (f->kind == HLC_FIELD_SCALAR) v[i] = hlc_from_memory(e, (hl_dtype)f->dtype, v[i]);
   }
   return v;
-}
-
-/* i1: every tensor with streaming stores is 64-byte aligned; NULL if that is known anyway. */
-static LLVMValueRef alignment_test(hlc_emit *e, const LLVMValueRef *fields) {
-  LLVMValueRef all = NULL;
-  for (uint32_t i = 0; i < e->field_count; i++) {
-    bool wanted = false;
-    for (hli_op op = 1; e->fields[i].kind == HLC_FIELD_PTR && op < e->k->ops.len && !wanted; op++)
-      wanted = !e->k->ops.data[op].dead && hlc_host_wants_alignment(e, op) &&
-               hli_operand(e->k, op, 0) == e->k->params.data[e->fields[i].param].value;
-    if (!wanted) continue;
-    LLVMValueRef address = LLVMBuildPtrToInt(e->b, fields[i], e->t_i64, "");
-    all = all ? LLVMBuildOr(e->b, all, address, "") : address;
-  }
-  if (!all) return NULL;
-  LLVMValueRef low = LLVMBuildAnd(e->b, all, hlc_i64(e, 63), "");
-  return LLVMBuildICmp(e->b, LLVMIntEQ, low, hlc_i64(e, 0), "aligned");
 }
 
 /* for (pid = begin; pid < end; pid++) program(fields..., pid, scratch); */
@@ -234,10 +248,26 @@ static bool has_streaming_stores(hlc_emit *e) {
   return false;
 }
 
+/* Where two versions take long to compile: about as many instructions in one. */
+static bool is_large(hlc_emit *e) {
+  enum { LARGE = 150 };
+  uint64_t instructions = 0;
+  for (hli_op op = 1; op < e->k->ops.len; op++) {
+    const hli_op_data *d = &e->k->ops.data[op];
+    uint32_t registers = 1;
+    if (d->dead) continue;
+    const hli_value result = d->result_count ? hli_result(e->k, op, 0) : 0;
+    if (result && hli_type_get(e->k, e->k->values.data[result].type)->kind == HLI_TYPE_VALUE)
+      register_type(e, e->k->values.data[result].type, &registers);
+    instructions += (uint64_t)registers * hli_op_facts((hli_opcode)d->code)->cost;
+  }
+  return instructions > LARGE;
+}
+
 static void emit_entry(hlc_emit *e) {
   LLVMTypeRef type = program_type(e);
-  bool streams = has_streaming_stores(e);
-  LLVMValueRef program = emit_program(e, type, streams);
+  const bool streams = has_streaming_stores(e), both = streams && is_large(e);
+  LLVMValueRef program = emit_program(e, type, both ? STORES_BOTH : streams ? STORES_STREAMING : STORES_PLAIN);
   LLVMTypeRef params[4] = {e->t_ptr, e->t_i64, e->t_i64, e->t_ptr};
   LLVMValueRef fn = LLVMAddFunction(e->module, e->k->name, LLVMFunctionType(e->t_void, params, 4, false));
   machine_attributes(e, fn);
@@ -246,13 +276,13 @@ static void emit_entry(hlc_emit *e) {
   LLVMValueRef *fields = load_fields(e, LLVMGetParam(fn, 0));
   if (hlc_failed(e)) return;
   LLVMValueRef saved = enter_flush(e);
-  LLVMValueRef aligned = streams ? alignment_test(e, fields) : NULL;
+  LLVMValueRef aligned = streams && !both ? alignment_test(e, fields) : NULL;
   e->fn = fn;
   if (aligned) {
     LLVMBasicBlockRef fast = hlc_new_block(e, "streaming"), plain = hlc_new_block(e, "plain");
     LLVMBuildCondBr(e->b, aligned, fast, plain);
     LLVMPositionBuilderAtEnd(e->b, plain);
-    LLVMValueRef other = emit_program(e, type, false);
+    LLVMValueRef other = emit_program(e, type, STORES_PLAIN);
     e->fn = fn;
     LLVMPositionBuilderAtEnd(e->b, plain);
     emit_program_loop(e, type, other, fields);

@@ -8,7 +8,8 @@ typedef struct hlc_host {
   uint32_t lanes;        /* elements of one register: the target's vector of 4-byte elements */
   LLVMValueRef scratch;  /* this thread's buffers */
   uint64_t scratch_used; /* by the buffers emitted so far */
-  bool streaming;        /* non-temporal stores are allowed: their tensors are 64-byte aligned */
+  bool streaming;        /* non-temporal stores are wanted; their tensors must be 64-byte aligned */
+  LLVMValueRef aligned;  /* i1: they are, else plain stores are to be done; NULL: they are known to be */
 } hlc_host;
 
 static inline hlc_host *hlc_host_of(hlc_emit *e) { return e->state; }

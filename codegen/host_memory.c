@@ -218,8 +218,8 @@ static void store_register(hlc_emit *e, const access *x, LLVMValueRef value, LLV
   hlc_intrinsic(e, x->contiguous ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, args, 3);
 }
 
-/* Whole cache lines only: the base is known to be aligned to 64 here.  Smaller pieces would be stored one by one, and a
- * line that is written in part past the cache and in part through it costs more than both. */
+/* Whole cache lines only; that the base is aligned to 64 is known, or tested where the store is.  Smaller pieces would
+ * be stored one by one, and a line that is written in part past the cache and in part through it costs more than both. */
 static uint32_t streaming_align(hlc_emit *e, hli_op op, const access *x) {
   if (!hlc_host_of(e)->streaming || !is_streaming(e, op) || !x->contiguous) return 0;
   uint32_t align = offset_align(e, &x->a, hl_dtype_size(x->dtype));
@@ -246,6 +246,30 @@ static uint32_t joined_count(const hlc_emit *e, const access *x, hlc_regs value,
   return n;
 }
 
+static void store_registers(hlc_emit *e, const access *x, hlc_regs value, hlc_regs mask, uint32_t stream) {
+  const uint32_t lanes = hlc_lanes(value.r[0]), group = mask.r ? 1 : joined_count(e, x, value, stream);
+  for (uint32_t r = 0; r < value.n; r += group)
+    store_register(e, x, joined(e, value.r + r, group), register_address(e, x, r, lanes), mask.r ? mask.r[r] : NULL, stream);
+}
+
+/* Where the alignment is known only when the kernel runs, both ways to store are there:
+ *
+ *     if (aligned) { past the cache } else { through it }
+ *
+ * One branch for all registers of a store.  They are stored one after the other then, not each when it is there, which
+ * small kernels feel; the rest of the program is there once. */
+static void store_if_aligned(hlc_emit *e, const access *x, hlc_regs value, hlc_regs mask, uint32_t stream) {
+  LLVMBasicBlockRef past = hlc_new_block(e, "streaming"), through = hlc_new_block(e, "plain"), after = hlc_new_block(e, "stored");
+  LLVMBuildCondBr(e->b, hlc_host_of(e)->aligned, past, through);
+  LLVMPositionBuilderAtEnd(e->b, past);
+  store_registers(e, x, value, mask, stream);
+  LLVMBuildBr(e->b, after);
+  LLVMPositionBuilderAtEnd(e->b, through);
+  store_registers(e, x, value, mask, 0);
+  LLVMBuildBr(e->b, after);
+  LLVMPositionBuilderAtEnd(e->b, after);
+}
+
 void hlc_host_store(hlc_emit *e, hli_op op) {
   access x = take_apart(e, op);
   hlc_regs value = hlc_get(e, x.a.value), mask = x.a.mask ? hlc_get(e, x.a.mask) : (hlc_regs){0};
@@ -256,13 +280,13 @@ void hlc_host_store(hlc_emit *e, hli_op op) {
     if (mask.r) hlc_fail(e, HL_ERR_INTERNAL, "a masked store of a scalar");
     return;
   }
-  uint32_t stream = streaming_align(e, op, &x);
-  const uint32_t lanes = hlc_lanes(value.r[0]), group = mask.r ? 1 : joined_count(e, &x, value, stream);
-  LLVMValueRef *regs = hlc_new_regs(e, value.n);
-  for (uint32_t r = 0; regs && r < value.n; r++)
-    regs[r] = to_memory(e, x.dtype, value.r[r]);
-  for (uint32_t r = 0; regs && r < value.n; r += group)
-    store_register(e, &x, joined(e, regs + r, group), register_address(e, &x, r, lanes), mask.r ? mask.r[r] : NULL, stream);
+  hlc_regs stored = {hlc_new_regs(e, value.n), value.n};
+  if (!stored.r) return;
+  for (uint32_t r = 0; r < value.n; r++)
+    stored.r[r] = to_memory(e, x.dtype, value.r[r]);
+  const uint32_t stream = streaming_align(e, op, &x);
+  if (stream && hlc_host_of(e)->aligned && hlc_host_wants_alignment(e, op)) store_if_aligned(e, &x, stored, mask, stream);
+  else store_registers(e, &x, stored, mask, stream);
 }
 
 /* One element, where the mask allows it. */
