@@ -21,6 +21,12 @@ bool ln_writes_memory(const ln *c, hli_op op) {
 
 bool ln_is_loop(uint16_t code) { return code == HLI_OP_FOR || code == HLI_OP_WHILE; }
 
+bool ln_draws_random(const ln *c, hli_block block) {
+  for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op))
+    if (c->src->ops.data[op].code == HLI_OP_PHILOX) return true;
+  return false;
+}
+
 bool ln_is_used(const ln *c, hli_value v) { return c->use_at[v] != c->use_at[v + 1]; }
 
 bool ln_encloses(const ln *c, hli_block outer, hli_block inner) {

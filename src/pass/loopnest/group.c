@@ -332,7 +332,7 @@ void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   order_dims(c, &t);
   prepare(c, &t);
   if (ln_failed(c)) return;
-  int64_t registers = c->unroll * (is_light(c, &t) ? 2 : 1);
+  const int64_t registers = ln_draws_random(c, block) ? 1 : c->unroll * (is_light(c, &t) ? 2 : 1);
   if (t.vector < t.rank) {
     const ln_dim d = roots[0].dims[t.order[t.vector]];
     t.lanes = ln_whole_lanes(c, d, ln_main_lanes(c, d, registers, widest(c, &t)), widest(c, &t));

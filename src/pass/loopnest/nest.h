@@ -200,6 +200,9 @@ void ln_store(ln *c, hli_op op, const uint8_t *at);
 ln_val ln_atomic(ln *c, hli_op op, const uint8_t *at);          /* scalars only; what was there before */
 bool ln_writes_memory(const ln *c, hli_op op);                  /* store or atomic */
 bool ln_is_used(const ln *c, hli_value v);
+/* Are random numbers made in this block?  A register of them is 160 instructions, of which four at a time do not wait for
+ * each other: vectors of more registers would be spilled, not run faster. */
+bool ln_draws_random(const ln *c, hli_block block);
 void ln_prefetch(ln *c, hli_op access, const uint8_t *at);      /* every cache line that it will touch */
 void ln_prefetch_rows(ln *c, hli_op load, const uint8_t *at, int64_t rows); /* the same, so many of the innermost shared rows later */
 void ln_prefetch_along(ln *c, hli_op load, const uint8_t *at, uint8_t var, int64_t bytes); /* the same, so far along the variable */

@@ -162,6 +162,7 @@ static uint32_t choose_vector(ln *c, hli_block block, const ln_dim *shared, uint
  * long runs in memory, and their accumulators are all it keeps. */
 static int64_t shared_registers(const ln *c, hli_block block) {
   uint32_t reductions = 0;
+  if (ln_draws_random(c, block)) return 1;
   for (hli_op op = hli_first(c->src, block); op; op = hli_next(c->src, op)) {
     const hli_op_data *o = &c->src->ops.data[op];
     if (o->region || o->code == HLI_OP_ATOMIC || o->code == HLI_OP_GATHER) return c->unroll;
