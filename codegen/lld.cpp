@@ -1,8 +1,9 @@
 // lld.cpp: lld as a library; it has no C interface.
 //
 // The object goes in through a memfd and the result comes out of a pipe: with an output *file* lld
-// installs signal handlers, with "--no-mmap-output-file -o /dev/fd/N" on a pipe it installs none. A thread
-// empties the pipe while lld fills it. Only objects that we made ourselves are linked here: a damaged
+// installs signal handlers, with "--no-mmap-output-file -o /dev/fd/N" on a pipe it installs none. This
+// thread empties the pipe while lld fills it in a thread of its own, and that thread ends with the link: lld keeps
+// sections, relocations and pieces of them in arenas that are thread_local and grow with every link. Only objects that we made ourselves are linked here: a damaged
 // one can end the process.
 #include "codegen/lld.h"
 
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include <lld/Common/CommonLinkerContext.h>
@@ -92,6 +94,13 @@ int fail(char *error, size_t error_size, const std::string &text) {
   return -1;
 }
 
+// What the linking thread is given and gives back.
+struct Job {
+  std::string input, output, words;
+  Descriptor *write_end;
+  bool ok;
+};
+
 // Position independent, no libraries, nothing left undefined, small pages.
 bool run_lld(const std::string &input, const std::string &output, std::string *words) {
   const char *args[] = {"ld.lld",       "-shared",          "--no-mmap-output-file", "--no-undefined",
@@ -102,6 +111,14 @@ bool run_lld(const std::string &input, const std::string &output, std::string *w
   bool ok = lld::elf::link(args, stream, stream, /*exitEarly=*/false, /*disableOutput=*/false);
   lld::CommonLinkerContext::destroy();
   return ok;
+}
+
+void link_in_thread(Job *job) {
+  {
+    std::lock_guard<Guard> hold(guard);
+    job->ok = run_lld(job->input, job->output, &job->words);
+  }
+  job->write_end->reset(); // the end of what is drained
 }
 
 } // namespace
@@ -118,18 +135,17 @@ extern "C" int hlc_link_shared(const void *object, size_t size, hlc_sink sink, v
   Descriptor read_end(ends[0]), write_end(ends[1]);
   if (!write_all(input.fd, static_cast<const char *>(object), size))
     return fail(error, error_size, std::string("writing the object: ") + std::strerror(errno));
-  std::string bytes, words;
-  bool ok = false;
-  {
-    std::thread reader(drain, read_end.fd, &bytes);
-    {
-      std::lock_guard<Guard> hold(guard);
-      ok = run_lld(input.path(), write_end.path(), &words);
-    }
-    write_end.reset();
-    reader.join();
+  std::string bytes;
+  Job job = {input.path(), write_end.path(), "", &write_end, false};
+  std::thread linker;
+  try {
+    linker = std::thread(link_in_thread, &job);
+  } catch (const std::system_error &e) {
+    return fail(error, error_size, std::string("no thread for linking: ") + e.what());
   }
-  if (!ok) return fail(error, error_size, words.empty() ? "lld failed" : words);
+  drain(read_end.fd, &bytes);
+  linker.join();
+  if (!job.ok) return fail(error, error_size, job.words.empty() ? "lld failed" : job.words);
   if (!sink(user, bytes.data(), bytes.size())) return fail(error, error_size, "out of memory");
   return 0;
 }
