@@ -17,7 +17,6 @@
 #include <mutex>
 #include <new>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include <lld/Common/CommonLinkerContext.h>
@@ -140,7 +139,7 @@ extern "C" int hlc_link_shared(const void *object, size_t size, hlc_sink sink, v
   std::thread linker;
   try {
     linker = std::thread(link_in_thread, &job);
-  } catch (const std::system_error &e) {
+  } catch (const std::exception &e) {
     return fail(error, error_size, std::string("no thread for linking: ") + e.what());
   }
   drain(read_end.fd, &bytes);
