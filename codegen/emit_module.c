@@ -15,13 +15,11 @@ static void initialize_target(const hl_target *t) {
     LLVMInitializeNVPTXAsmPrinter();
     return;
   }
-#if defined(__aarch64__)
   LLVMInitializeAArch64TargetInfo();
   LLVMInitializeAArch64Target();
   LLVMInitializeAArch64TargetMC();
   LLVMInitializeAArch64AsmPrinter();
   LLVMInitializeAArch64AsmParser();
-#endif
   LLVMInitializeX86TargetInfo();
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();

@@ -18,7 +18,7 @@ extern "C" {
 
 /* A constant description of a machine; never freed. */
 typedef struct hl_target hl_target;
-/* "host", "x86-64-v3", "x86-64-v4", "zen4", "nvptx:sm_80", "nvptx:sm_90a".  HL_ERR_UNSUPPORTED names what there is. */
+/* "host", "x86-64-v3", "x86-64-v4", "zen4", "aarch64", "nvptx:sm_80", "nvptx:sm_90a".  HL_ERR_UNSUPPORTED names what there is. */
 HL_API hl_status hl_target_find(hl_str name, hl_diag *diag, const hl_target **out);
 /* "host"; lives as long as the program. */
 HL_API hl_str hl_target_name(const hl_target *target);

@@ -1,5 +1,5 @@
 /* cpu.c: CPU targets.  "x86-64-v3" (AVX2, FMA), "x86-64-v4" (AVX-512) and "zen4" (with the instructions for
- * dots of bf16 and int8) are fixed and any machine can compile for them; "host" is this machine: its row is chosen by asking the processor and the
+ * dots of bf16 and int8) and "aarch64" (NEON) are fixed and any machine can compile for them; "host" is this machine: its row is chosen by asking the processor and the
  * operating system (own cpuid, no LLVM needed), the exact CPU and feature list are filled in
  * by the code generator. */
 #include "src/target/target.h"
@@ -33,6 +33,7 @@ static const hl_target fixed_rows[] = {
     CPU_ROW("x86-64-v3", X86_TRIPLE, "x86-64-v3", 32, 16, HLI_DOTS_I16),
     CPU_ROW("x86-64-v4", X86_TRIPLE, "x86-64-v4", 64, 32, HLI_DOTS_I16),
     CPU_ROW("zen4", X86_TRIPLE, "znver4", 64, 32, HLI_DOTS_I16 | HLI_DOTS_I8 | HLI_DOTS_BF16),
+    CPU_ROW("aarch64", "aarch64-unknown-linux-gnu", "generic", 16, 32, 0), /* NEON */
 };
 
 #if defined(__x86_64__)

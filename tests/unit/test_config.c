@@ -174,7 +174,7 @@ static void test_cpu_blocks(void **state) {
   if (hl_kernel_parse(ctx, (hl_str){columns, sizeof columns - 1}, "columns", &d, &k) != HL_OK)
     fail_msg("%s", d.message);
   check_default(k, (hl_shape_binding[]){{"M", 4096}, {"N", 4096}}, 2,
-                "{\"block_sizes\":[64],\"unroll\":4,\"parallel_grain\":1}");
+                "{\"block_sizes\":[256],\"unroll\":4,\"parallel_grain\":1}");
   k = NULL;
   assert_int_equal(hl_example_find("long_sum")->build(ctx, HL_F32, &d, &k), HL_OK);
   check_default(k, (hl_shape_binding[]){{"M", 64}, {"N", 1 << 20}}, 2,

@@ -10,7 +10,7 @@
 static const char compile_help[] =
     "usage: hl compile --target T [--emit E] [-o FILE] [options] NAME|FILE.hl\n\n"
     "Lowers a kernel for a target and prints what comes out.\n\n"
-    "  --target T       host (default), x86-64-v3, x86-64-v4, nvptx:sm_80, nvptx:sm_90a\n"
+    "  --target T       host (default), x86-64-v3, x86-64-v4, zen4, aarch64, nvptx:sm_80, nvptx:sm_90a\n"
     "  --emit E         tile   scheduled tile IR\n"
     "                   loop   loop IR (CPU targets)\n"
     "                   lane   lane IR (GPU targets)\n"
@@ -27,7 +27,7 @@ static const char compile_help[] =
 static const char opt_help[] =
     "usage: hl opt --target T [--passes P,Q,R] [-o FILE] [options] NAME|FILE.hl\n\n"
     "Runs the target's pipeline on a kernel and prints the IR.\n\n"
-    "  --target T       host (default), x86-64-v3, x86-64-v4, nvptx:sm_80, nvptx:sm_90a\n"
+    "  --target T       host (default), x86-64-v3, x86-64-v4, zen4, aarch64, nvptx:sm_80, nvptx:sm_90a\n"
     "  --passes P,Q,R   stop after the last of these.  The pipeline's order is fixed and every pass before it\n"
     "                   runs too, so `--passes tile` and `--passes specialize,roll,tile` are the same.\n"
     "                   Left out: all of them.\n"

@@ -76,7 +76,7 @@ int hl_cmd_show(int argc, char **argv) {
 static const char space_help[] =
     "usage: hl space --target T [--shape M=..,N=..] [--dtype T] NAME|FILE.hl\n\n"
     "Prints every knob of the kernel on a target with its legal values and its default, as JSON.\n\n"
-    "  --target T    host (default), x86-64-v3, x86-64-v4, nvptx:sm_80, nvptx:sm_90a\n"
+    "  --target T    host (default), x86-64-v3, x86-64-v4, zen4, aarch64, nvptx:sm_80, nvptx:sm_90a\n"
     "  --shape S     sizes of dimensions; left out: the benchmark's\n"
     "  --dtype T     dtype of a ladder kernel's inputs\n"
     "  -h, --help    this text\n";
