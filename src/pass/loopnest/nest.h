@@ -223,6 +223,7 @@ bool ln_reads_result(ln *c, const ln_root *r, hli_value v);    /* is v among wha
 /* Loads of whole rows of large tensors that the group makes: they come from memory. */
 void ln_loads_from_memory(ln *c, const ln_roots *group, bool walked_again);
 bool ln_reads_store(ln *c, const ln_root *r, hli_op store);
+bool ln_stays_behind(ln *c, const ln_root *later, const ln_root *earlier); /* for what they do to memory */
 /* Values that are to be kept and that the root wants but are not there yet. */
 void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out);
 void ln_plan(ln *c, hli_block block, const hli_value *yields, const hli_value *targets, uint32_t n, ln_roots *roots);

@@ -177,6 +177,19 @@ bool ln_reads_store(ln *c, const ln_root *r, hli_op store) {
   return x.found || ((r->kind == LN_STORE || r->kind == LN_ATOMIC) && may_overlap(c, r->op, store)); /* stores keep their order, too */
 }
 
+static bool writes(const ln *c, const ln_root *r, hli_op store) {
+  const hli_block inside = r->op ? c->src->ops.data[r->op].region : 0;
+  return r->op == store || (inside && ln_encloses(c, inside, c->src->ops.data[store].block));
+}
+
+bool ln_stays_behind(ln *c, const ln_root *later, const ln_root *earlier) {
+  for (hli_op s = 1; s < c->src->ops.len; s++) {
+    if (!ln_writes_memory(c, s)) continue;
+    if ((writes(c, earlier, s) && ln_reads_store(c, later, s)) || (writes(c, later, s) && ln_reads_store(c, earlier, s))) return true;
+  }
+  return false;
+}
+
 bool ln_reads_result(ln *c, const ln_root *r, hli_value v) {
   c->stamp++;
   walk_root(c, r, ignore, NULL);
@@ -203,14 +216,25 @@ static bool wanted_behind(ln *c, hli_op op, hli_value v) {
   return false;
 }
 
+/* Does anything take v's elements from other positions than its own, before a root makes something of them? */
+static bool moves_elements(const ln *c, hli_value v, uint32_t depth) {
+  for (uint32_t i = c->use_at[v]; i < c->use_at[v + 1]; i++) {
+    const hli_op_data *o = &c->src->ops.data[c->uses[i]];
+    if (is_root_code(o->code) || o->code == HLI_OP_YIELD) continue;
+    const bool stays = ln_is_pointwise((hli_opcode)o->code) || o->code == HLI_OP_BROADCAST || o->code == HLI_OP_SQUEEZE;
+    if (!stays || depth == 0 || moves_elements(c, o->results, depth - 1)) return true;
+  }
+  return false;
+}
+
 /* Must a load be kept at its place because a store may change what it reads before it is used?  Not if that
- * store touches the same elements and nothing behind it wants the load. */
+ * store touches the same elements, each is wanted where it stands, and nothing behind the store wants the load. */
 static bool must_keep_load(ln *c, hli_op load, hli_block block) {
   for (hli_op s = 1; s < c->src->ops.len; s++) {
     if (!ln_writes_memory(c, s) || !may_overlap(c, load, s)) continue;
     if (c->order[s] < c->order[load] && !common_loop(c, load, s)) continue;
     if (!same_elements(c, load, s) || c->src->ops.data[s].block != block) return true;
-    if (wanted_behind(c, s, hli_result(c->src, load, 0))) return true;
+    if (moves_elements(c, hli_result(c->src, load, 0), 24) || wanted_behind(c, s, hli_result(c->src, load, 0))) return true;
   }
   return false;
 }

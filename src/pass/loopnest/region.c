@@ -351,12 +351,20 @@ static bool aligned(ln *c, hli_value v, hli_value dot, const uint8_t *at, uint32
   return true;
 }
 
+/* Does the dot still want what the store overwrites when its first tile is stored?  Its accumulator's elements it does
+ * not: each is read before it is stored. */
+static bool overwrites_operand(ln *c, hli_op dot, hli_op store) {
+  for (uint32_t i = 0; i < 2; i++)
+    if (ln_reads_store(c, &(ln_root){.kind = LN_KEEP, .value = hli_operand(c->src, dot, i)}, store)) return true;
+  return false;
+}
+
 /* Can store s (a later root) be done on the dot's tiles while they are in registers? */
 static bool can_fuse(ln *c, const ln_roots *roots, uint32_t dot, uint32_t s) {
   const ln_root *d = &roots->data[dot], *r = &roots->data[s];
   const uint8_t at[HL_MAX_RANK] = {1, 2};
   if (r->kind != LN_STORE || d->rank != 2 || r->rank != 2 || hli_type_of(c->src, r->value)->rank != 2 || !ln_same_dims(d->dims, r->dims, 2)) return false;
-  if (!aligned(c, r->value, d->value, at, 64)) return false;
+  if (!aligned(c, r->value, d->value, at, 64) || overwrites_operand(c, d->op, r->op)) return false;
   hli_access a;
   hli_access_get(c->src, r->op, &a);
   if (a.gathers) return false;
@@ -364,7 +372,7 @@ static bool can_fuse(ln *c, const ln_roots *roots, uint32_t dot, uint32_t s) {
   for (uint32_t i = dot + 1; i < s; i++) {
     const ln_root *o = &roots->data[i];
     if (o->done) continue;
-    if (ln_reads_store(c, o, r->op) || (o->kind == LN_STORE && ln_reads_store(c, r, o->op))) return false;
+    if (ln_stays_behind(c, r, o)) return false;
     for (uint32_t x = 0; o->op && x < c->src->ops.data[o->op].result_count; x++)
       if (ln_reads_result(c, r, hli_result(c->src, o->op, x))) return false;
   }
