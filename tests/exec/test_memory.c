@@ -378,6 +378,46 @@ static void test_own_stores(void **state) {
   everywhere(build_own_stores, t, 2, 0);
 }
 
+/* ---- more of them than one nest of loops takes ---- */
+
+enum { MANY = 80 };
+
+/* out[r, i, :] = x[i, :] * r; of every 16th r sums[r / 16, i] = sum of x[i, :] * r */
+static hl_kernel *build_many(hl_context *ctx) {
+  hl_builder *b = begin(ctx, "many");
+  const hl_dim m = hl_dim_named(b, "M"), n = hl_dim_named(b, "N"), r = hl_dim_static(b, MANY);
+  const hl_value x = hl_param_tensor(b, "x", HL_F32, (hl_dim[]){m, n}, 2, HL_IN);
+  const hl_value out = hl_param_tensor(b, "out", HL_F32, (hl_dim[]){r, m, n}, 3, HL_OUT);
+  const hl_value sums = hl_param_tensor(b, "sums", HL_F32, (hl_dim[]){hl_dim_static(b, MANY / 16), m}, 2, HL_OUT);
+  hl_value i;
+  hl_tile_begin(b, I(hl_size(b, x, 0)), 1, &i);
+  const hl_value v = hl_load(b, x, I(i, HL_ALL), 2);
+  for (int64_t k = 0; k < MANY; k++) {
+    const hl_value y = hl_mul(b, v, hl_const_f(b, (double)k));
+    hl_store(b, out, I(hl_const_i(b, k), i, HL_ALL), 3, y);
+    if (k % 16 == 0)
+      hl_store(b, sums, I(hl_const_i(b, k / 16), i), 2, hl_reduce_sum(b, y, 1, false));
+  }
+  hl_tile_end(b, NULL, NULL);
+  return every_finish(b);
+}
+
+static void test_many(void **state) {
+  (void)state;
+  static double x[5 * V], out[MANY * 5 * V], sums[MANY / 16 * 5];
+  numbers(x, 5 * V);
+  for (int k = 0; k < MANY; k++)
+    for (int i = 0; i < 5; i++)
+      for (int j = 0; j < V; j++) {
+        out[(k * 5 + i) * V + j] = x[i * V + j] * k;
+        sums[k / 16 * 5 + i] += k % 16 ? 0 : x[i * V + j] * k;
+      }
+  const every_tensor t[] = {{HL_F32, 2, {5, V}, x, NULL, 0},
+                            {HL_F32, 3, {MANY, 5, V}, NULL, out, 1e-4},
+                            {HL_F32, 2, {MANY / 16, 5}, NULL, sums, 1e-3}};
+  everywhere(build_many, t, 3, 0);
+}
+
 /* ---- gathers of values ---- */
 
 /* y[i, k] = e[i, idx[i, k]] / sum of e[i, :], e = exp(x); columns first, too: z[i] = x[V - 1 - i], of a whole tile */
@@ -575,10 +615,11 @@ static void test_mistakes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_moved),       cmocka_unit_test(test_moved_store),  cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_pairs),       cmocka_unit_test(test_scatter),      cmocka_unit_test(test_halves),
-      cmocka_unit_test(test_interleaved), cmocka_unit_test(test_axes),         cmocka_unit_test(test_masked_gather),
-      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_value_gather), cmocka_unit_test(test_long_gather), cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_moved),       cmocka_unit_test(test_moved_store), cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_pairs),       cmocka_unit_test(test_scatter),     cmocka_unit_test(test_halves),
+      cmocka_unit_test(test_interleaved), cmocka_unit_test(test_axes),        cmocka_unit_test(test_masked_gather),
+      cmocka_unit_test(test_own_stores),  cmocka_unit_test(test_many),        cmocka_unit_test(test_value_gather),
+      cmocka_unit_test(test_long_gather), cmocka_unit_test(test_mistakes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static bool is_kept_atomic(const ln *c, const nest *t, const ln_root *r) {
 /* First everything is evaluated, then stored: a store may overwrite what another value reads. */
 static void innermost(ln *c, nest *t) {
   uint8_t at[HL_MAX_RANK];
-  ln_val x[64 + LN_MAX_ACCS];
+  ln_val x[LN_MAX_ROOTS + LN_MAX_ACCS];
   uint32_t number = 0, next = 0;
   fetch_ahead(c, t);
   for (uint32_t i = 0; i < t->n && !ln_failed(c); i++) {
@@ -325,8 +325,8 @@ static void prepare(ln *c, nest *t) {
 
 void ln_group(ln *c, hli_block block, ln_root *roots, uint32_t n) {
   nest t = {.root = roots, .n = n, .rank = roots[0].rank, .block = block};
-  if (n > 64) {
-    ln_fail(c, HL_ERR_LIMIT, "more than 64 stores and reductions in one nest");
+  if (n > LN_MAX_ROOTS) {
+    ln_fail(c, HL_ERR_LIMIT, "more than %d stores, reductions and values that they share in one nest", LN_MAX_ROOTS);
     return;
   }
   order_dims(c, &t);

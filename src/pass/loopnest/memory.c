@@ -241,9 +241,17 @@ static ln_val only_lane(ln *c, ln_val x) {
   return (ln_val){hli_make_reduce(ln_at(c, x.level), op, x.v, &axis, 1), x.level};
 }
 
+/* Inside the loops that write what is loaded: every trip looks again. */
+static uint32_t level_of_writes(const ln *c, hli_op load) {
+  for (uint32_t i = c->loop_count; i-- > 0;)
+    if (ln_written_in(c, c->loop[i].op, load)) return c->loop[i].level;
+  return 0;
+}
+
 ln_val ln_load(ln *c, hli_op op, const uint8_t *at) {
   ln_val out = {0, 0}, other = {0, 0};
   access x = begin_access(c, op, at);
+  x.level = HLI_MAX(x.level, level_of_writes(c, op));
   hli_value index[HL_MAX_RANK];
   bool one = x.mask.v && !x.lanes;
   widen_masked_scalar(c, &x);

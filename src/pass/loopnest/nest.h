@@ -15,6 +15,7 @@
 #define LN_MAX_VARS 48
 #define LN_MAX_LEVELS 48
 #define LN_MAX_ACCS 16
+#define LN_MAX_ROOTS 64 /* of a nest; the plan puts half as many into one, kept values come on top */
 #define LN_AHEAD 4
 #define LN_STEPS 8
 #define LN_NEVER (-1e30) /* score of a dimension that cannot be a vector */
@@ -40,6 +41,8 @@ typedef struct ln_var {
 } ln_var;
 
 typedef struct ln_level { hli_cursor at; uint32_t epoch; } ln_level;
+
+typedef struct ln_loop { hli_op op; uint32_t level; } ln_loop;
 
 /* A step that needs no loop, [begin, end) of a dimension in so many lanes: whoever takes it again finds what was computed. */
 typedef struct ln_step { ln_dim dim; int64_t lanes, begin, end; uint32_t serial; } ln_step;
@@ -93,6 +96,8 @@ typedef struct ln {
   uint32_t stamp, epoch, serials;
   ln_level level[LN_MAX_LEVELS];
   uint32_t top;               /* innermost open level */
+  ln_loop loop[LN_MAX_LEVELS]; /* open loops of the source */
+  uint32_t loop_count;
   uint32_t branch;            /* level of the innermost open branch: accesses stay inside; 0: none */
   ln_var var[LN_MAX_VARS];
   uint32_t var_count;         /* 1 + open ones */
@@ -223,6 +228,7 @@ bool ln_reads_result(ln *c, const ln_root *r, hli_value v);    /* is v among wha
 /* Loads of whole rows of large tensors that the group makes: they come from memory. */
 void ln_loads_from_memory(ln *c, const ln_roots *group, bool walked_again);
 bool ln_reads_store(ln *c, const ln_root *r, hli_op store);
+bool ln_written_in(const ln *c, hli_op loop, hli_op load);     /* may the loop write what it loads? */
 bool ln_stays_behind(ln *c, const ln_root *later, const ln_root *earlier); /* for what they do to memory */
 /* Values that are to be kept and that the root wants but are not there yet. */
 void ln_wanted_kept(ln *c, const ln_root *r, hli_block block, ln_roots *out);

@@ -182,6 +182,13 @@ static bool writes(const ln *c, const ln_root *r, hli_op store) {
   return r->op == store || (inside && ln_encloses(c, inside, c->src->ops.data[store].block));
 }
 
+bool ln_written_in(const ln *c, hli_op loop, hli_op load) {
+  const hli_block inside = c->src->ops.data[loop].region;
+  for (hli_op s = 1; s < c->src->ops.len; s++)
+    if (ln_writes_memory(c, s) && ln_encloses(c, inside, c->src->ops.data[s].block) && may_overlap(c, load, s)) return true;
+  return false;
+}
+
 bool ln_stays_behind(ln *c, const ln_root *later, const ln_root *earlier) {
   for (hli_op s = 1; s < c->src->ops.len; s++) {
     if (!ln_writes_memory(c, s)) continue;
@@ -294,14 +301,16 @@ static bool can_join(ln *c, const ln_roots *roots, const ln_root *last, const ln
   if (!is_simple(last) || !is_simple(r) || last->rank != r->rank || !ln_same_dims(last->dims, r->dims, r->rank)) return false;
   if ((last->kind == LN_YIELD) != (r->kind == LN_YIELD)) return false;
   if ((last->kind == LN_ATOMIC) != (r->kind == LN_ATOMIC)) return false; /* a nest of scalars */
-  uint32_t reduced = last->reduced;
+  uint32_t reduced = last->reduced, members = 1, accs = r->kind == LN_REDUCE ? ln_parts(c, r) : 0;
   for (uint32_t i = 0; i < roots->len; i++) {
     const ln_root *s = &roots->data[i];
     if (s->group != last->group) continue;
+    members++;
+    if (s->kind == LN_REDUCE) accs += ln_parts(c, s);
     if (s->reduced) reduced = s->reduced;
     if (s->kind == LN_KEEP && r->kind == LN_STORE && ln_reads_store(c, s, r->op)) return false; /* it is kept from that store */
   }
-  if (reduced && r->reduced && reduced != r->reduced) return false;
+  if ((reduced && r->reduced && reduced != r->reduced) || members > LN_MAX_ROOTS / 2 || accs > LN_MAX_ACCS) return false;
   return !depends(c, roots, last->group, r);
 }
 

@@ -316,12 +316,14 @@ static void emit_loop(ln *c, hli_block block, hli_op op) {
   hli_op yield = c->src->blocks.data[body].last;
   const uint32_t outer = c->branch;
   if (hli_is_branch(c->src, op)) c->branch = c->top;
+  c->loop[c->loop_count++] = (ln_loop){op, c->top};
   bind_carry(c, op, &k);
   ln_block(c, body, k.next, k.target, k.buffered);
   for (uint32_t i = 0; i < k.registers && !ln_failed(c); i++)
     k.v[i] = in_registers(c, hli_operand(c->src, yield, k.form.yields + k.which[i]), hli_block_arg(c->src, body, k.form.args + k.which[i]));
   if (k.form.yields) again = ln_eval(c, hli_operand(c->src, yield, 0), NULL);
   c->branch = outer;
+  c->loop_count--;
   if (k.form.yields) ln_close_while(c, again, k.v, k.registers);
   else ln_close(c, k.v, k.registers);
   if (!ln_failed(c)) finish_carry(c, op, &k);
