@@ -84,6 +84,8 @@ expect 0 '^ok: ' "$hl" run --check --shape M=33,N=65 --dtype bf16 --config rando
 expect 0 '^ok: ' "$hl" run --check --device interp softmax
 expect 0 '^ok: ' "$hl" run --check --device interp --target nvptx:sm_90a --shape M=5,N=33 softmax
 expect 0 '^ok: ' "$hl" run --check --shape M=7,N=65 "$tmp/k.hl"
+"$hl" show matmul | sed 's/^  dim .*/& = 150/' >"$tmp/product.hl" # sizes without names: 150 terms in a sum
+expect 0 '^ok: ' "$hl" run --check "$tmp/product.hl"
 expect 0 '^not checked' "$hl" run --check --device null --shape M=7,N=65 softmax
 expect 2 'how large is M\? give --shape M=SIZE' "$hl" run "$tmp/k.hl"
 expect 1 'HIP' "$hl" run --device hip softmax

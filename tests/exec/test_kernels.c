@@ -94,7 +94,7 @@ static int run_one(const spot *at, const cli_place *place, const cli_kernel *k, 
     s = cli_run(place, k->kernel, config, &args, &d);
   }
   if (s == HL_OK)
-    cli_args_judge(&args, cli_args_terms(&args, shape), &verdict);
+    cli_args_judge(&args, cli_args_terms(&args), &verdict);
   if (s != HL_OK || !verdict.right) {
     char *json = cli_config_text(config), *sizes = cli_shape_text(shape);
     print_error("%s, %s, %s: %s\n", at->name, sizes, json, s != HL_OK ? d.message : verdict.words);

@@ -191,10 +191,33 @@ hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, h
   return s;
 }
 
-int64_t cli_args_terms(const cli_args *a, const cli_shape *s) {
+/* By name and size: constants have no names. */
+static bool same_dim(const cli_arg *x, uint32_t d, const cli_arg *y, uint32_t e) {
+  const hl_str a = x->info.dim_name[d], b = y->info.dim_name[e];
+  return x->shape[d] == y->shape[e] && a.len == b.len && (!a.len || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Has no tensor before this one the dimension as often as this one up to d?  A square matrix has one twice. */
+static bool is_new(const cli_args *a, uint32_t i, uint32_t d) {
+  uint32_t here = 0;
+  for (uint32_t e = 0; e <= d; e++)
+    here += same_dim(&a->arg[i], d, &a->arg[i], e);
+  for (uint32_t j = 0; j < i; j++) {
+    uint32_t before = 0;
+    for (uint32_t e = 0; a->arg[j].info.is_tensor && e < a->arg[j].info.rank; e++)
+      before += same_dim(&a->arg[i], d, &a->arg[j], e);
+    if (before >= here)
+      return false;
+  }
+  return true;
+}
+
+int64_t cli_args_terms(const cli_args *a) {
   double all = 1, least = INFINITY;
-  for (uint32_t i = 0; i < s->count; i++)
-    all *= (double)s->bind[i].size;
+  for (uint32_t i = 0; i < a->count; i++)
+    for (uint32_t d = 0; a->arg[i].info.is_tensor && d < a->arg[i].info.rank; d++)
+      if (is_new(a, i, d))
+        all *= (double)a->arg[i].shape[d];
   for (uint32_t i = 0; i < a->count; i++)
     if (cli_arg_is_output(&a->arg[i]) && (double)a->arg[i].count < least)
       least = (double)a->arg[i].count;

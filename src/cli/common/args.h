@@ -45,8 +45,9 @@ hl_status cli_args_fetch(cli_args *a, hl_device *dev, hl_diag *diag);
 double cli_args_reference(cli_args *a, const hl_example *e, double most_work);
 /* The interpreter's exact mode as the reference, for kernels of files. */
 hl_status cli_args_interpret(cli_args *a, hl_context *ctx, const hl_kernel *k, hl_diag *diag);
-/* Terms added up into one element when nobody says: the product of all sizes over the output's. */
-int64_t cli_args_terms(const cli_args *a, const cli_shape *s);
+/* Terms added up into one element when nobody says: the product of all sizes over the output's; a size counts as
+ * often as one tensor has it. */
+int64_t cli_args_terms(const cli_args *a);
 
 typedef struct cli_verdict {
   bool right;

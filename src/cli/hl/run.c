@@ -74,7 +74,7 @@ static int check(const request *r, cli_args *args) {
     cli_args_free(&again);
     if (s != HL_OK)
       return cli_report(r->job.who, s, &diag);
-    terms = cli_args_terms(args, &r->job.shape);
+    terms = cli_args_terms(args);
   }
   cli_args_judge(args, terms, &v);
   if (!v.right)
