@@ -79,6 +79,8 @@ fi
 expect 0 'hl_prepared_launch +[0-9]+' "$bench" launch --pairs 3
 expect 0 '1 kernels one after another: [0-9]+ ms' "$bench" compile --pairs 2 --filter '^sum$' --json "$tmp/d.json"
 grep -q '"passes_seconds"' "$tmp/d.json" || { echo "d.json has no results"; bad=$((bad + 1)); }
+expect 0 '1 kernels, 3 times: .* files 0, mappings 0$' "$bench" growth --pairs 3 --filter '^sum$' --json "$tmp/g.json"
+expect 2 'takes no --device' "$bench" growth --device cpu
 expect 0 'sum .* [0-9]+$' "$bench" compile --pairs 1 --filter '^sum$' --target nvptx:sm_90a
 expect 2 'known targets' "$bench" compile --pairs 1 --target riscv
 expect 0 '^plan, found +[0-9.]+' "$bench" cache --pairs 2

@@ -40,6 +40,7 @@ typedef struct bench_options {
 int bench_kernels(const bench_options *o);     /* hl-bench */
 int bench_launch(const bench_options *o);      /* hl-bench launch */
 int bench_check(const bench_options *o);       /* hl-bench check */
+int bench_growth(const bench_options *o);      /* hl-bench growth */
 int bench_compile(const bench_options *o);     /* hl-bench compile */
 int bench_coldstart(const bench_options *o);   /* hl-bench coldstart */
 int bench_cache_costs(const bench_options *o); /* hl-bench cache */

@@ -12,6 +12,7 @@ static const char help[] =
     "       hl-bench check [options]     every kernel, dtype and odd shape in several configurations, right or not\n"
     "       hl-bench launch [options]    what a launch costs over a bare driver call\n"
     "       hl-bench compile [options]   how long kernels take to compile, alone and all at once\n"
+    "       hl-bench growth [options]    what is lost when kernels are compiled and loaded 50 times in one process\n"
     "       hl-bench coldstart [options] from the start of a process to its first result, without and with the cache\n"
     "       hl-bench cache [options]     what the cache costs: opening, putting, finding\n"
     "       hl-bench compare A B         two files of --json: what became slower\n\n"
@@ -187,6 +188,7 @@ static const command commands[] = {
     {"check", "hl-bench check", bench_check, " filter device dtype timeout json configs jobs seed "},
     {"compile", "hl-bench compile", bench_compile,
      " filter device target shape dtype config threads pairs timeout json "},
+    {"growth", "hl-bench growth", bench_growth, " filter shape dtype config pairs timeout json "},
     {"coldstart", "hl-bench coldstart", bench_coldstart, " filter device dtype pairs json "},
     {"cache", "hl-bench cache", bench_cache_costs, " device pairs timeout json "}};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
