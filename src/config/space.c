@@ -2,6 +2,7 @@
  * follows from the kernel's axes (facts.h) and the target's limits. */
 #include "src/config/space.h"
 #include "src/config/facts.h"
+#include "src/config/flatten.h"
 
 static const hli_knob_info knobs[HLI_KNOB_COUNT] = {
 #define HLI_KNOB(E, text, owner, per, families, meaning) [HLI_KNOB_##E] = {text, owner, per, families},
@@ -117,7 +118,15 @@ static bool add_tunables(hli_space *s, const hl_kernel *k) {
   return true;
 }
 
-static bool fill(hli_space *s, const hl_kernel *k, const hl_target *target, const hli_kernel_facts *f) {
+static bool add_flatten(hli_space *s, const hl_kernel *k) {
+  hli_op loops[HLI_FLATTEN_MOST];
+  for (uint32_t i = 0, n = hli_flattenable(k, loops); i < n; i++)
+    if (!add_entry(s, HLI_KNOB_FLATTEN_LOOPS, i, (const int64_t[]){0, 1}, 2, 0))
+      return false;
+  return true;
+}
+
+static bool fill_target(hli_space *s, const hl_kernel *k, const hl_target *target, const hli_kernel_facts *f) {
   if (!add_tunables(s, k) || !add_axes(s, k, target, f, HLI_AXIS_TILE) || !add_grid_knobs(s, f))
     return false;
   if (target->family == HLI_FAMILY_CPU)
@@ -130,6 +139,10 @@ static bool fill(hli_space *s, const hl_kernel *k, const hl_target *target, cons
       !add_powers(s, HLI_KNOB_NUM_SM_MULTIPLIER, 0, 1, 8, 1))
     return false;
   return !f->has_dot || add_entry(s, HLI_KNOB_NUM_STAGES, 0, stages, HLI_COUNT(stages), 3);
+}
+
+static bool fill(hli_space *s, const hl_kernel *k, const hl_target *target, const hli_kernel_facts *f) {
+  return fill_target(s, k, target, f) && add_flatten(s, k);
 }
 
 hl_status hli_space_create(const hl_kernel *k, const hl_target *target, const hl_allocator *alloc, hl_diag *diag,

@@ -330,6 +330,16 @@ hl_status hli_config_repair(const hl_kernel *k, const hl_target *target, const h
   }
 }
 
+/* Rows of 100 or 4093 end in part of a block each, one long row in one.  A CPU's loops walk over rows that touch as over one
+ * anyway, a program at a time (loopnest). */
+static void flatten_loops(model *m) {
+  if (m->target->family == HLI_FAMILY_CPU)
+    return;
+  for (uint32_t i = 0; i < m->space->entries.len; i++)
+    if (m->space->entries.data[i].knob == HLI_KNOB_FLATTEN_LOOPS)
+      choose(m, HLI_KNOB_FLATTEN_LOOPS, m->space->entries.data[i].instance, 1);
+}
+
 hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hli_space *s, hl_config *c,
                            hl_diag *diag) {
   model m = {.k = k, .target = target, .space = s, .c = c};
@@ -337,6 +347,7 @@ hl_status hli_cost_default(const hl_kernel *k, const hl_target *target, const hl
   hli_arena_init(&arena, k->alloc);
   const bool ok = hli_kernel_facts_get(k, &arena, &m.facts);
   if (ok) {
+    flatten_loops(&m);
     const bool cpu = target->family == HLI_FAMILY_CPU, rows = find_axis(&m, HLI_ROLE_FULL) != 0;
     if (m.facts.has_dot)
       (cpu ? cpu_dot : gpu_dot)(&m);

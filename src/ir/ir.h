@@ -164,6 +164,7 @@ typedef struct hli_param {
   bool specialized;
   uint64_t constant;
   uint32_t may_alias;   /* bit p */
+  hli_type given;       /* the tensor's type as arguments have it, row-major, where the kernel sees it as one row; 0: the same */
   bool has_initial;     /* all elements of the tensor are `initial` (bits) before the launch, whatever it held */
   uint64_t initial;
   int64_t strides[HL_MAX_RANK]; /* element strides; -1 = runtime.  Set by specialize. */

@@ -40,7 +40,7 @@ static bool dim_line(hli_parser *p) {
 }
 
 /* ---- param %x : type in|out|inout [constexpr] [= c] [strides [..]] [fixed_strides [..]]
- *      [initial c] [align n] [may_alias [..]] [spec(..)] ---- */
+ *      [given type] [initial c] [align n] [may_alias [..]] [spec(..)] ---- */
 
 static bool param_access(hli_parser *p, hli_param *param, const hli_type_data *t) {
   hli_token at = p->tok;
@@ -62,6 +62,10 @@ static bool constant_of(hli_parser *p, const hli_type_data *t, const char *what,
   const char *why = hli_read_constant((hl_dtype)t->dtype, at.text, bits);
   return !why || hli_parse_fail(p, &at, "'%.*s' %s (%s)", (int)HLI_MIN(at.text.len, (size_t)40), at.text.ptr, why,
                                 hl_dtype_text((hl_dtype)t->dtype));
+}
+
+static bool param_given(hli_parser *p, hli_param *param) {
+  return !hli_parse_accept_word(p, "given") || hli_parse_type(p, &param->given);
 }
 
 static bool param_initial(hli_parser *p, hli_param *param, const hli_type_data *t) {
@@ -199,7 +203,7 @@ static bool param_line(hli_parser *p) {
     return hli_parse_fail(p, &at, "a parameter is a tensor<...> or a scalar");
   if (p->k->params.len >= HLI_TEXT_PARAMS)
     return hli_parse_fail(p, &name, "the kernel has more than %u parameters", HLI_TEXT_PARAMS);
-  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_initial(p, &param, &t) || !param_strides(p, &param, &t) ||
+  if (!param_access(p, &param, &t) || !param_value(p, &param, &t) || !param_given(p, &param) || !param_initial(p, &param, &t) || !param_strides(p, &param, &t) ||
       !param_fixed(p, &param, &t))
     return false;
   at = p->tok;

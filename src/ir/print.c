@@ -437,6 +437,10 @@ static void put_param(const printer *p, const hli_param *param) {
     puts_(p, " = ");
     hli_print_constant((hl_dtype)t->dtype, param->constant, p->out);
   }
+  if (param->given) {
+    puts_(p, " given ");
+    put_type(p, param->given < p->k->types.len ? param->given : 0);
+  }
   if (param->has_initial) {
     puts_(p, " initial ");
     hli_print_constant((hl_dtype)t->dtype, param->initial, p->out);

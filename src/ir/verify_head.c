@@ -140,6 +140,21 @@ static bool type_ok(const hl_kernel *k, const hli_type_data *t) {
   return true;
 }
 
+/* What arguments look like: as many elements of the same dtype, sizes known. */
+static bool given_fits(const hl_kernel *k, const hli_param *p, const hli_type_data *t) {
+  if (p->given >= k->types.len)
+    return false;
+  const hli_type_data *g = hli_type_get(k, p->given);
+  int64_t count = 1;
+  for (uint32_t d = 0; d < g->rank && g->kind == HLI_TYPE_TENSOR; d++) {
+    const int64_t size = k->dims.data[g->dims[d]].value;
+    if (size < 0 || __builtin_mul_overflow(count, size, &count))
+      return false;
+  }
+  return g->kind == HLI_TYPE_TENSOR && g->dtype == t->dtype && t->kind == HLI_TYPE_TENSOR && t->rank == 1 &&
+         p->strides[0] == 1 && k->dims.data[t->dims[0]].value == count;
+}
+
 /* ---- parameters ------------------------------------------------------------------------------------- */
 
 static void check_param(hli_verifier *v, uint32_t index) {
@@ -162,6 +177,8 @@ static void check_param(hli_verifier *v, uint32_t index) {
     hli_complain(v, 0, "parameter %s: fixed_strides names dimensions that it does not have", name);
   if (p->is_output && !tensor)
     hli_complain(v, 0, "parameter %s is a scalar and cannot be out", name);
+  if (p->given && !given_fits(k, p, t))
+    hli_complain(v, 0, "parameter %s: what is given is no tensor of known sizes with as many elements", name);
   if (p->has_initial && (!tensor || !p->is_output))
     hli_complain(v, 0, "parameter %s has an initial value: only a tensor that is written can", name);
   if (p->has_initial && p->may_alias)

@@ -37,6 +37,7 @@ hl_status hli_run_pipeline(hli_pass_env *env, hl_kernel **k, const char *stop_af
 hl_status hli_pass_tunables(hli_pass_env *env, hl_kernel **k);   /* the user's knobs become constants */
 void hli_select_gathers(hl_kernel *k); /* gathers along short axes become comparisons: for GPUs (select_gather.c) */
 hl_status hli_pass_specialize(hli_pass_env *env, hl_kernel **k); /* sizes and strides become constants where known */
+hl_status hli_pass_flatten(hli_pass_env *env, hl_kernel **k);    /* loops over contiguous tensors: one axis */
 hl_status hli_pass_simplify(hli_pass_env *env, hl_kernel **k);   /* fold, common subexpressions, dead code */
 hl_status hli_pass_roll(hli_pass_env *env, hl_kernel **k);       /* full axes: at once, or in chunks */
 hl_status hli_pass_tile(hli_pass_env *env, hl_kernel **k);       /* blocks, grid, loops: scheduled TILE */

@@ -12,6 +12,7 @@ const hli_pass hli_pipeline[] = {
     /* name          function              where      before after  needs */
     {"tunables",   hli_pass_tunables,   CPU | GPU, TILE, TILE, ""},
     {"specialize", hli_pass_specialize, CPU | GPU, TILE, TILE, "tunables"},
+    {"flatten",    hli_pass_flatten,    CPU | GPU, TILE, TILE, "specialize"},
     {"roll",       hli_pass_roll,       CPU | GPU, TILE, TILE, "specialize"},
     {"tile",       hli_pass_tile,       CPU | GPU, TILE, TILE, "specialize roll"},
     {"batch",      hli_pass_batch,      CPU | GPU, TILE, TILE, "tile"},

@@ -34,11 +34,14 @@ static void describe_param(const hl_kernel *k, uint32_t p, hlr_param *out) {
   copy_name(out->name, k->values.data[param->value].name);
   if (!out->is_tensor)
     return;
+  if (param->given)
+    t = hli_type_get(k, param->given);
   out->rank = t->rank;
   out->align = HLI_MAX(param->align, hl_dtype_size((hl_dtype)t->dtype));
-  for (uint32_t d = 0; d < t->rank; d++) {
+  int64_t packed = 1;
+  for (uint32_t d = t->rank; d-- > 0; packed *= HLI_MAX(k->dims.data[t->dims[d]].value, 1)) {
     out->dims[d] = (uint16_t)t->dims[d];
-    out->strides[d] = param->strides[d] >= 0 ? param->strides[d] : HLR_DYNAMIC;
+    out->strides[d] = param->given ? packed : param->strides[d] >= 0 ? param->strides[d] : HLR_DYNAMIC;
   }
 }
 

@@ -104,6 +104,10 @@ static void test_goldens(void **state) {
                "pass/schedule/layer_norm_chunks.hl");
   check_golden("cross_entropy", mn, "nvptx:sm_90a", "{\"block_sizes\":[2],\"reduction_loops\":[512]}", "roll",
                "pass/schedule/cross_entropy_chunks.hl");
+  check_golden("swiglu", mn, "host", "{\"block_sizes\":[4,512],\"flatten_loops\":[0]}", "flatten",
+               "pass/schedule/swiglu_before.hl");
+  check_golden("swiglu", mn, "host", "{\"block_sizes\":[4,512],\"flatten_loops\":[1]}", "flatten",
+               "pass/schedule/swiglu_flat.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"l2_groupings\":[4]}", "tile",
                "pass/schedule/matmul_grouped.hl");
   check_golden("matmul", mkn, "nvptx:sm_90a", "{\"block_sizes\":[64,64,32],\"loop_orders\":[1],\"l2_groupings\":[1]}",

@@ -15,8 +15,7 @@ static hl_status bad(hli_machine *m, hl_status status, const hli_param *p, const
 }
 
 /* A dimension's size: the first tensor that has it decides, all others must agree. */
-static hl_status bind_dim(hli_machine *m, const hli_param *p, uint32_t d, int64_t size) {
-  const hli_dim id = hli_type_of(m->k, p->value)->dims[d];
+static hl_status bind_dim(hli_machine *m, const hli_param *p, hli_dim id, uint32_t d, int64_t size) {
   const hli_dim_data *dim = &m->k->dims.data[id];
   if (size < 0)
     return bad(m, HL_ERR_ARG, p, "dimension %u has the negative size %lld", d, (long long)size);
@@ -35,7 +34,7 @@ static bool is_float(hl_dtype dtype) {
 }
 
 static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor *a, hli_itensor *t) {
-  const hli_type_data *type = hli_type_of(m->k, p->value);
+  const hli_type_data *type = p->given ? hli_type_get(m->k, p->given) : hli_type_of(m->k, p->value);
   const hl_dtype want = (hl_dtype)type->dtype;
   if (!a)
     return bad(m, HL_ERR_ARG, p, "the tensor is NULL");
@@ -50,7 +49,7 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
   if (a->device.type != HL_DEVICE_CPU)
     return bad(m, HL_ERR_ARG, p, "the tensor must lie in host memory, not on device type %d", (int)a->device.type);
   for (uint32_t d = t->rank; d-- > 0;) {
-    hl_status s = bind_dim(m, p, d, a->shape[d]);
+    hl_status s = bind_dim(m, p, type->dims[d], d, a->shape[d]);
     if (s)
       return s;
     t->size[d] = a->shape[d];
@@ -63,6 +62,14 @@ static hl_status bind_tensor(hli_machine *m, const hli_param *p, const hl_tensor
   t->data = a->data ? (unsigned char *)a->data + a->byte_offset : NULL;
   if (!t->count)
     return HL_OK;
+  if (p->given) { /* seen as one row */
+    int64_t packed = 1;
+    for (uint32_t d = t->rank; d-- > 0; packed *= t->size[d])
+      if (t->size[d] > 1 && t->stride[d] != packed)
+        return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d,
+                   (long long)t->stride[d], (long long)packed);
+    t->rank = 1, t->size[0] = t->count, t->stride[0] = 1;
+  }
   for (uint32_t d = 0; d < t->rank; d++)
     if (p->strides[d] >= 0 && t->size[d] > 1 && t->stride[d] != p->strides[d])
       return bad(m, HL_ERR_GUARD, p, "dimension %u has stride %lld, the kernel was specialised for %lld", d,
