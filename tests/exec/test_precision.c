@@ -143,7 +143,7 @@ static void test_mistakes(void **state) {
   (void)state;
   build_fails(of_bf16, (const char *[]){"precision tf32", "f32 operands", "bf16[", NULL});
   build_fails(unknown, (const char *[]){"unknown precision 7", NULL});
-  build_fails(old_options, (const char *[]){"hl_dot_options has size 3", "HL_DOT_OPTIONS_INIT", NULL});
+  build_fails(old_options, (const char *[]){"hl_dot_options.size is 3", "HL_DOT_OPTIONS_INIT", NULL});
 }
 
 int main(void) {
