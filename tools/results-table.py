@@ -27,6 +27,26 @@ def reference_text(ref):
     return f"{ref['name']} {s['median']:.3f} [{s['low']:.3f}, {s['high']:.3f}]"
 
 
+def interval(median, low, high, unit):
+    return f"{median:.1f} [{low:.1f}, {high:.1f}] {unit}"
+
+
+def other_rows(data):
+    """Of files that hold no throughputs: name and time, or counts."""
+    for row in data.get("results", []):
+        s = row["seconds"]
+        yield f"{row['kernel']} {row['shape']} {row['dtype']}", interval(s["median"] * 1e3, s["low"] * 1e3, s["high"] * 1e3, "ms")
+    for call in data.get("calls", []):
+        over = f", {call['ns_over_bare']:+.0f} ns over the bare call" if call.get("ns_over_bare") else ""
+        yield call["call"], interval(call["ns"], call["ns_low"], call["ns_high"], "ns") + over
+    if "cases" in data:
+        yield "cases", ", ".join(f"{data[k]} {k}" for k in ("right", "wrong", "error", "lost"))
+
+
+def has_rates(data):
+    return any("gb_per_s" in row for row in data.get("results", []))
+
+
 def main(paths):
     print("# Results\n\nMade by `tools/results-table.py` from the files in [results](results); [Benchmarks](benchmarks.md) says how")
     print("they are measured. A reference's figure is libhl's speed relative to it, with its 95 % interval: below 1 libhl is\nslower.")
@@ -34,23 +54,33 @@ def main(paths):
     for path in paths:
         with open(path, encoding="utf-8") as f:
             data = json.load(f)
-        if "results" not in data:
-            continue
         e = data["environment"]
-        key = (e.get("device") or e.get("cpu"), e.get("driver", ""), e["libhl"])
+        if "checked_device" in data and data["checked_device"] != "cpu":
+            e["device"], e["driver"] = f"the device {data['checked_device']}, checked", e["system"]
+        key = (e.get("device") or e.get("cpu"), e.get("driver") or e["system"].removesuffix(" x86_64"), e["libhl"])
         groups.setdefault(key, []).append((path, data))
     for (device, driver, version), files in groups.items():
-        print(f"\n## {device}\n\n{driver}; libhl {version}\n")
-        print("| kernel | shape | dtype | threads | time | rate | roof | relative to |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print(f"\n## {device}\n\n{driver}; libhl {version}, commit {files[0][1]['environment'].get('commit', '-')}\n")
+        if any(has_rates(data) for _, data in files):
+            print("| kernel | shape | dtype | threads | time | rate | roof | relative to |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
         for _, data in files:
-            for row in data["results"]:
+            for row in data["results"] if has_rates(data) else []:
                 if "seconds" not in row:
                     continue
                 refs = ", ".join(reference_text(r) for r in row.get("references", []))
                 print(f"| {row['kernel']} | {row['shape']} | {row['dtype']} | {row.get('threads') or '-'} | "
                       f"{time_text(row['seconds']['median'])} | {rate_text(row)} | {roof_text(row)} | {refs} |")
-        print("\nCommands:\n")
         for path, data in files:
+            if has_rates(data):
+                continue
+            print(f"\n`{' '.join(data['environment']['command'])}`:\n\n| | |\n| --- | --- |")
+            for name, value in other_rows(data):
+                print(f"| {name} | {value} |")
+        if any(has_rates(data) for _, data in files):
+            print("\nCommands:\n")
+        for path, data in files:
+            if not has_rates(data):
+                continue
             print(f"    {' '.join(data['environment']['command'])}    # {path.split('/')[-1]}")
 
 

@@ -7,9 +7,11 @@
  *
  *   HL_FUZZ_RUNS=N    cases: kernel x configuration x shape (20000)
  *   HL_FUZZ_SEED=S    the first kernel's seed; with HL_FUZZ_RUNS=1 one kernel, with its text
+ *   HL_TEST_PART=I/N  the I-th of N parts of them, each with seeds of its own
  *   HL_FUZZ_TARGET=T  lower for T and interpret that, instead of running on the CPU
  *
- * ctest-timeout: 2400
+ * ctest-timeout: 1200
+ * ctest-parts: 4
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <signal.h>
@@ -328,8 +330,19 @@ static int child(shared *at, uint64_t runs) {
   return 0;
 }
 
+/* What is one's own of all cases and seeds. */
+static void take_part(uint64_t *runs, uint64_t *first) {
+  unsigned part = 1, parts = 1;
+  const char *text = getenv("HL_TEST_PART");
+  if (text && (sscanf(text, "%u/%u", &part, &parts) != 2 || part < 1 || part > parts))
+    part = parts = 1;
+  *runs = *runs * part / parts - *runs * (part - 1) / parts;
+  *first += UINT64_C(1000000) * (part - 1);
+}
+
 int main(void) {
-  const uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 20000), first = fuzz_env("HL_FUZZ_SEED", 1);
+  uint64_t runs = fuzz_env("HL_FUZZ_RUNS", 20000), first = fuzz_env("HL_FUZZ_SEED", 1);
+  take_part(&runs, &first);
   shared *at = mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED)
     return 1;
