@@ -2,6 +2,7 @@
 #include "examples/example.h"
 
 const hl_dtype example_floats[] = {HL_F32, HL_BF16, HL_F16, HL_F64, HL_DTYPE_NONE};
+const hl_dtype example_f32_and_halves[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 
 const hl_example_shape example_vectors[] = {{{1}}, {{7}}, {{1000}}, {{4099}}, {{0}}};
 const hl_example_shape example_planes[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{130, 515}}, {{0}}};

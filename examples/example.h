@@ -70,7 +70,8 @@ static inline hl_value example_blocks(hl_builder *b, hl_value size, int64_t bloc
 }
 
 /* What many of them share (common.c). */
-extern const hl_dtype example_floats[]; /* f32, bf16, f16, f64 */
+extern const hl_dtype example_floats[];         /* f32, bf16, f16, f64 */
+extern const hl_dtype example_f32_and_halves[]; /* f32, bf16, f16 */
 extern const hl_example_shape example_vectors[], example_planes[], example_rows[], example_few_rows[];
 int64_t example_single(const int64_t *size); /* nothing is added up */
 int64_t example_row(const int64_t *size);    /* the N elements of a row of [M, N] */

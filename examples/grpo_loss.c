@@ -113,14 +113,13 @@ static double flops(const int64_t *size) {
   return 4.0 * (double)size[0] * (double)size[1];
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 300}}, {{0}}};
 
 const hl_example hl_example_grpo_loss = {.number = 18,
                                          .name = "grpo_loss",
                                          .summary = "clipped policy loss per token, from logits",
                                          .dims = {"M", "V"},
-                                         .dtypes = dtypes,
+                                         .dtypes = example_f32_and_halves,
                                          .build = build,
                                          .reference = reference,
                                          .bench = {{2048, 16384}},

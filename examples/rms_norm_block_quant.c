@@ -90,14 +90,13 @@ static double flops(const int64_t *size) {
   return 7.0 * (double)size[0] * (double)size[1];
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1, 1}}, {{7, 1000, 8}}, {{33, 65, 1}}, {{5, 384, 3}}, {{0}}};
 
 const hl_example hl_example_rms_norm_block_quant = {.number = 25,
                                                     .name = "rms_norm_block_quant",
                                                     .summary = "rms_norm in f8e4m3 with a scale per 128 elements",
                                                     .dims = {"M", "N", "B"},
-                                                    .dtypes = dtypes,
+                                                    .dtypes = example_f32_and_halves,
                                                     .build = build,
                                                     .reference = reference,
                                                     .bench = {{4096, 4096, 32}},

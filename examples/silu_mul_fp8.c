@@ -43,14 +43,13 @@ static double flops(const int64_t *size) {
   return 6.0 * (double)size[0] * (double)size[1];
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{0}}};
 
 const hl_example hl_example_silu_mul_fp8 = {.number = 23,
                                             .name = "silu_mul_fp8",
                                             .summary = "out = silu(x) * y / scale in f8e4m3",
                                             .dims = {"M", "N"},
-                                            .dtypes = dtypes,
+                                            .dtypes = example_f32_and_halves,
                                             .build = build,
                                             .reference = reference,
                                             .bench = {{4096, 4096}},

@@ -63,14 +63,13 @@ static double flops(const int64_t *size) {
   return 3.0 * (double)size[0] * (double)size[1];
 }
 
-static const hl_dtype dtypes[] = {HL_F32, HL_BF16, HL_F16, HL_DTYPE_NONE};
 static const hl_example_shape odd[] = {{{1, 1}}, {{7, 1000}}, {{33, 65}}, {{0}}};
 
 const hl_example hl_example_token_quant_fp8 = {.number = 24,
                                                .name = "token_quant_fp8",
                                                .summary = "rows in f8e4m3, each with its scale",
                                                .dims = {"M", "N"},
-                                               .dtypes = dtypes,
+                                               .dtypes = example_f32_and_halves,
                                                .build = build,
                                                .reference = reference,
                                                .bench = {{4096, 4096}},

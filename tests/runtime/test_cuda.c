@@ -224,49 +224,61 @@ static hl_plan *plan_axpy(fixture *f, rt_axpy *p) {
   return plan;
 }
 
+/* A device, a plan and arguments for it. */
+typedef struct scene {
+  fixture *f;
+  rt_axpy p;
+  hl_plan *plan;
+  call c;
+} scene;
+
+static void scene_open(scene *s) {
+  s->f = open_cuda("cuda");
+  s->plan = plan_axpy(s->f, &s->p);
+  call_init(&s->c, s->f);
+}
+
+static void scene_close(scene *s) {
+  hl_plan_destroy(s->plan);
+  free(s->c.x);
+  close_cuda(s->f);
+}
+
 static void test_launch(void **state) {
   (void)state;
-  fixture *f = open_cuda("cuda");
   hl_diag d;
-  rt_axpy p;
+  scene s;
   fake->attribute_sets = 0;
-  hl_plan *plan = plan_axpy(f, &p);
+  scene_open(&s);
   assert_int_equal(fake->attribute_sets, 1);
-  call c;
-  call_init(&c, f);
   int native;
   hl_stream *stream;
-  assert_ok(hl_stream_wrap(f->dev, &native, &d, &stream), d);
-  assert_ok(hl_launch(plan, stream, c.args, 4, NULL, &d), d);
+  assert_ok(hl_stream_wrap(s.f->dev, &native, &d, &stream), d);
+  assert_ok(hl_launch(s.plan, stream, s.c.args, 4, NULL, &d), d);
   assert_int_equal(fake->launches, 1);
   assert_int_equal(fake->grid, 4);
   assert_int_equal(fake->threads, 384);
   assert_int_equal(fake->shared, 200000);
   assert_ptr_equal(fake->stream, &native);
-  c.tx.shape[0] = c.ty.shape[0] = 0; /* no program, no launch */
-  assert_ok(hl_launch(plan, NULL, c.args, 4, NULL, &d), d);
+  s.c.tx.shape[0] = s.c.ty.shape[0] = 0; /* no program, no launch */
+  assert_ok(hl_launch(s.plan, NULL, s.c.args, 4, NULL, &d), d);
   assert_int_equal(fake->launches, 1);
   hl_stream_destroy(stream);
-  hl_plan_destroy(plan);
-  free(c.x);
-  close_cuda(f);
+  scene_close(&s);
 }
 
 static void test_prepared(void **state) {
   (void)state;
-  fixture *f = open_cuda("cuda");
   hl_diag d;
-  rt_axpy p;
-  hl_plan *plan = plan_axpy(f, &p);
-  call c;
-  call_init(&c, f);
+  scene s;
+  scene_open(&s);
   hl_prepared *prep;
-  assert_ok(hl_prepared_create(plan, c.args, 4, NULL, &d, &prep), d);
+  assert_ok(hl_prepared_create(s.plan, s.c.args, 4, NULL, &d, &prep), d);
   long pushes = fake->pushes;
   assert_int_equal(hl_prepared_launch(prep, NULL), HL_OK);
   assert_null(fake->stream);
-  assert_ptr_equal(*(void **)fake->params[0], c.x);
-  assert_ptr_equal(*(void **)fake->params[1], c.y);
+  assert_ptr_equal(*(void **)fake->params[0], s.c.x);
+  assert_ptr_equal(*(void **)fake->params[1], s.c.y);
   assert_int_equal(*(int64_t *)fake->params[2], 200);
   assert_true(*(float *)fake->params[3] == 0.5f);
   assert_int_equal(*(int32_t *)fake->params[4], -3);
@@ -282,31 +294,24 @@ static void test_prepared(void **state) {
   assert_ptr_equal(fake->current, context);
   fake->current = NULL;
   hl_prepared_destroy(prep);
-  hl_plan_destroy(plan);
-  free(c.x);
-  close_cuda(f);
+  scene_close(&s);
 }
 
 static void test_failing_launch(void **state) {
   (void)state;
-  fixture *f = open_cuda("cuda");
   hl_diag d;
-  rt_axpy p;
-  hl_plan *plan = plan_axpy(f, &p);
-  call c;
-  call_init(&c, f);
+  scene s;
+  scene_open(&s);
   hl_prepared *prep;
-  assert_ok(hl_prepared_create(plan, c.args, 4, NULL, &d, &prep), d);
+  assert_ok(hl_prepared_create(s.plan, s.c.args, 4, NULL, &d, &prep), d);
   fail_next("cuLaunchKernel", 701);
-  assert_fails(hl_launch(plan, NULL, c.args, 4, NULL, &d), HL_ERR_LIMIT, d, "registers");
+  assert_fails(hl_launch(s.plan, NULL, s.c.args, 4, NULL, &d), HL_ERR_LIMIT, d, "registers");
   assert_int_equal(hl_prepared_launch(prep, NULL), HL_ERR_LIMIT);
   fail_next("cuCtxPushCurrent_v2", 3);
-  assert_fails(hl_launch(plan, NULL, c.args, 4, NULL, &d), HL_ERR_DRIVER, d, "launching a kernel");
+  assert_fails(hl_launch(s.plan, NULL, s.c.args, 4, NULL, &d), HL_ERR_DRIVER, d, "launching a kernel");
   fail_next(NULL, 0);
   hl_prepared_destroy(prep);
-  hl_plan_destroy(plan);
-  free(c.x);
-  close_cuda(f);
+  scene_close(&s);
 }
 
 static void test_clusters(void **state) {
@@ -497,35 +502,27 @@ static void test_capture(void **state) {
 
 static void test_pointers(void **state) {
   (void)state;
-  fixture *f = open_cuda("cuda");
   hl_diag d;
-  rt_axpy p;
-  hl_blob *blob = cubin(0);
-  kernel(&p, HLR_IMAGE_CUBIN, blob);
-  hl_plan *plan;
-  call c;
-  call_init(&c, f);
-  assert_ok(hlr_plan_create(f->dev, &p.program, &d, &plan), d);
+  scene s;
+  scene_open(&s);
   hl_launch_options full = HL_LAUNCH_OPTIONS_INIT;
   full.check = HL_CHECK_FULL;
-  assert_ok(hl_launch(plan, NULL, c.args, 4, &full, &d), d);
-  c.tx.tensor.data = (char *)c.x + 4096 - 400;
-  assert_fails(hl_launch(plan, NULL, c.args, 4, &full, &d), HL_ERR_GUARD, d, "400 bytes beyond the end");
+  assert_ok(hl_launch(s.plan, NULL, s.c.args, 4, &full, &d), d);
+  s.c.tx.tensor.data = (char *)s.c.x + 4096 - 400;
+  assert_fails(hl_launch(s.plan, NULL, s.c.args, 4, &full, &d), HL_ERR_GUARD, d, "400 bytes beyond the end");
   assert_non_null(strstr(d.message, "parameter 'x'"));
-  c.tx.tensor.data = (void *)(uintptr_t)4096;
-  assert_fails(hl_launch(plan, NULL, c.args, 4, &full, &d), HL_ERR_GUARD, d, "not memory that CUDA knows");
-  assert_ok(hl_launch(plan, NULL, c.args, 4, NULL, &d), d); /* the default check asks nobody */
-  c.tx.tensor.data = c.x;
+  s.c.tx.tensor.data = (void *)(uintptr_t)4096;
+  assert_fails(hl_launch(s.plan, NULL, s.c.args, 4, &full, &d), HL_ERR_GUARD, d, "not memory that CUDA knows");
+  assert_ok(hl_launch(s.plan, NULL, s.c.args, 4, NULL, &d), d); /* the default check asks nobody */
+  s.c.tx.tensor.data = s.c.x;
   fake->memory_ordinal = 1;
-  assert_fails(hl_launch(plan, NULL, c.args, 4, &full, &d), HL_ERR_GUARD, d, "memory of GPU 1, the plan runs on GPU 0");
+  assert_fails(hl_launch(s.plan, NULL, s.c.args, 4, &full, &d), HL_ERR_GUARD, d,
+               "memory of GPU 1, the plan runs on GPU 0");
   fake->memory_ordinal = 0;
-  c.tx.tensor.device.type = 13; /* managed memory may be used anywhere */
-  c.tx.tensor.device.index = 0;
-  assert_ok(hl_launch(plan, NULL, c.args, 4, &full, &d), d);
-  hl_plan_destroy(plan);
-  hl_blob_release(blob);
-  free(c.x);
-  close_cuda(f);
+  s.c.tx.tensor.device.type = 13; /* managed memory may be used anywhere */
+  s.c.tx.tensor.device.index = 0;
+  assert_ok(hl_launch(s.plan, NULL, s.c.args, 4, &full, &d), d);
+  scene_close(&s);
 }
 
 static void test_out_of_memory(void **state) {

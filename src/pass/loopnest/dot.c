@@ -141,7 +141,7 @@ static void select_row(ln *c, ln_dot_state *d, const tile *t, int64_t q) {
   j->serial = ++c->serials;
 }
 
-/* The tile of each store is fetched while the products are computed (measured: 11 % at 2048^3). */
+/* The tile of each store is fetched while the products are computed. */
 static void prefetch_tile(ln *c, const ln_dot_state *d, const tile *t) {
   const uint8_t at[2] = {d->vi, d->vj};
   for (uint32_t e = 0; e < d->n && !t->partial; e++)
